@@ -1,0 +1,137 @@
+package slo
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/assayer-io/assayer/slo/burnrate"
+)
+
+// State is the one-word answer for an objective.
+type State string
+
+// The four states. Unknown means too little was observed to say: it is never all-clear and never a
+// reason to act.
+const (
+	OK        State = "ok"
+	Burning   State = "burning"
+	Exhausted State = "exhausted"
+	Unknown   State = "unknown"
+)
+
+// States lists every state in the order in which screens show them, worst first.
+func States() []State { return []State{Exhausted, Burning, Unknown, OK} }
+
+// Status is what the engine knows of one objective at one moment. Its JSON form is the API's.
+type Status struct {
+	Name        string        `json:"name"`
+	DisplayName string        `json:"display_name,omitempty"`
+	Service     string        `json:"service"`
+	Objective   float64       `json:"objective"`
+	Window      string        `json:"window"`
+	Method      string        `json:"budgeting_method"`
+	State       State         `json:"state"`
+	Reason      string        `json:"reason"` // one sentence with its numbers
+	At          time.Time     `json:"at"`
+	Events      Events        `json:"events"`
+	ErrorBudget Budget        `json:"error_budget"`
+	BurnRates   WindowValues  `json:"burn_rates"`
+	ErrorRatios WindowValues  `json:"error_ratios"`
+	Coverage    float64       `json:"coverage_ratio"` // of the window since watching began
+	Filled      float64       `json:"filled_ratio"`   // share of the window that lies after watching began
+	Firing      []string      `json:"firing"`
+	Tiers       []TierStatus  `json:"tiers"`
+	Totals      Events        `json:"-"` // since the ledger began; never falls; what /metrics exports
+	WindowSize  time.Duration `json:"-"`
+}
+
+// Events are counts over the objective's window. They are whole numbers unless the counters
+// behind them carry fractions.
+type Events struct {
+	Good     float64 `json:"good"`
+	Bad      float64 `json:"bad"`
+	Excluded float64 `json:"excluded"`
+	Pending  float64 `json:"pending"`
+}
+
+// Budget is what is left of the error budget: 1 untouched, 0 spent, negative overspent.
+type Budget struct {
+	RemainingRatio float64    `json:"remaining_ratio"`
+	ExhaustsAt     *time.Time `json:"exhausts_at"` // nil: not at the present rate within the window
+}
+
+// TierStatus is one leg of the burn alert with the numbers behind its answer.
+type TierStatus struct {
+	Name          string            `json:"name"`
+	Severity      burnrate.Severity `json:"severity"`
+	LongWindow    string            `json:"long_window"`
+	ShortWindow   string            `json:"short_window"`
+	Factor        float64           `json:"factor"`
+	LongBurnRate  float64           `json:"long_burn_rate"`
+	ShortBurnRate float64           `json:"short_burn_rate"`
+	LongCoverage  float64           `json:"long_coverage_ratio"`
+	Firing        bool              `json:"firing"`
+	Since         *time.Time        `json:"since"` // start of the present firing
+	Why           string            `json:"why"`
+}
+
+// WindowValue is one number over one window.
+type WindowValue struct {
+	Window string
+	Value  float64
+}
+
+// WindowValues marshals as an object in its own order, shortest window first.
+type WindowValues []WindowValue
+
+// Get returns the value for a window and whether there is one.
+func (w WindowValues) Get(window string) (float64, bool) {
+	for _, v := range w {
+		if v.Window == window {
+			return v.Value, true
+		}
+	}
+	return 0, false
+}
+
+// MarshalJSON writes {"5m":0.2,"1h":4}.
+func (w WindowValues) MarshalJSON() ([]byte, error) {
+	out := []byte{'{'}
+	for i, v := range w {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		key, err := json.Marshal(v.Window)
+		if err != nil {
+			return nil, err
+		}
+		value, err := json.Marshal(v.Value)
+		if err != nil {
+			return nil, err
+		}
+		out = append(append(append(out, key...), ':'), value...)
+	}
+	return append(out, '}'), nil
+}
+
+// UnmarshalJSON reads what MarshalJSON writes, in the order written.
+func (w *WindowValues) UnmarshalJSON(data []byte) error {
+	*w = nil
+	var m map[string]float64
+	if err := json.Unmarshal(data, &m); err != nil {
+		return err
+	}
+	for _, key := range objectKeys(data) {
+		*w = append(*w, WindowValue{key, m[key]})
+	}
+	return nil
+}
+
+// Point is one moment of an objective's past, computed from its ledger.
+type Point struct {
+	At             time.Time `json:"at"`
+	BurnRate       float64   `json:"burn_rate"`
+	RemainingRatio float64   `json:"remaining_ratio"`
+	Events         float64   `json:"events"`         // good and bad in the burn rate's window
+	Coverage       float64   `json:"coverage_ratio"` // of the burn rate's window
+}
