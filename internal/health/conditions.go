@@ -1,0 +1,53 @@
+package health
+
+import "time"
+
+// The conditions the agent knows. The subject is the target, the hook, the alertmanager or the
+// file concerned, and "" where there is only one.
+const (
+	Starting         Name = "starting"
+	Stopping         Name = "stopping"
+	StoreFailing     Name = "store_failing"
+	AuditNotWritable Name = "audit_not_writable"
+	EvaluationLate   Name = "evaluation_late"
+	ReloadFailed     Name = "reload_failed"
+	TargetDown       Name = "target_down"
+	TargetSlow       Name = "target_slow"
+	ScrapeOverrun    Name = "scrape_overrun"
+	BucketMissing    Name = "histogram_bucket_missing"
+	ExporterFailing  Name = "exporter_failing"
+	HookFailing      Name = "hook_failing"
+	HookBreakerOpen  Name = "hook_breaker_open"
+)
+
+// Conditions is the table of everything the agent watches in itself.
+func Conditions() []Condition {
+	return []Condition{
+		{Name: Starting, Severity: Warning, NotReady: true, TimeToVisible: 0,
+			Advice: "Wait until the store is read and the first evaluation is done."},
+		{Name: Stopping, Severity: Warning, NotReady: true,
+			Advice: "Nothing: the agent was told to stop and finishes what it began."},
+		{Name: StoreFailing, Severity: Error, TimeToVisible: 10 * time.Second,
+			Advice: "Check free space and permissions under storage.path; windows are kept in memory until it can be written again."},
+		{Name: AuditNotWritable, Severity: Error,
+			Advice: "Check free space and permissions of audit.path; no action runs until it can be written again."},
+		{Name: EvaluationLate, Severity: Error, NotReady: true, DependsOn: []Name{Starting, Stopping}, TimeToVisible: 15 * time.Second,
+			Advice: "Give the agent more CPU or split its objectives over several agents."},
+		{Name: ReloadFailed, Severity: Error,
+			Advice: "Correct the file and reload; until then the agent runs on with what it had."},
+		{Name: TargetDown, Severity: Warning, DependsOn: []Name{Stopping}, TimeToVisible: 15 * time.Second,
+			Advice: "Check that the target runs and that the agent can reach it."},
+		{Name: TargetSlow, Severity: Warning, DependsOn: []Name{TargetDown}, TimeToVisible: time.Minute,
+			Advice: "Raise scrape_interval and scrape_timeout for this target, or find out why it answers slowly."},
+		{Name: ScrapeOverrun, Severity: Warning, DependsOn: []Name{TargetDown, TargetSlow}, TimeToVisible: time.Minute,
+			Advice: "Raise scrape_interval, or give the agent more CPU: looks were left out because the one before had not ended."},
+		{Name: BucketMissing, Severity: Warning, DependsOn: []Name{TargetDown},
+			Advice: "Use a limit that the histogram has as a bucket, or add the bucket to the service."},
+		{Name: ExporterFailing, Severity: Warning, TimeToVisible: time.Minute,
+			Advice: "Check the destination's address and credentials; what does not fit the queue is lost there, not here."},
+		{Name: HookFailing, Severity: Error, DependsOn: []Name{HookBreakerOpen},
+			Advice: "Check the hook's address and credentials."},
+		{Name: HookBreakerOpen, Severity: Error, DependsOn: []Name{Stopping},
+			Advice: "The hook failed too often and is not called for a while; check what it calls."},
+	}
+}
