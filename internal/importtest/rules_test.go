@@ -1,0 +1,92 @@
+package importtest
+
+const module = "github.com/assayer-io/assayer"
+
+// everything marks a package that may import all others of the module.
+const everything = "**"
+
+// leaves are imported by anybody, and themselves import only what their own row says.
+var leaves = []string{
+	"slo/metricname", "slo/burnrate", "slo/calendar",
+	"internal/problem", "internal/strictyaml", "internal/secret", "internal/version",
+}
+
+// mayImport says for each package which others of the module its production code may import,
+// beside the leaves. A * stands for one path element: the variants of a kind.
+var mayImport = map[string][]string{
+	"cmd/assayer":      {"internal/cli"},
+	"internal/cli":     {everything},
+	"internal/app":     {everything},
+	"internal/demo":    {"internal/paysim", "internal/hooks", "slo", "slo/spec"},
+	"internal/config":  {"slo/spec"},
+	"internal/problem": {},
+
+	"internal/strictyaml": {"internal/problem"},
+	"internal/secret":     {},
+	"internal/version":    {},
+	"internal/audit":      {},
+	"internal/health":     {},
+	"internal/paysim":     {},
+	"internal/kube":       {},
+	"internal/storage":    {},
+	"internal/storage/*":  {"internal/storage"},
+	"internal/importtest": {},
+
+	"slo":            {"collector", "slo/spec"},
+	"slo/spec":       {},
+	"slo/burnrate":   {},
+	"slo/calendar":   {},
+	"slo/metricname": {},
+
+	"collector":   {},
+	"collector/*": {"collector"},
+
+	"exporters":   {"slo", "slo/spec"},
+	"exporters/*": {"exporters", "slo", "slo/spec"},
+
+	"alerts":       {"slo/spec"},
+	"alerts/*":     {"alerts", "slo/spec"},
+	"dashboards":   {"slo/spec"},
+	"dashboards/*": {"dashboards", "slo/spec"},
+
+	"internal/hooks":   {"slo", "slo/spec", "internal/audit", "internal/storage"},
+	"internal/hooks/*": {"internal/hooks", "slo", "slo/spec"},
+
+	"internal/web":    {"slo", "slo/spec", "internal/hooks", "internal/audit", "internal/health"},
+	"internal/report": {"slo", "slo/spec", "internal/audit"},
+
+	"internal/testkit/*": {everything},
+}
+
+// pure packages are functions of their arguments: no clock, no files, no network.
+var pure = []string{"slo", "slo/*", "alerts", "alerts/*", "dashboards", "dashboards/*"}
+
+// readsFiles are the files of pure packages that may open files, and nothing else of what pure
+// packages may not do.
+var readsFiles = []string{"slo/spec/load.go"}
+
+// onlyIn names imports that one package alone may have: client-go slows every build that sees it.
+var onlyIn = map[string]string{
+	"k8s.io": "internal/kube",
+}
+
+// tooHeavy are imports that production code must not have: each brings the SDKs of several clouds
+// into an agent that runs on every node.
+var tooHeavy = []string{
+	"github.com/prometheus/prometheus/config",
+	"github.com/prometheus/prometheus/discovery/install",
+	"github.com/prometheus/prometheus/notifier",
+	"github.com/prometheus/prometheus/rules",
+	"github.com/prometheus/prometheus/scrape",
+	"github.com/prometheus/prometheus/storage/remote",
+	"github.com/prometheus/prometheus/tsdb",
+	"github.com/prometheus/prometheus/web",
+}
+
+// variantRoots hold one folder for each variant of a kind; kindsFile lists the variants by hand.
+var variantRoots = []string{"collector", "exporters", "internal/hooks"}
+
+const kindsFile = "internal/app/kinds.go"
+
+// clockAndTimers are what a pure package must take as an argument instead.
+var clockAndTimers = []string{"Now", "Since", "Until", "Sleep", "After", "AfterFunc", "Tick", "NewTicker", "NewTimer"}
