@@ -1,0 +1,200 @@
+// Package prometheus offers the objectives' numbers to be scraped. Every metric about an objective
+// carries the labels slo and service:
+//
+//	assayer_sli_events_total{outcome="bad",service="card-auth",slo="card-auth-availability"} 2
+//	assayer_slo_burn_rate{service="card-auth",slo="card-auth-availability",window="1h"} 4
+//	assayer_slo_error_budget_remaining_ratio{service="card-auth",slo="card-auth-availability"} -3
+//	assayer_slo_state{service="card-auth",slo="card-auth-availability",state="exhausted"} 1
+//
+// The complete list is in README.md, a complete sample in testdata.
+package prometheus
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math"
+	"net/http"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/assayer-io/assayer/slo"
+	"github.com/assayer-io/assayer/slo/metricname"
+)
+
+// Bounds of one scrape of the agent.
+const (
+	maxScrapes    = 8
+	scrapeTimeout = 30 * time.Second
+)
+
+// ActionCount is how often one hook came to one result since the agent started.
+type ActionCount struct {
+	Hook, Kind, Result string
+	Count              uint64
+}
+
+// Deps is what the exporter reads besides statuses. Every field may be left empty.
+type Deps struct {
+	Version  string
+	Revision string // of the source the binary was built from
+	// Actions counts what hooks did. It must list each hook, kind and result at most once.
+	Actions func() []ActionCount
+	// Self gathers what other parts of the agent registered about themselves.
+	Self prometheus.Gatherer
+	Log  *slog.Logger
+}
+
+// Exporter publishes the latest statuses. It is an exporters.Exporter and a collector of
+// client_golang, safe for concurrent use.
+type Exporter struct {
+	deps     Deps
+	descs    descs
+	statuses atomic.Pointer[[]slo.Status]
+}
+
+// New makes an exporter that has no statuses yet.
+func New(deps Deps) *Exporter {
+	if deps.Log == nil {
+		deps.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Exporter{deps: deps, descs: newDescs()}
+}
+
+// Export replaces the statuses that the next scrape sees. It never fails.
+func (e *Exporter) Export(_ context.Context, statuses []slo.Status) error {
+	e.statuses.Store(&statuses)
+	return nil
+}
+
+// Handler answers scrapes with the objectives' metrics, then the agent's own. One metric that
+// cannot be written is logged and left out; it never hides the others.
+func (e *Exporter) Handler() (http.Handler, error) {
+	own := prometheus.NewRegistry()
+	if err := own.Register(e); err != nil {
+		return nil, fmt.Errorf("registering objective metrics: %w", err)
+	}
+	gatherers := prometheus.Gatherers{own}
+	if e.deps.Self != nil {
+		gatherers = append(gatherers, e.deps.Self)
+	}
+	return promhttp.HandlerFor(gatherers, promhttp.HandlerOpts{
+		ErrorLog:            slog.NewLogLogger(e.deps.Log.Handler(), slog.LevelError),
+		ErrorHandling:       promhttp.ContinueOnError,
+		MaxRequestsInFlight: maxScrapes,
+		Timeout:             scrapeTimeout,
+		EnableOpenMetrics:   true,
+	}), nil
+}
+
+// descs are the metrics' descriptions.
+type descs struct {
+	events, objective, errorRatio, burnRate, remaining, exhaustion, coverage, state, firing *prometheus.Desc
+	actions, build                                                                          *prometheus.Desc
+}
+
+func newDescs() descs {
+	objective := func(name, help string, labels ...string) *prometheus.Desc {
+		return prometheus.NewDesc(name, help, append([]string{metricname.SLO, metricname.Service}, labels...), nil)
+	}
+	return descs{
+		events:     objective(metricname.SLIEventsTotal, "Events judged since the ledger began, by outcome.", metricname.Outcome),
+		objective:  objective(metricname.ObjectiveRatio, "Share of good events that is promised."),
+		errorRatio: objective(metricname.ErrorRatio, "Bad events divided by good and bad events over the window; 0 without events.", metricname.Window),
+		burnRate:   objective(metricname.BurnRate, "Error ratio over the window divided by the error ratio that the objective allows.", metricname.Window),
+		remaining:  objective(metricname.BudgetRemainingRatio, "Share of the error budget that is left; negative when overspent."),
+		exhaustion: objective(metricname.BudgetExhaustionTime, "When the error budget is spent at the present rate; absent when that is not in sight."),
+		coverage:   objective(metricname.CoverageRatio, "Share of the objective's window, since watching began, that was really observed."),
+		state:      objective(metricname.SLOState, "1 for the objective's present state, 0 for the others.", metricname.State),
+		firing:     objective(metricname.Firing, "1 while the burn-alert tier fires, else 0.", metricname.Tier, metricname.Severity),
+		actions: prometheus.NewDesc(metricname.HookActionsTotal, "Decisions of hooks by their result.",
+			[]string{metricname.Hook, metricname.Kind, metricname.Result}, nil),
+		build: prometheus.NewDesc(metricname.BuildInfo, "Which build is running; always 1.",
+			[]string{"version", "revision", "goversion"}, nil),
+	}
+}
+
+// Describe implements prometheus.Collector.
+func (e *Exporter) Describe(ch chan<- *prometheus.Desc) {
+	d := e.descs
+	for _, desc := range []*prometheus.Desc{d.events, d.objective, d.errorRatio, d.burnRate, d.remaining,
+		d.exhaustion, d.coverage, d.state, d.firing, d.actions, d.build} {
+		ch <- desc
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (e *Exporter) Collect(ch chan<- prometheus.Metric) {
+	if statuses := e.statuses.Load(); statuses != nil {
+		for i := range *statuses {
+			e.collectStatus(ch, &(*statuses)[i])
+		}
+	}
+	if e.deps.Actions != nil {
+		for _, a := range e.deps.Actions() {
+			send(ch, e.descs.actions, prometheus.CounterValue, float64(a.Count), a.Hook, a.Kind, a.Result)
+		}
+	}
+	send(ch, e.descs.build, prometheus.GaugeValue, 1, e.deps.Version, e.deps.Revision, runtime.Version())
+}
+
+func (e *Exporter) collectStatus(ch chan<- prometheus.Metric, s *slo.Status) {
+	gauge := func(desc *prometheus.Desc, v float64, labels ...string) {
+		send(ch, desc, prometheus.GaugeValue, v, append([]string{s.Name, s.Service}, labels...)...)
+	}
+	for _, o := range []struct {
+		outcome string
+		count   float64
+	}{
+		{metricname.Good, s.Totals.Good}, {metricname.Bad, s.Totals.Bad},
+		{metricname.Excluded, s.Totals.Excluded}, {metricname.Pending, s.Totals.Pending},
+	} {
+		send(ch, e.descs.events, prometheus.CounterValue, o.count, s.Name, s.Service, o.outcome)
+	}
+	gauge(e.descs.objective, s.Objective)
+	for _, w := range s.ErrorRatios {
+		gauge(e.descs.errorRatio, w.Value, w.Window)
+	}
+	for _, w := range s.BurnRates {
+		gauge(e.descs.burnRate, w.Value, w.Window)
+	}
+	gauge(e.descs.remaining, s.ErrorBudget.RemainingRatio)
+	if at := s.ErrorBudget.ExhaustsAt; at != nil {
+		gauge(e.descs.exhaustion, float64(at.UnixMilli())/1000)
+	}
+	gauge(e.descs.coverage, s.Coverage)
+	for _, state := range slo.States() {
+		gauge(e.descs.state, boolValue(state == s.State), string(state))
+	}
+	for _, t := range s.Tiers {
+		gauge(e.descs.firing, boolValue(t.Firing), t.Name, string(t.Severity))
+	}
+}
+
+// send writes one sample. A value that is no number is left out: absent is honest, NaN poisons
+// every sum it enters.
+func send(ch chan<- prometheus.Metric, desc *prometheus.Desc, kind prometheus.ValueType, v float64, labels ...string) {
+	if math.IsNaN(v) || math.IsInf(v, 0) {
+		return
+	}
+	for i, l := range labels {
+		labels[i] = strings.ToValidUTF8(l, "\uFFFD")
+	}
+	m, err := prometheus.NewConstMetric(desc, kind, v, labels...)
+	if err != nil {
+		m = prometheus.NewInvalidMetric(desc, err)
+	}
+	ch <- m
+}
+
+func boolValue(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
