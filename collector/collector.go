@@ -56,6 +56,7 @@ type Cycle struct {
 	Samples  []Sample      // valid only during the call that hands the cycle over
 	Err      error         // why the look failed; nil: the target was seen
 	Gone     bool          // the target has left discovery and is no longer expected; no samples
+	Stats    Stats         // for self-monitoring only: nothing is computed from it
 }
 
 // Interest tells a source which series some objective reads. The zero value wants nothing.
@@ -83,6 +84,9 @@ type Job struct {
 	// Revision changes when the source's settings change, so that the runner replaces it.
 	Revision string
 	Source   Source
+	// Labels and URL say to people which target this is; they may be empty.
+	Labels labels.Labels
+	URL    string
 }
 
 // Provider yields the jobs of one configured collector and keeps them current.
