@@ -62,7 +62,7 @@ func launch(t testing.TB, c command, ready func(context.Context) error) *Process
 	if p.stop == nil {
 		p.stop = syscall.SIGTERM
 	}
-	p.cmd = exec.Command(c.binary, c.args...)
+	p.cmd = exec.Command(c.binary, c.args...) //nolint:noctx // a context would kill it; Stop ends it in good order
 	p.cmd.Dir, p.cmd.Env = c.dir, append(os.Environ(), c.env...)
 	p.cmd.Stdout, p.cmd.Stderr = &p.logs, &p.logs
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Credential: c.as}
@@ -181,7 +181,7 @@ func freeAddresses(t testing.TB, n int) []string {
 	t.Helper()
 	addresses := make([]string, n)
 	for i := range addresses {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatalf("looking for a free port: %v", err)
 		}

@@ -1,0 +1,61 @@
+# The repository's commands. `make` alone lists them; `make run` needs Go and nothing else.
+
+VERSION  ?= $(shell git describe --tags --dirty 2>/dev/null || echo devel)
+FUZZTIME ?= 5s
+BENCH    ?= .
+IMAGE    ?= assayer:$(VERSION)
+
+# A static binary that carries the time zones with it, so that it also runs in an empty image.
+GO_BUILD = CGO_ENABLED=0 go build -buildvcs=auto -trimpath -tags timetzdata \
+	-ldflags '-s -w -X github.com/assayer-io/assayer/internal/version.Version=$(VERSION)'
+TOOL = go tool -modfile=tools/go.mod
+
+.DEFAULT_GOAL := help
+.PHONY: help build run demo test fuzz check e2e bench golden tools image clean
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## build bin/assayer
+	$(GO_BUILD) -o bin/assayer ./cmd/assayer
+
+run: build ## build the agent and watch it at work on simulated payments, until Ctrl-C
+	./bin/assayer demo
+
+demo: build ## the same, but end by itself once the simulated incident is over
+	./bin/assayer demo --exit-when-recovered
+
+test: ## vet, all unit tests with the race detector, a short run of every fuzz target
+	go vet ./...
+	go test -race ./...
+	scripts/fuzz.sh $(FUZZTIME)
+
+fuzz: ## every fuzz target for a minute each (FUZZTIME=…)
+	scripts/fuzz.sh $(if $(filter file,$(origin FUZZTIME)),1m,$(FUZZTIME))
+
+check: ## format, vet, linters, known vulnerabilities, import directions
+	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "not formatted by gofmt:"; echo "$$unformatted"; exit 1; }
+	go vet -tags e2e ./...
+	$(TOOL) golangci-lint run
+	scripts/vulncheck.sh
+	go test ./internal/importtest
+
+e2e: ## the agent against real servers; installs those that are missing with apt-get
+	scripts/install-servers.sh
+	go test -tags e2e -race -timeout 15m ./e2e/... ./internal/testkit/servers
+
+bench: ## all benchmarks (BENCH=pattern)
+	scripts/bench.sh '$(BENCH)'
+
+golden: ## rewrite the expected outputs in testdata; look at the difference before committing it
+	scripts/golden.sh
+
+tools: ## fetch and build the pinned developer tools
+	go build -modfile=tools/go.mod -o bin/tools/ tool
+
+image: ## a container image with the agent alone, by docker or buildah (IMAGE=name:tag)
+	$(GO_BUILD) -o bin/image/assayer ./cmd/assayer
+	scripts/image.sh '$(IMAGE)'
+
+clean: ## remove what was built
+	rm -rf bin
