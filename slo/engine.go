@@ -1,0 +1,149 @@
+package slo
+
+import (
+	"math"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/prometheus/prometheus/model/labels"
+
+	"github.com/assayer-io/assayer/collector"
+	"github.com/assayer-io/assayer/slo/burnrate"
+	"github.com/assayer-io/assayer/slo/spec"
+)
+
+// Options configure an engine. The zero value is ready for use.
+type Options struct {
+	// MinCoverage is the share of a window that must have been observed for its objective's state
+	// to be known, in (0, 1]. 0 means 0.9.
+	MinCoverage float64
+	// Retention is how far back the ledger reaches at least. 0 means twice the objective's window,
+	// 35 days at least.
+	Retention time.Duration
+	// Tiers replaces the burn-alert table of package burnrate for every objective.
+	Tiers []TierRule
+}
+
+// TierRule is one leg of a burn alert before an objective's window is known.
+type TierRule struct {
+	Severity    burnrate.Severity
+	Long, Short time.Duration
+	BudgetRatio float64 // share of the budget that may be spent in Long, in (0, 1]
+}
+
+const defaultMinCoverage = 0.9
+
+// Engine counts and judges. It is safe for concurrent use; nothing it does blocks.
+type Engine struct {
+	mu         sync.Mutex
+	opts       Options
+	objectives []*objective // sorted by name
+	byName     map[string]*objective
+	byID       map[uint64]*objective
+	byMetric   map[string][]selector // selectors that fix the metric's name
+	anyMetric  []selector            // those that do not
+	targets    map[collector.Target]*target
+	epoch      int64 // grows whenever an objective is added
+	generation int64 // grows whenever the set of selectors changes
+	touched    []*objective
+	rejected   Rejected
+	sweptMs    int64
+	dead       []string // keys to delete at the next checkpoint
+	restored   bool     // targets and epoch have been read back
+}
+
+// Rejected counts samples that could not be used, by reason.
+type Rejected struct {
+	OutOfOrder uint64 // not after the series' previous sample
+	NotFinite  uint64 // NaN or infinite
+	Negative   uint64 // a counter below zero
+}
+
+// New makes an engine without objectives.
+func New(opts Options) *Engine {
+	if opts.MinCoverage == 0 {
+		opts.MinCoverage = defaultMinCoverage
+	}
+	return &Engine{opts: opts, byName: map[string]*objective{}, byID: map[uint64]*objective{}, targets: map[collector.Target]*target{}}
+}
+
+// Apply replaces the set of objectives at moment now. An objective whose name and indicator are
+// unchanged keeps its counts, even if its target or window is new. Call Restore afterwards to read
+// back what is stored of the others.
+func (e *Engine) Apply(objectives []spec.Objective, now time.Time) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.epoch++
+	e.generation++
+	old := e.byID
+	e.objectives = nil
+	e.byName, e.byID, e.byMetric, e.anyMetric = map[string]*objective{}, map[uint64]*objective{}, map[string][]selector{}, nil
+	for _, s := range objectives {
+		obj := old[objectiveID(&s)]
+		if obj == nil {
+			obj = e.newObjective(s, now.UnixMilli())
+		} else {
+			obj.Objective = s
+			obj.configure(e.opts)
+			obj.ledger.rebucket(obj.finest(), obj.keep(e.opts))
+			obj.anchor(now.UnixMilli())
+		}
+		e.objectives = append(e.objectives, obj)
+		e.byName[s.Name], e.byID[obj.id] = obj, obj
+		e.index(obj)
+	}
+	slices.SortFunc(e.objectives, func(a, b *objective) int { return compareStrings(a.Name, b.Name) })
+	for _, t := range e.targets {
+		t.members = slices.DeleteFunc(t.members, func(m *member) bool { return e.byID[m.obj.id] != m.obj })
+	}
+}
+
+func (e *Engine) index(obj *objective) {
+	for _, s := range selectorsOf(&obj.Objective) {
+		s.obj = obj
+		if name := s.MetricName(); name != "" {
+			e.byMetric[name] = append(e.byMetric[name], s)
+		} else {
+			e.anyMetric = append(e.anyMetric, s)
+		}
+	}
+}
+
+// Interest says which series some objective reads. It stays valid until the next Apply.
+func (e *Engine) Interest() collector.Interest {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	byMetric, anyMetric := e.byMetric, e.anyMetric
+	in := collector.Interest{Names: make(map[string]struct{}, len(byMetric)), AllNames: len(anyMetric) > 0}
+	for name := range byMetric {
+		in.Names[name] = struct{}{}
+	}
+	in.Match = func(ls labels.Labels) bool {
+		matches := func(s selector) bool { return s.Matches(ls) }
+		return slices.ContainsFunc(byMetric[ls.Get(labels.MetricName)], matches) || slices.ContainsFunc(anyMetric, matches)
+	}
+	return in
+}
+
+// Rejected returns how many samples could not be used so far.
+func (e *Engine) Rejected() Rejected {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.rejected
+}
+
+func compareStrings(a, b string) int {
+	switch {
+	case a < b:
+		return -1
+	case a > b:
+		return 1
+	}
+	return 0
+}
+
+func formatFloat(f float64) string { return strconv.FormatFloat(f, 'g', -1, 64) }
+
+func finite(f float64) bool { return !math.IsNaN(f) && !math.IsInf(f, 0) }

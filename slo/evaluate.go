@@ -1,0 +1,336 @@
+package slo
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"time"
+)
+
+// Evaluate judges every objective at moment now and returns the statuses in order of name. The
+// cost is that of the windows, whatever their length.
+func (e *Engine) Evaluate(now time.Time) []Status {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	ms := now.UnixMilli()
+	if ms-e.sweptMs > time.Hour.Milliseconds() {
+		e.sweep(ms)
+		e.sweptMs = ms
+	}
+	feeds := e.feeds(ms)
+	out := make([]Status, len(e.objectives))
+	for i, obj := range e.objectives {
+		out[i] = e.evaluate(obj, ms, feeds[obj])
+	}
+	return out
+}
+
+// feed sums up the targets that feed one objective at the moment of an evaluation.
+type feed struct {
+	targets  int
+	fresh    int
+	overdue  []int64 // for each target that is not fresh: its last successful look
+	interval int64   // the longest of their intervals, in milliseconds
+}
+
+func (e *Engine) feeds(now int64) map[*objective]*feed {
+	out := make(map[*objective]*feed, len(e.objectives))
+	for _, t := range e.targets {
+		if !t.expected {
+			continue
+		}
+		interval := t.interval.Milliseconds()
+		for _, m := range t.members {
+			f := out[m.obj]
+			if f == nil {
+				f = &feed{}
+				out[m.obj] = f
+			}
+			f.targets++
+			f.interval = max(f.interval, interval)
+			if now-t.seenMs > 2*interval {
+				f.overdue = append(f.overdue, t.seenMs)
+			} else {
+				f.fresh++
+			}
+		}
+	}
+	return out
+}
+
+// measure is what is known of one window at one moment.
+type measure struct {
+	good, bad, excluded float64
+	coverage            float64 // of the part since watching began
+	filled              float64 // share of the window that lies after watching began
+	lengthMs            int64
+}
+
+func (m measure) total() float64 { return m.good + m.bad }
+
+// ratio is the error ratio, 0 with no events.
+func (m measure) ratio() float64 {
+	if m.total() <= 0 {
+		return 0
+	}
+	return m.bad / m.total()
+}
+
+// known is the share of the window that was really observed.
+func (m measure) known() float64 { return m.coverage * m.filled }
+
+// measure counts the window (edge, now]. late holds the last looks of targets that are overdue:
+// what they owe since then is expected but not covered.
+func (lg *ledger) measure(edge, now int64, late []int64) measure {
+	return lg.weigh(lg.since(edge), edge, now, late)
+}
+
+// weigh turns the counts c of the window (edge, now] into what is known of it.
+func (lg *ledger) weigh(c counts, edge, now int64, late []int64) measure {
+	m := measure{lengthMs: now - edge}
+	if lg.startMs == 0 {
+		return m
+	}
+	// Two counters of one target are not updated at the same instant: see counts.
+	m.good, m.bad, m.excluded = c.good, c.bad, max(0, c.excluded)
+	if m.bad < 0 {
+		m.good, m.bad = max(0, m.good+m.bad), 0
+	} else if m.good < 0 {
+		m.good, m.bad = 0, max(0, m.good+m.bad)
+	}
+	expected := c.expectedMs
+	for _, seen := range late {
+		expected += now - max(seen, edge)
+	}
+	if expected > 0 {
+		m.coverage = min(1, float64(c.coveredMs)/float64(expected))
+	}
+	if m.lengthMs > 0 {
+		m.filled = min(1, max(0, float64(now-max(lg.startMs, edge))/float64(m.lengthMs)))
+	}
+	return m
+}
+
+// allowed is the ratio of bad events that the objective allows. Twelve decimals undo the rounding of
+// 1 − 0.99 in binary, which would leave a crumb of a budget that is spent to the last event.
+func (o *objective) allowed() float64 { return math.Round((1-o.Target)*1e12) / 1e12 }
+
+// burn is the burn rate of a window: error ratio over the ratio the objective allows. An objective
+// of 1 allows nothing; its budget is then taken to be one event, so that the burn rate is how many
+// times faster than one event a budget window errors come.
+func (o *objective) burn(m measure) float64 {
+	allowed := o.allowed()
+	if allowed <= 0 {
+		if m.lengthMs == 0 {
+			return 0
+		}
+		return m.bad * float64(o.Window.Length.Milliseconds()) / float64(m.lengthMs)
+	}
+	return m.ratio() / allowed
+}
+
+// remaining is the share of the error budget that is left.
+func (o *objective) remaining(m measure) float64 {
+	allowed := o.allowed()
+	switch {
+	case m.bad == 0 || m.total() <= 0:
+		return 1
+	case allowed <= 0:
+		return 1 - m.bad
+	}
+	return 1 - m.bad/(m.total()*allowed)
+}
+
+func (e *Engine) evaluate(o *objective, now int64, f *feed) Status {
+	if f == nil {
+		f = &feed{}
+	}
+	if o.ledger.startMs != 0 {
+		o.ledger.advance(now)
+	}
+	if o.slicer != nil && f.interval > 0 {
+		o.slicer.close(&o.Objective, now-2*f.interval, f.targets, o.ledger.add)
+	}
+	s := Status{
+		Name: o.Name, DisplayName: o.DisplayName, Service: o.Service, Objective: o.Target, Window: o.Window.Text,
+		Method: string(o.Method), At: time.UnixMilli(now).UTC(), Firing: []string{}, WindowSize: o.Window.Length,
+	}
+	measures := make(map[int64]measure, len(o.windows))
+	var budget measure
+	for _, w := range o.windows {
+		m := o.ledger.measure(o.edge(w, now), now, f.overdue)
+		if w.budget {
+			budget = m
+		} else {
+			measures[w.length.Milliseconds()] = m
+		}
+		s.BurnRates = append(s.BurnRates, WindowValue{w.text, o.burn(m)})
+		s.ErrorRatios = append(s.ErrorRatios, WindowValue{w.text, m.ratio()})
+	}
+	s.Events = Events{Good: budget.good, Bad: budget.bad, Excluded: budget.excluded, Pending: o.pending()}
+	s.ErrorBudget.RemainingRatio = o.remaining(budget)
+	s.Coverage, s.Filled = budget.coverage, budget.filled
+	s.Totals = o.totals()
+	blind := e.blind(o, f, budget)
+	for i := range o.tiers {
+		t := &o.tiers[i]
+		ts := o.judgeTier(t, measures[t.Long.Milliseconds()], measures[t.Short.Milliseconds()], now, blind != "")
+		s.Tiers = append(s.Tiers, ts)
+		if ts.Firing {
+			s.Firing = append(s.Firing, t.Name)
+		}
+	}
+	s.ErrorBudget.ExhaustsAt = o.exhaustsAt(&s, measures, now)
+	e.judgeState(o, &s, blind)
+	return s
+}
+
+// pending is how many slices are open; events of counters are never pending.
+func (o *objective) pending() float64 {
+	if o.slicer == nil {
+		return 0
+	}
+	return float64(len(o.slicer.open))
+}
+
+// totals are the counts since the ledger began, held up so that a counter exported from them never
+// falls.
+func (o *objective) totals() Events {
+	c := o.ledger.cum
+	h := &o.totalsHigh
+	h.Good, h.Bad, h.Excluded = max(h.Good, c.good), max(h.Bad, c.bad), max(h.Excluded, c.excluded)
+	return Events{Good: h.Good, Bad: h.Bad, Excluded: h.Excluded, Pending: o.pending()}
+}
+
+// blind says in one sentence why the objective cannot be judged now, or "".
+func (e *Engine) blind(o *objective, f *feed, budget measure) string {
+	switch {
+	case o.problem != "":
+		return o.problem
+	case o.ledger.startMs == 0:
+		return "no target has exposed a matching series yet"
+	case f.targets == 0:
+		return "no target in discovery feeds it"
+	case float64(f.fresh) < e.opts.MinCoverage*float64(f.targets):
+		return fmt.Sprintf("%d of %d targets did not answer for more than two intervals", f.targets-f.fresh, f.targets)
+	case budget.coverage < e.opts.MinCoverage:
+		return fmt.Sprintf("only %s of the time watched was observed, %s is needed", percent(budget.coverage), percent(e.opts.MinCoverage))
+	}
+	return ""
+}
+
+// judgeTier decides whether a leg fires. What was not observed is taken to have been good, so an
+// unfilled window can only understate. While the objective is blind a leg neither starts nor
+// stops: silence is not recovery.
+func (o *objective) judgeTier(t *tier, long, short measure, now int64, blind bool) TierStatus {
+	burnLong, burnShort := o.burn(long), o.burn(short)
+	if !blind {
+		fires := burnLong*long.known() >= t.Factor && burnShort*short.known() >= t.Factor &&
+			significant(long.bad, long.total()*o.allowed())
+		if fires && !t.firing {
+			t.sinceMs = now
+		}
+		t.firing = fires
+		t.why = t.explain(burnLong, burnShort, long, o.allowed(), fires)
+	}
+	ts := TierStatus{
+		Name: t.Name, Severity: t.Severity, LongWindow: windowText(t.Long), ShortWindow: windowText(t.Short), Factor: t.Factor,
+		LongBurnRate: burnLong, ShortBurnRate: burnShort, LongCoverage: long.known(), Firing: t.firing, Why: t.why,
+	}
+	if t.firing {
+		since := time.UnixMilli(t.sinceMs).UTC()
+		ts.Since = &since
+	}
+	return ts
+}
+
+func (t *tier) explain(burnLong, burnShort float64, long measure, allowed float64, fires bool) string {
+	numbers := fmt.Sprintf("%s× over %s and %s× over %s, limit %s×; %s of %s events bad, %s allowed",
+		short(burnLong), windowText(t.Long), short(burnShort), windowText(t.Short), short(t.Factor),
+		short(long.bad), short(long.total()), short(long.total()*allowed))
+	switch {
+	case fires:
+		return "budget burns at " + numbers
+	case burnLong >= t.Factor && burnShort >= t.Factor && burnLong*long.known() < t.Factor:
+		return "too little observed to fire: " + numbers
+	case burnLong >= t.Factor && burnShort >= t.Factor:
+		return "too few errors to be sure: " + numbers
+	}
+	return numbers
+}
+
+// maxTail is the probability above which errors are put down to chance. Small as it is, it still
+// finds a total outage at ten requests an hour after three failures.
+const maxTail = 1e-4
+
+// significant reports whether at least bad events are improbable (below maxTail) when the budget is
+// spent exactly evenly and `expected` are due: the upper tail of the Poisson distribution.
+func significant(bad, expected float64) bool {
+	k := math.Floor(bad + 1e-9)
+	switch {
+	case k < 1 || k <= expected:
+		return false
+	case expected <= 0:
+		return true
+	}
+	lg, _ := math.Lgamma(k + 1)
+	term := math.Exp(k*math.Log(expected) - expected - lg)
+	// Terms fall at least as fast as a geometric series with this ratio, which bounds the rest.
+	if term/(1-expected/(k+1)) < maxTail {
+		return true
+	}
+	for sum := 0.0; ; k++ {
+		sum += term
+		if sum >= maxTail {
+			return false
+		}
+		term *= expected / (k + 1)
+		if term/(1-expected/(k+2)) < maxTail-sum {
+			return true
+		}
+	}
+}
+
+// exhaustsAt extrapolates the burn of the shortest long window. It is nil when the budget outlasts
+// its own window at that rate, or is spent already.
+func (o *objective) exhaustsAt(s *Status, measures map[int64]measure, now int64) *time.Time {
+	if len(o.tiers) == 0 || s.ErrorBudget.RemainingRatio <= 0 {
+		return nil
+	}
+	burn := o.burn(measures[o.tiers[0].Long.Milliseconds()])
+	left := s.ErrorBudget.RemainingRatio * float64(o.Window.Length.Milliseconds())
+	if burn <= 0 || left/burn > float64(o.Window.Length.Milliseconds()) {
+		return nil
+	}
+	at := time.UnixMilli(now + int64(left/burn)).UTC()
+	return &at
+}
+
+// judgeState sums up. Bad news needs evidence, good news needs all of it: a window that is not yet
+// filled can be burning or exhausted, but not ok.
+func (e *Engine) judgeState(o *objective, s *Status, blind string) {
+	left := percent(s.ErrorBudget.RemainingRatio) + " of the budget left"
+	switch {
+	case blind != "":
+		s.State, s.Reason = Unknown, blind
+		if len(s.Firing) > 0 {
+			s.Reason += "; was firing " + strings.Join(s.Firing, ", ")
+		}
+	case s.ErrorBudget.RemainingRatio <= 0 && s.Events.Bad > 0:
+		s.State = Exhausted
+		s.Reason = fmt.Sprintf("%s bad of %s events in %s is more than the %s allowed", short(s.Events.Bad), short(s.Events.Good+s.Events.Bad), s.Window, percent(o.allowed()))
+	case len(s.Firing) > 0:
+		s.State, s.Reason = Burning, left
+		for _, t := range s.Tiers {
+			if t.Firing {
+				s.Reason = t.Why + "; " + left
+				break
+			}
+		}
+	case s.Filled < e.opts.MinCoverage:
+		s.State = Unknown
+		s.Reason = fmt.Sprintf("watched for %s of %s; %s so far", windowText(time.Duration(s.Filled*float64(s.WindowSize)).Truncate(time.Second)), s.Window, left)
+	default:
+		s.State, s.Reason = OK, left
+	}
+}

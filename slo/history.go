@@ -1,0 +1,55 @@
+package slo
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/prometheus/common/model"
+)
+
+// ErrNotFound: there is no objective of that name.
+var ErrNotFound = errors.New("no such objective")
+
+// maxPoints bounds what one History call computes.
+const maxPoints = 2000
+
+// History computes an objective's past from its ledger: points moments from `from` to `to`, each
+// with the burn rate over the window that ends there and the budget that was left. window is a
+// duration such as 1h.
+func (e *Engine) History(name, window string, from, to time.Time, points int) ([]Point, error) {
+	w, err := model.ParseDuration(window)
+	if err != nil || w <= 0 {
+		return nil, fmt.Errorf("window %q is not a duration such as 1h", window)
+	}
+	if points < 2 || points > maxPoints || !from.Before(to) {
+		return nil, fmt.Errorf("points must be between 2 and %d and from before to", maxPoints)
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	o := e.byName[name]
+	if o == nil {
+		return nil, fmt.Errorf("%w: %q", ErrNotFound, name)
+	}
+	out := make([]Point, points)
+	step := to.Sub(from) / time.Duration(points-1)
+	for i := range out {
+		out[i] = o.point(from.Add(time.Duration(i)*step).UnixMilli(), time.Duration(w).Milliseconds())
+	}
+	return out, nil
+}
+
+func (o *objective) point(at, windowMs int64) Point {
+	m := o.ledger.between(at-windowMs, at)
+	budget := o.ledger.between(o.edge(o.windows[len(o.windows)-1], at), at)
+	return Point{At: time.UnixMilli(at).UTC(), BurnRate: o.burn(m), RemainingRatio: o.remaining(budget), Events: m.total(), Coverage: m.known()}
+}
+
+// between measures the window (from, to] of the past, both edges rounded down to a bucket.
+func (lg *ledger) between(from, to int64) measure {
+	end := lg.cum
+	if to < lg.nowMs {
+		end = lg.upTo(to)
+	}
+	return lg.weigh(end.minus(lg.upTo(from)), from, to, nil)
+}

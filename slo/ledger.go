@@ -1,0 +1,308 @@
+package slo
+
+import (
+	"math"
+	"math/bits"
+	"time"
+)
+
+// counts are cumulative since the ledger began. Good and bad may be off by an event for one scrape
+// in opposite directions while a target updates two counters one after the other; their sum is not.
+type counts struct {
+	good, bad, excluded float64
+	coveredMs           int64 // target-milliseconds observed
+	expectedMs          int64 // target-milliseconds that should have been
+}
+
+func (c counts) plus(d counts) counts {
+	return counts{c.good + d.good, c.bad + d.bad, c.excluded + d.excluded, c.coveredMs + d.coveredMs, c.expectedMs + d.expectedMs}
+}
+
+func (c counts) minus(d counts) counts {
+	return counts{c.good - d.good, c.bad - d.bad, c.excluded - d.excluded, c.coveredMs - d.coveredMs, c.expectedMs - d.expectedMs}
+}
+
+// part is the share of c that falls into the first `done` of `whole` milliseconds when c is spread
+// evenly; whole events stay whole.
+func (c counts) part(done, whole int64) counts {
+	return counts{
+		share(c.good, done, whole), share(c.bad, done, whole), share(c.excluded, done, whole),
+		int64(share(float64(c.coveredMs), done, whole)), int64(share(float64(c.expectedMs), done, whole)),
+	}
+}
+
+// maxExact is the largest integer up to which float64 counts every event.
+const maxExact = 1 << 53
+
+// share returns n × done ÷ whole, rounded towards zero exactly when n is a whole number.
+func share(n float64, done, whole int64) float64 {
+	switch {
+	case done <= 0 || whole <= 0:
+		return 0
+	case done >= whole:
+		return n
+	case n < 0:
+		return -share(-n, done, whole)
+	case n != math.Trunc(n) || n > maxExact:
+		return n * (float64(done) / float64(whole))
+	}
+	hi, lo := bits.Mul64(uint64(n), uint64(done))
+	q, _ := bits.Div64(hi, lo, uint64(whole)) // hi < whole because n < 2^53 and done < whole < 2^63
+	return float64(q)
+}
+
+// level keeps the cumulative counts at the end of each closed bucket of one width.
+type level struct {
+	widthMs int64
+	keep    int   // closed buckets to keep
+	first   int64 // index of closed[0]; bucket i spans (i × width, (i+1) × width]
+	closed  []counts
+
+	dirtyFrom int64 // lowest index changed since the last checkpoint; noneDirty when none
+	dropped   []int64
+}
+
+const noneDirty = math.MaxInt64
+
+// next is the index of the open bucket.
+func (l *level) next() int64 { return l.first + int64(len(l.closed)) }
+
+// bucketOf returns the index of the bucket that holds instant t: edges belong to the bucket they end.
+func (l *level) bucketOf(t int64) int64 { return floorDiv(t-1, l.widthMs) }
+
+// advance closes buckets until the open one holds t; nothing happened in them after cum.
+func (l *level) advance(t int64, cum counts) {
+	open := l.bucketOf(t)
+	n := open - l.next()
+	if n <= 0 {
+		return
+	}
+	if n > int64(l.keep) { // everything kept would be equal; do not walk a year in seconds
+		l.forget(len(l.closed))
+		l.first = open - int64(l.keep)
+		n = int64(l.keep)
+	}
+	l.dirtyFrom = min(l.dirtyFrom, l.next())
+	for range n {
+		l.closed = append(l.closed, cum)
+	}
+	if extra := len(l.closed) - l.keep; extra > l.keep/4 {
+		l.forget(extra)
+	}
+}
+
+// forget drops the n oldest closed buckets.
+func (l *level) forget(n int) {
+	for i := range n {
+		l.dropped = append(l.dropped, l.first+int64(i))
+	}
+	l.closed = append(l.closed[:0], l.closed[n:]...)
+	l.first += int64(n)
+}
+
+// addSpread adds d, spread evenly over (from, to], to the closed buckets; from == to books it all
+// at that instant.
+func (l *level) addSpread(from, to int64, d counts) {
+	i := max(l.first, l.bucketOf(min(from+1, to)))
+	for ; i < l.next(); i++ {
+		end := (i + 1) * l.widthMs
+		if end >= to {
+			break
+		}
+		l.closed[i-l.first] = l.closed[i-l.first].plus(d.part(end-from, to-from))
+		l.dirtyFrom = min(l.dirtyFrom, i)
+	}
+	for ; i < l.next(); i++ {
+		l.closed[i-l.first] = l.closed[i-l.first].plus(d)
+		l.dirtyFrom = min(l.dirtyFrom, i)
+	}
+}
+
+// before returns the cumulative counts at the start of the bucket that holds the first instant
+// after edge, and whether this level still knows them.
+func (l *level) before(edge int64) (counts, bool) {
+	i := floorDiv(edge, l.widthMs) - 1 // the last bucket that lies wholly at or before edge
+	if i < l.first || i >= l.next() {
+		return counts{}, false
+	}
+	return l.closed[i-l.first], true
+}
+
+// mark holds the cumulative counts at one exact instant, the start of a calendar period.
+type mark struct {
+	at  int64
+	cum counts
+}
+
+// ledger keeps one objective's cumulative counts at several resolutions.
+type ledger struct {
+	startMs int64 // when watching began; 0: not yet
+	nowMs   int64 // the latest instant booked or advanced to
+	cum     counts
+	levels  []level
+	marks   []mark // oldest first, at most maxMarks
+	nextMs  int64  // start of the next calendar period; 0: rolling
+	// following gives the start of the period after the one that begins at a given instant; nil
+	// for rolling windows.
+	following func(int64) int64
+	changed   bool // since the last checkpoint
+}
+
+const maxMarks = 3
+
+// Levels: each is twelve, ten and six times coarser than the one before (5 s, 1 min, 10 min, 1 h)
+// and keeps enough buckets that no window spans fewer than about seventy of them.
+func newLedger(finest time.Duration, keep time.Duration) *ledger {
+	lg := &ledger{}
+	width := finest.Milliseconds()
+	for _, factor := range []int64{1, 12, 10, 6} {
+		width *= factor
+		lg.levels = append(lg.levels, level{widthMs: width, keep: 800, dirtyFrom: noneDirty})
+	}
+	last := &lg.levels[len(lg.levels)-1]
+	last.keep = int(min(max(800, keep.Milliseconds()/width+2), maxCoarseBuckets))
+	return lg
+}
+
+// maxCoarseBuckets bounds the memory of the coarsest level: 20,000 buckets of 40 bytes.
+const maxCoarseBuckets = 20_000
+
+// Resolution is by how much a window of length w may reach further back than asked, given the
+// ledger's finest bucket: the width of the finest level that still holds the window's far edge.
+func Resolution(w, finest time.Duration) time.Duration {
+	width := finest
+	for _, factor := range []time.Duration{1, 12, 10, 6} {
+		width *= factor
+		if w+width <= 800*width {
+			return width
+		}
+	}
+	return width
+}
+
+// finestBucket is the ledger's finest width for an objective whose shortest window is w: a
+// sixtieth, so that a far edge is never off by more than 1.7 %, between 50 ms and 10 s.
+func finestBucket(w time.Duration) time.Duration {
+	steps := []time.Duration{10 * time.Second, 5 * time.Second, 2 * time.Second, time.Second, 500 * time.Millisecond, 200 * time.Millisecond, 100 * time.Millisecond}
+	for _, s := range steps {
+		if w >= 60*s {
+			return s
+		}
+	}
+	return 50 * time.Millisecond
+}
+
+// rebucket gives the ledger the levels of another finest width, filled from what the present ones
+// know. It does nothing when they are the same.
+func (lg *ledger) rebucket(finest, keep time.Duration) {
+	next := newLedger(finest, keep).levels
+	if next[0].widthMs == lg.levels[0].widthMs {
+		lg.levels[len(next)-1].keep = next[len(next)-1].keep
+		return
+	}
+	for i := range next {
+		l := &next[i]
+		open := l.bucketOf(max(lg.nowMs, 1))
+		l.first = max(l.bucketOf(max(lg.startMs, 1)), open-int64(l.keep))
+		for b := l.first; b < open; b++ {
+			l.closed = append(l.closed, lg.upTo((b+1)*l.widthMs))
+		}
+		l.dirtyFrom = l.first
+	}
+	lg.levels, lg.changed = next, true
+}
+
+// begin sets the moment at which watching began, once.
+func (lg *ledger) begin(t int64) {
+	if lg.startMs != 0 {
+		return
+	}
+	lg.startMs, lg.nowMs, lg.changed = t, t, true
+	for i := range lg.levels {
+		l := &lg.levels[i]
+		l.first = l.bucketOf(t)
+	}
+}
+
+// advance moves the ledger's present to t.
+func (lg *ledger) advance(t int64) {
+	if t <= lg.nowMs {
+		return
+	}
+	for lg.following != nil && t > lg.nextMs {
+		lg.marks = append(lg.marks, mark{lg.nextMs, lg.cum})
+		if len(lg.marks) > maxMarks {
+			lg.marks = append(lg.marks[:0], lg.marks[1:]...)
+		}
+		lg.nextMs = lg.following(lg.nextMs)
+	}
+	for i := range lg.levels {
+		lg.levels[i].advance(t, lg.cum)
+	}
+	lg.nowMs, lg.changed = t, true
+}
+
+// add books d at instant t, which may lie in the past.
+func (lg *ledger) add(t int64, d counts) { lg.spread(t, t, d) }
+
+// spread books d evenly over (from, to].
+func (lg *ledger) spread(from, to int64, d counts) {
+	if d == (counts{}) {
+		return
+	}
+	lg.begin(to)
+	lg.advance(to)
+	for i := range lg.levels {
+		lg.levels[i].addSpread(from, to, d)
+	}
+	for i := range lg.marks {
+		switch m := &lg.marks[i]; {
+		case m.at >= to:
+			m.cum = m.cum.plus(d)
+		case m.at > from:
+			m.cum = m.cum.plus(d.part(m.at-from, to-from))
+		}
+	}
+	lg.cum = lg.cum.plus(d)
+	lg.changed = true
+}
+
+// upTo returns the cumulative counts at the bucket edge at or before t.
+func (lg *ledger) upTo(t int64) counts {
+	if lg.startMs == 0 || t < lg.startMs {
+		return counts{}
+	}
+	for _, m := range lg.marks {
+		if m.at == t {
+			return m.cum
+		}
+	}
+	for i := range lg.levels {
+		l := &lg.levels[i]
+		if floorDiv(t, l.widthMs)-1 >= l.next() {
+			return lg.cum // t lies beyond the open bucket
+		}
+		if c, ok := l.before(t); ok {
+			return c
+		}
+		if floorDiv(t, l.widthMs) <= l.bucketOf(lg.startMs) {
+			return counts{} // the whole life of the ledger lies after this edge
+		}
+	}
+	last := &lg.levels[len(lg.levels)-1]
+	if len(last.closed) > 0 {
+		return last.closed[0] // older than retention
+	}
+	return counts{}
+}
+
+// since returns what was counted in (edge, now], the far edge rounded outwards to a bucket.
+func (lg *ledger) since(edge int64) counts { return lg.cum.minus(lg.upTo(edge)) }
+
+func floorDiv(a, b int64) int64 {
+	q := a / b
+	if a%b != 0 && (a < 0) != (b < 0) {
+		q--
+	}
+	return q
+}

@@ -1,0 +1,197 @@
+package slo
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/cespare/xxhash/v2"
+
+	"github.com/assayer-io/assayer/slo/burnrate"
+	"github.com/assayer-io/assayer/slo/calendar"
+	"github.com/assayer-io/assayer/slo/spec"
+)
+
+// role is what a series is to an objective.
+type role uint8
+
+const (
+	roleGood role = iota
+	roleBad
+	roleTotal
+	roleExcluded
+	roleGauge
+	roleTraffic
+)
+
+// selector is one selector of one objective.
+type selector struct {
+	*spec.Selector
+	obj  *objective
+	role role
+}
+
+// objective is one promise with everything the engine keeps for it.
+type objective struct {
+	spec.Objective
+	id         uint64 // of name and indicator: what the ledger's numbers mean
+	epoch      int64  // targets last seen in an earlier epoch have not been seen for this objective
+	watchedMs  int64  // when the engine was first told of it
+	ledger     *ledger
+	slicer     *slicer // nil when events are counted one by one
+	tiers      []tier
+	windows    []window // distinct, shortest first, the budget's own last
+	period     *calendar.Period
+	problem    string // why it cannot be counted now; "" when it can
+	totalsHigh Events // what Status.Totals said last, so that it never falls
+
+	acc     []increment // of the cycle under way
+	touched bool        // acc is in use
+}
+
+// window is one stretch of time that statuses report on.
+type window struct {
+	text   string
+	length time.Duration // rolling
+	budget bool          // the objective's own window, possibly calendar-aligned
+}
+
+// tier is a burn alert leg with its state.
+type tier struct {
+	burnrate.Tier
+	firing  bool
+	sinceMs int64
+	why     string
+}
+
+// increment is what one cycle brought for one objective over one stretch of time.
+type increment struct {
+	from, to    int64 // spread evenly over (from, to]; equal: booked at to
+	good, bad   float64
+	total       float64
+	excluded    float64
+	hasTotal    bool
+	gauge, fine float64 // samples of gauges seen, and how many of them kept to the limit
+}
+
+// objectiveID hashes the name and everything that gives counts their meaning. Changing the target
+// or the window keeps the ledger; changing what is counted begins a new one.
+func objectiveID(o *spec.Objective) uint64 {
+	h := xxhash.New()
+	write := func(parts ...string) {
+		for _, p := range parts {
+			_, _ = h.WriteString(p)
+			_, _ = h.Write([]byte{0})
+		}
+	}
+	write(o.Name, string(o.Method), o.Slice.String())
+	for _, s := range selectorsOf(o) {
+		write(string('0'+byte(s.role)), s.Text)
+	}
+	if o.Method != spec.Occurrences {
+		write(formatFloat(o.SliceTarget))
+	}
+	if t := o.Indicator.Threshold; t != nil {
+		write(string(t.Op), formatFloat(t.Value))
+	}
+	if t := o.Indicator.Traffic; t != nil {
+		write(formatFloat(t.AtLeastPerSecond), formatFloat(t.AtLeastOfExpected))
+	}
+	return h.Sum64()
+}
+
+func selectorsOf(o *spec.Objective) []selector {
+	var out []selector
+	add := func(s *spec.Selector, r role) {
+		if s != nil {
+			out = append(out, selector{Selector: s, role: r})
+		}
+	}
+	if r := o.Indicator.Ratio; r != nil {
+		add(r.Good, roleGood)
+		add(r.Bad, roleBad)
+		add(r.Total, roleTotal)
+		add(r.Excluded, roleExcluded)
+	}
+	if t := o.Indicator.Threshold; t != nil {
+		add(&t.Query, roleGauge)
+	}
+	if t := o.Indicator.Traffic; t != nil {
+		add(&t.Total, roleTraffic)
+	}
+	return out
+}
+
+func (e *Engine) newObjective(o spec.Objective, now int64) *objective {
+	obj := &objective{Objective: o, id: objectiveID(&o), epoch: e.epoch, watchedMs: now}
+	obj.configure(e.opts)
+	obj.ledger = newLedger(obj.finest(), obj.keep(e.opts))
+	if o.Method != spec.Occurrences {
+		obj.slicer = newSlicer(o)
+	}
+	obj.anchor(now)
+	return obj
+}
+
+func (o *objective) finest() time.Duration { return finestBucket(o.windows[0].length) }
+
+// keep is how far back the ledger must reach.
+func (o *objective) keep(opts Options) time.Duration {
+	if opts.Retention > 0 {
+		return max(opts.Retention, o.Window.Length)
+	}
+	return max(2*o.Window.Length, 35*24*time.Hour)
+}
+
+// configure derives what depends on the objective's target and window but not on what is counted.
+func (o *objective) configure(opts Options) {
+	var old []tier
+	old, o.tiers, o.windows, o.period = o.tiers, nil, nil, nil
+	for _, t := range tiersFor(o.Window.Length, opts.Tiers) {
+		next := tier{Tier: t}
+		if i := slices.IndexFunc(old, func(x tier) bool { return x.Name == t.Name }); i >= 0 {
+			next.firing, next.sinceMs, next.why = old[i].firing, old[i].sinceMs, old[i].why
+		}
+		o.tiers = append(o.tiers, next)
+		o.windows = append(o.windows, window{text: burnrate.Text(t.Short), length: t.Short}, window{text: burnrate.Text(t.Long), length: t.Long})
+	}
+	slices.SortFunc(o.windows, func(a, b window) int { return cmp.Compare(a.length, b.length) })
+	o.windows = slices.CompactFunc(o.windows, func(a, b window) bool { return a.length == b.length })
+	o.windows = slices.DeleteFunc(o.windows, func(w window) bool { return w.length == o.Window.Length })
+	o.windows = append(o.windows, window{text: o.Window.Text, length: o.Window.Length, budget: true})
+	if w := o.Window; !w.Rolling {
+		o.period = &calendar.Period{Unit: calendar.Unit(w.Unit), Count: w.Count, Anchor: w.Anchor}
+	}
+}
+
+// anchor makes the ledger remember the counts at each calendar period's start.
+func (o *objective) anchor(now int64) {
+	o.ledger.following, o.ledger.nextMs = nil, 0
+	if o.period == nil {
+		return
+	}
+	p := *o.period
+	o.ledger.following = func(t int64) int64 { return p.Next(time.UnixMilli(t)).UnixMilli() }
+	o.ledger.nextMs = o.ledger.following(max(now, o.ledger.nowMs))
+}
+
+func tiersFor(w time.Duration, custom []TierRule) []burnrate.Tier {
+	if len(custom) == 0 {
+		return burnrate.Tiers(w)
+	}
+	var out []burnrate.Tier
+	for _, c := range custom {
+		if c.Long < w {
+			out = append(out, burnrate.New(c.Severity, c.Long, c.Short, c.BudgetRatio, w))
+		}
+	}
+	return out
+}
+
+// edge is where the window that ends at now begins.
+func (o *objective) edge(w window, now int64) int64 {
+	if w.budget && o.period != nil {
+		return o.period.Start(time.UnixMilli(now)).UnixMilli()
+	}
+	return now - w.length.Milliseconds()
+}

@@ -1,0 +1,428 @@
+package slo
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/assayer-io/assayer/collector"
+)
+
+// Store receives what a checkpoint writes. All of it must become durable together or not at all:
+// counter baselines and counts belong together, and half of them would count events twice.
+type Store interface {
+	Set(key string, value []byte)
+	Delete(key string)
+}
+
+// Keys. Buckets are ordered by time before objective, so that a checkpoint writes neighbours.
+const (
+	keyEngine     = "slo/engine"
+	prefixMeta    = "slo/o/" // + objective
+	prefixBuckets = "slo/b/" // + level / index / objective
+	prefixTargets = "slo/t/" // + target
+
+	stateVersion = 1
+	// orphanDays is how long the ledger of an objective that is no longer configured is kept.
+	orphanDays = 30
+)
+
+// ErrVersion: the stored state was written by a newer version.
+var ErrVersion = errors.New("state was written by a newer version of assayer")
+
+type storedEngine struct {
+	Version int      `json:"version"`
+	Epoch   int64    `json:"epoch"`
+	Active  []string `json:"active"` // objectives in force when it was written
+}
+
+type storedObjective struct {
+	Version   int              `json:"version"`
+	Name      string           `json:"name"`
+	Epoch     int64            `json:"epoch"`
+	WatchedMs int64            `json:"watched_ms"`
+	StartMs   int64            `json:"start_ms"`
+	NowMs     int64            `json:"now_ms"`
+	Cum       []float64        `json:"cum"`
+	Totals    Events           `json:"totals"`
+	Levels    []storedLevel    `json:"levels"`
+	Marks     []storedMark     `json:"marks,omitempty"`
+	Firing    map[string]int64 `json:"firing,omitempty"` // tier → since
+	Slices    map[int64]*slice `json:"slices,omitempty"`
+	Closed    int64            `json:"closed,omitempty"`
+	Hours     map[int64]*hour  `json:"hours,omitempty"`
+}
+
+type storedLevel struct {
+	WidthMs int64 `json:"width_ms"`
+	First   int64 `json:"first"`
+	Next    int64 `json:"next"`
+}
+
+type storedMark struct {
+	At  int64     `json:"at"`
+	Cum []float64 `json:"cum"`
+}
+
+// Checkpoint writes everything that changed since the last one. When the store then fails to make
+// it durable, call CheckpointFailed.
+func (e *Engine) Checkpoint(to Store) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, key := range e.dead {
+		to.Delete(key)
+	}
+	e.dead = nil
+	head := storedEngine{Version: stateVersion, Epoch: e.epoch}
+	for _, o := range e.objectives {
+		head.Active = append(head.Active, hex(o.id))
+		if !o.ledger.changed {
+			continue
+		}
+		if err := o.store(to); err != nil {
+			return fmt.Errorf("encoding objective %s: %w", o.Name, err)
+		}
+	}
+	for id, t := range e.targets {
+		if t.changed {
+			to.Set(targetKey(id), t.encode())
+			t.changed = false
+		}
+	}
+	data, err := json.Marshal(head)
+	if err != nil {
+		return fmt.Errorf("encoding engine state: %w", err)
+	}
+	to.Set(keyEngine, data)
+	return nil
+}
+
+// CheckpointFailed makes the next checkpoint write everything again.
+func (e *Engine) CheckpointFailed() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, o := range e.objectives {
+		o.ledger.changed = true
+		for i := range o.ledger.levels {
+			o.ledger.levels[i].dirtyFrom = o.ledger.levels[i].first
+		}
+	}
+	for _, t := range e.targets {
+		t.changed = true
+	}
+}
+
+func (o *objective) store(to Store) error {
+	lg := o.ledger
+	m := storedObjective{
+		Version: stateVersion, Name: o.Name, Epoch: o.epoch, WatchedMs: o.watchedMs, StartMs: lg.startMs, NowMs: lg.nowMs,
+		Cum: lg.cum.floats(), Totals: o.totalsHigh, Firing: map[string]int64{},
+	}
+	for i := range lg.levels {
+		l := &lg.levels[i]
+		m.Levels = append(m.Levels, storedLevel{l.widthMs, l.first, l.next()})
+		for _, b := range l.dropped {
+			to.Delete(bucketKey(i, b, o.id))
+		}
+		if l.dirtyFrom != noneDirty {
+			for b := max(l.first, l.dirtyFrom); b < l.next(); b++ {
+				to.Set(bucketKey(i, b, o.id), l.closed[b-l.first].encode())
+			}
+		}
+		l.dropped, l.dirtyFrom = nil, noneDirty
+	}
+	for _, k := range lg.marks {
+		m.Marks = append(m.Marks, storedMark{k.at, k.cum.floats()})
+	}
+	for _, t := range o.tiers {
+		if t.firing {
+			m.Firing[t.Name] = t.sinceMs
+		}
+	}
+	if s := o.slicer; s != nil {
+		m.Slices, m.Closed, m.Hours = s.open, s.closed, s.hours
+	}
+	data, err := json.Marshal(m)
+	if err != nil {
+		return err
+	}
+	to.Set(prefixMeta+hex(o.id), data)
+	lg.changed = false
+	return nil
+}
+
+// Scan calls fn for every stored key with the prefix, in order.
+type Scan func(prefix string, fn func(key string, value []byte) error) error
+
+// Restore reads back what was stored of the objectives in force that have no counts yet, and, the
+// first time, of the targets. now decides what is too old to keep.
+func (e *Engine) Restore(scan Scan, now time.Time) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	active, err := e.restoreHead(scan)
+	if err != nil {
+		return err
+	}
+	loading, err := e.restoreObjectives(scan, now, active)
+	if err != nil {
+		return err
+	}
+	if err := e.restoreBuckets(scan, loading); err != nil {
+		return err
+	}
+	for _, o := range loading {
+		if o != nil {
+			o.ledger.rebucket(o.finest(), o.keep(e.opts))
+			o.anchor(o.ledger.nowMs)
+		}
+	}
+	if !e.restored {
+		if err := e.restoreTargets(scan); err != nil {
+			return err
+		}
+	}
+	e.restored = true
+	return nil
+}
+
+// restoreHead returns the objectives that were in force when the state was written; a restored
+// objective that was not among them must not trust baselines from before.
+func (e *Engine) restoreHead(scan Scan) (map[string]bool, error) {
+	active := map[string]bool{}
+	if e.restored {
+		return active, nil
+	}
+	err := scan(keyEngine, func(_ string, value []byte) error {
+		var head storedEngine
+		if err := json.Unmarshal(value, &head); err != nil {
+			return fmt.Errorf("decoding engine state: %w", err)
+		}
+		if head.Version > stateVersion {
+			return fmt.Errorf("%w: engine state %d, this one reads %d", ErrVersion, head.Version, stateVersion)
+		}
+		e.epoch = head.Epoch + 1
+		for _, id := range head.Active {
+			active[id] = true
+		}
+		return nil
+	})
+	for _, o := range e.objectives {
+		o.epoch = e.epoch
+	}
+	return active, err
+}
+
+// restoreObjectives fills in everything but the buckets. The result maps stored objectives to the
+// one being loaded, or to nil when they are to be deleted.
+func (e *Engine) restoreObjectives(scan Scan, now time.Time, active map[string]bool) (map[uint64]*objective, error) {
+	loading := map[uint64]*objective{}
+	oldest := now.AddDate(0, 0, -orphanDays).UnixMilli()
+	err := scan(prefixMeta, func(key string, value []byte) error {
+		var m storedObjective
+		if err := json.Unmarshal(value, &m); err != nil {
+			return fmt.Errorf("decoding objective %s: %w", key, err)
+		}
+		if m.Version > stateVersion {
+			return fmt.Errorf("%w: objective %s %d, this one reads %d", ErrVersion, m.Name, m.Version, stateVersion)
+		}
+		id, err := strconv.ParseUint(strings.TrimPrefix(key, prefixMeta), 16, 64)
+		if err != nil {
+			return fmt.Errorf("decoding key %q: %w", key, err)
+		}
+		o := e.byID[id]
+		switch {
+		case o == nil && m.NowMs < oldest:
+			loading[id] = nil
+			e.dead = append(e.dead, key)
+		case o != nil && o.ledger.startMs == 0:
+			loading[id] = o
+			o.load(&m, active[hex(id)])
+		}
+		return nil
+	})
+	return loading, err
+}
+
+func (o *objective) load(m *storedObjective, continued bool) {
+	if continued {
+		o.epoch = m.Epoch
+	}
+	o.watchedMs, o.totalsHigh = m.WatchedMs, m.Totals
+	lg := o.ledger
+	lg.startMs, lg.nowMs, lg.cum = m.StartMs, m.NowMs, countsOf(m.Cum)
+	for i := range lg.levels {
+		if i < len(m.Levels) && m.Levels[i].WidthMs > 0 && m.Levels[i].Next-m.Levels[i].First <= 2*maxCoarseBuckets && m.Levels[i].Next >= m.Levels[i].First {
+			l := &lg.levels[i]
+			l.widthMs, l.first = m.Levels[i].WidthMs, m.Levels[i].First
+			l.closed = make([]counts, m.Levels[i].Next-m.Levels[i].First)
+		}
+	}
+	for _, k := range m.Marks {
+		lg.marks = append(lg.marks, mark{k.At, countsOf(k.Cum)})
+	}
+	for i := range o.tiers {
+		t := &o.tiers[i]
+		t.sinceMs, t.firing = m.Firing[t.Name], m.Firing[t.Name] != 0
+	}
+	if s := o.slicer; s != nil {
+		if m.Slices != nil {
+			s.open = m.Slices
+		}
+		s.closed = m.Closed
+		if s.hours != nil && m.Hours != nil {
+			s.hours = m.Hours
+		}
+	}
+}
+
+// restoreBuckets fills the levels. A bucket that is missing, after a repair, repeats the one before
+// it: the events are then booked later than they happened, never twice.
+func (e *Engine) restoreBuckets(scan Scan, loading map[uint64]*objective) error {
+	seen := map[*level][]bool{}
+	err := scan(prefixBuckets, func(key string, value []byte) error {
+		i, index, id, err := parseBucketKey(key)
+		if err != nil {
+			return err
+		}
+		o, stored := loading[id]
+		if !stored {
+			return nil
+		}
+		if o == nil || i >= len(o.ledger.levels) || index < o.ledger.levels[i].first || index >= o.ledger.levels[i].next() {
+			e.dead = append(e.dead, key)
+			return nil
+		}
+		l := &o.ledger.levels[i]
+		if seen[l] == nil {
+			seen[l] = make([]bool, len(l.closed))
+		}
+		seen[l][index-l.first] = true
+		l.closed[index-l.first], err = decodeCounts(value)
+		return err
+	})
+	for l, ok := range seen {
+		for i := 1; i < len(ok); i++ {
+			if !ok[i] {
+				l.closed[i] = l.closed[i-1]
+			}
+		}
+	}
+	return err
+}
+
+func (e *Engine) restoreTargets(scan Scan) error {
+	return scan(prefixTargets, func(key string, value []byte) error {
+		t := &target{id: collector.Target(strings.TrimPrefix(key, prefixTargets)), series: map[uint64]*series{}}
+		if err := t.decode(value, e.byID); err != nil {
+			return fmt.Errorf("decoding target %s: %w", t.id, err)
+		}
+		e.targets[t.id] = t
+		return nil
+	})
+}
+
+func hex(id uint64) string { return fmt.Sprintf("%016x", id) }
+
+func targetKey(id collector.Target) string { return prefixTargets + string(id) }
+
+func bucketKey(level int, index int64, id uint64) string {
+	return fmt.Sprintf("%s%d/%016x/%016x", prefixBuckets, level, uint64(index), id)
+}
+
+func parseBucketKey(key string) (level int, index int64, id uint64, err error) {
+	parts := strings.Split(strings.TrimPrefix(key, prefixBuckets), "/")
+	if len(parts) != 3 {
+		return 0, 0, 0, fmt.Errorf("decoding key %q: want three parts", key)
+	}
+	level, err1 := strconv.Atoi(parts[0])
+	i, err2 := strconv.ParseUint(parts[1], 16, 64)
+	id, err3 := strconv.ParseUint(parts[2], 16, 64)
+	if err := errors.Join(err1, err2, err3); err != nil {
+		return 0, 0, 0, fmt.Errorf("decoding key %q: %w", key, err)
+	}
+	return level, int64(i), id, nil
+}
+
+func (c counts) floats() []float64 {
+	return []float64{c.good, c.bad, c.excluded, float64(c.coveredMs), float64(c.expectedMs)}
+}
+
+func countsOf(f []float64) counts {
+	f = append(slices.Clone(f), 0, 0, 0, 0, 0)
+	return counts{f[0], f[1], f[2], int64(f[3]), int64(f[4])}
+}
+
+func (c counts) encode() []byte {
+	out := make([]byte, 0, 40)
+	for _, f := range c.floats() {
+		out = binary.LittleEndian.AppendUint64(out, math.Float64bits(f))
+	}
+	return out
+}
+
+func decodeCounts(b []byte) (counts, error) {
+	if len(b) != 40 {
+		return counts{}, fmt.Errorf("decoding bucket: got %d bytes, want 40", len(b))
+	}
+	f := make([]float64, 5)
+	for i := range f {
+		f[i] = math.Float64frombits(binary.LittleEndian.Uint64(b[8*i:]))
+	}
+	return countsOf(f), nil
+}
+
+// encode writes a target as little-endian 64-bit words: version, last look, epoch, whether it had
+// left, interval, number of objectives and their ids, then hash, value and time of each series.
+func (t *target) encode() []byte {
+	var left uint64
+	if t.left || !t.expected {
+		left = 1
+	}
+	words := []uint64{stateVersion, uint64(t.seenMs), uint64(t.epoch), left, uint64(t.interval.Milliseconds()), uint64(len(t.members))}
+	for _, m := range t.members {
+		words = append(words, m.obj.id)
+	}
+	for hash, s := range t.series {
+		words = append(words, hash, math.Float64bits(s.value), uint64(s.atMs))
+	}
+	out := make([]byte, 0, 8*len(words))
+	for _, w := range words {
+		out = binary.LittleEndian.AppendUint64(out, w)
+	}
+	return out
+}
+
+const targetHeadWords = 6
+
+func (t *target) decode(b []byte, byID map[uint64]*objective) error {
+	if len(b)%8 != 0 || len(b) < 8*targetHeadWords {
+		return fmt.Errorf("got %d bytes", len(b))
+	}
+	words := make([]uint64, len(b)/8)
+	for i := range words {
+		words[i] = binary.LittleEndian.Uint64(b[8*i:])
+	}
+	if words[0] > stateVersion {
+		return fmt.Errorf("%w: target %d, this one reads %d", ErrVersion, words[0], stateVersion)
+	}
+	members, rest := words[5], words[targetHeadWords:]
+	if members > uint64(len(rest)) || (uint64(len(rest))-members)%3 != 0 {
+		return fmt.Errorf("got %d words for %d objectives", len(rest), members)
+	}
+	t.seenMs, t.epoch, t.left, t.interval = int64(words[1]), int64(words[2]), words[3] == 1, time.Duration(words[4])*time.Millisecond
+	for _, id := range rest[:members] {
+		if o := byID[id]; o != nil {
+			t.members = append(t.members, &member{obj: o})
+		}
+	}
+	for r := rest[members:]; len(r) > 0; r = r[3:] {
+		t.series[r[0]] = &series{value: math.Float64frombits(r[1]), atMs: int64(r[2])}
+	}
+	return nil
+}
