@@ -38,7 +38,7 @@ func Open(dir string) (*Bolt, error) {
 	path := filepath.Join(dir, fileName)
 	db, err := openFile(path)
 	switch {
-	case errors.Is(err, bolterrors.ErrTimeout):
+	case errors.Is(err, bolterrors.ErrTimeout), errors.Is(err, ErrLocked):
 		return nil, fmt.Errorf("opening %s: %w: is another assayer running on this directory?", path, ErrLocked)
 	case errors.Is(err, ErrCorrupted):
 		return nil, fmt.Errorf("opening %s: %w; run again with --repair to keep what is readable (the damaged file is kept beside it), or move the file away to start empty", path, err)
@@ -48,70 +48,26 @@ func Open(dir string) (*Bolt, error) {
 	return &Bolt{db: db, path: path}, nil
 }
 
-func openFile(path string) (db *bbolt.DB, err error) {
-	err = guard(func() error {
-		var err error
-		db, err = bbolt.Open(path, 0o600, &bbolt.Options{Timeout: lockWait, FreelistType: bbolt.FreelistMapType})
-		if isDamage(err) {
-			return fmt.Errorf("%w: %w", ErrCorrupted, err)
-		}
-		if err != nil {
-			return err
-		}
-		return checkTree(db)
-	})
-	if err != nil && db != nil {
-		// A damaged tree may not close cleanly either; the descriptor and its lock must go.
-		_ = guard(db.Close)
+func openFile(path string) (*bbolt.DB, error) {
+	if err := verify(path); err != nil {
 		return nil, err
 	}
-	return db, err
-}
-
-// checkTree walks every page and value once, so that damage is found at start and not at three in
-// the morning.
-func checkTree(db *bbolt.DB) error {
-	err := db.View(func(tx *bbolt.Tx) error {
-		info, err := os.Stat(db.Path())
-		if err != nil {
-			return err
-		}
-		if info.Size() < tx.Size() {
-			return fmt.Errorf("%w: file has %d bytes, its header says %d", ErrCorrupted, info.Size(), tx.Size())
-		}
-		var first error
-		for err := range tx.Check() {
-			if first == nil {
-				first = fmt.Errorf("%w: %w", ErrCorrupted, err)
-			}
-		}
-		if first != nil {
-			return first
-		}
-		b := tx.Bucket(bucketName())
-		if b == nil {
-			return nil
-		}
-		return b.ForEach(func(k, v []byte) error {
-			_, err := unseal(string(k), v)
-			return err
-		})
-	})
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: lockWait, FreelistType: bbolt.FreelistMapType})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return db.Update(func(tx *bbolt.Tx) error {
+	err = db.Update(func(tx *bbolt.Tx) error {
 		_, err := tx.CreateBucketIfNotExists(bucketName())
 		return err
 	})
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return db, nil
 }
 
-func isDamage(err error) bool {
-	return errors.Is(err, bolterrors.ErrInvalid) || errors.Is(err, bolterrors.ErrVersionMismatch) || errors.Is(err, bolterrors.ErrChecksum) || errors.Is(err, bolterrors.ErrFreePagesNotLoaded)
-}
-
-// guard turns a panic of the tree, or a memory fault on its mapped file, into ErrCorrupted: on a
-// damaged file the library asserts, and on a truncated one the mapping faults.
+// guard turns a panic of the tree, or a memory fault on its mapped file, into ErrCorrupted, for
+// damage that happens while the store is open.
 func guard(fn func() error) (err error) {
 	old := debug.SetPanicOnFault(true)
 	defer debug.SetPanicOnFault(old)

@@ -1,12 +1,11 @@
 package storage
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-
-	"go.etcd.io/bbolt"
 )
 
 // Repaired tells what a repair did.
@@ -24,9 +23,9 @@ const repairBatch = 10_000
 // that is not damaged is left alone.
 func Repair(dir string, stamp int64) (Repaired, error) {
 	path := filepath.Join(dir, fileName)
-	db, err := openFile(path)
+	err := verify(path)
 	if err == nil {
-		return Repaired{}, db.Close()
+		return Repaired{}, nil
 	}
 	if !errors.Is(err, ErrCorrupted) {
 		return Repaired{}, fmt.Errorf("opening %s: %w", path, err)
@@ -39,54 +38,49 @@ func Repair(dir string, stamp int64) (Repaired, error) {
 	if err != nil {
 		return Repaired{}, fmt.Errorf("creating a new store: %w", err)
 	}
-	defer fresh.Close()
-	res := salvage(old, fresh)
+	res, err := salvage(old, fresh)
 	res.Old = old
-	return res, nil
+	return res, errors.Join(err, fresh.Close())
 }
 
-// salvage copies every readable value of the damaged file into fresh. Branches of the tree that
-// cannot be walked are given up; it never fails.
-func salvage(old string, fresh *Bolt) (res Repaired) {
+// salvage copies every value of the damaged file that can be reached and whose checksum holds.
+func salvage(old string, fresh *Bolt) (Repaired, error) {
+	var res Repaired
 	var batch Batch
+	var failed error
 	flush := func() {
-		if fresh.Apply(&batch) != nil {
-			res.Kept -= batch.Len()
-			res.Lost = -1
+		if failed == nil && batch.Len() > 0 {
+			failed = fresh.Apply(&batch)
 		}
 		batch = Batch{}
 	}
-	err := guard(func() error {
-		// Not read-only: opening for reading refuses exactly the files that need this.
-		db, err := bbolt.Open(old, 0o600, &bbolt.Options{Timeout: lockWait, FreelistType: bbolt.FreelistMapType, PreLoadFreelist: false})
-		if err != nil {
-			return err
-		}
-		defer func() { _ = guard(db.Close) }()
-		return db.View(func(tx *bbolt.Tx) error {
-			b := tx.Bucket(bucketName())
-			if b == nil {
-				return ErrCorrupted
-			}
-			c := b.Cursor()
-			for k, v := c.First(); k != nil; k, v = c.Next() {
-				plain, err := unseal(string(k), v)
-				if err != nil {
-					res.Lost++
-					continue
-				}
-				batch.Set(string(k), append([]byte{}, plain...))
-				res.Kept++
-				if batch.Len() >= repairBatch {
-					flush()
-				}
-			}
+	err := inspect(old, func(f *os.File, _ int64) error {
+		m, err := readMeta(f)
+		if err != nil { // no header tells which pages are current; older ones would count twice
+			res.Lost = -1
 			return nil
-		})
+		}
+		w := walker{f: f, meta: m, visited: map[uint64]bool{}, tolerate: true}
+		bad := 0
+		w.each = func(key, sealed []byte) {
+			plain, err := unseal(string(key), sealed)
+			if err != nil {
+				bad++
+				return
+			}
+			batch.Set(string(key), bytes.Clone(plain))
+			res.Kept++
+			if batch.Len() >= repairBatch {
+				flush()
+			}
+		}
+		if w.tree(m.root, nil, true, 0) != nil || w.lost > 0 {
+			res.Lost = -1
+			return nil
+		}
+		res.Lost = bad
+		return nil
 	})
-	if err != nil {
-		res.Lost = -1
-	}
 	flush()
-	return res
+	return res, errors.Join(err, failed)
 }
