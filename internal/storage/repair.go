@@ -54,13 +54,13 @@ func salvage(old string, fresh *Bolt) (Repaired, error) {
 		}
 		batch = Batch{}
 	}
-	err := inspect(old, func(f *os.File, _ int64) error {
+	err := inspect(old, func(f *os.File, size int64) error {
 		m, err := readMeta(f)
 		if err != nil { // no header tells which pages are current; older ones would count twice
 			res.Lost = -1
 			return nil
 		}
-		w := walker{f: f, meta: m, visited: map[uint64]bool{}, tolerate: true}
+		w := walker{f: f, size: size, meta: m, visited: map[uint64]bool{}, tolerate: true}
 		bad := 0
 		w.each = func(key, sealed []byte) {
 			plain, err := unseal(string(key), sealed)

@@ -23,7 +23,6 @@ const (
 	flagLeaf       = 0x02
 	flagFreelist   = 0x10
 	bucketElement  = 0x01
-	maxPageBytes   = 1 << 30 // a run of overflow pages beyond this is damage
 	maxTreeDepth   = 64
 )
 
@@ -37,6 +36,7 @@ type meta struct {
 // walker reads the tree of one file.
 type walker struct {
 	f       io.ReaderAt
+	size    int64 // of f in bytes
 	meta    meta
 	visited map[uint64]bool
 	// tolerate makes the walk go on beside a damaged branch; lost counts what was given up.
@@ -91,7 +91,7 @@ func (w *walker) page(id uint64) (flags uint16, count int, body []byte, err erro
 	}
 	le := binary.LittleEndian
 	overflow := uint64(le.Uint32(head[12:]))
-	if le.Uint64(head) != id || id+overflow >= w.meta.high || int64(overflow+1)*w.meta.pageSize > maxPageBytes {
+	if le.Uint64(head) != id || id+overflow >= w.meta.high || int64(id+overflow+1)*w.meta.pageSize > w.size {
 		return 0, 0, nil, fmt.Errorf("page %d has a wrong header", id)
 	}
 	for i := id; i <= id+overflow; i++ {
@@ -193,7 +193,7 @@ func (w *walker) free() error {
 		return fmt.Errorf("free list: %w", err)
 	}
 	if count == 0xFFFF {
-		count = int(min(binary.LittleEndian.Uint64(body), maxPageBytes))
+		count = int(min(binary.LittleEndian.Uint64(body), uint64(w.size)))
 		body = body[8:]
 	}
 	if 8*count > len(body) {
@@ -224,7 +224,7 @@ func verify(path string) error {
 		if need := int64(m.high) * m.pageSize; size < need {
 			return fmt.Errorf("%w: file has %d bytes, its header says %d", ErrCorrupted, size, need)
 		}
-		w := walker{f: f, meta: m, visited: map[uint64]bool{}}
+		w := walker{f: f, size: size, meta: m, visited: map[uint64]bool{}}
 		var bad error
 		w.each = func(key, sealed []byte) {
 			if _, err := unseal(string(key), sealed); err != nil {
