@@ -27,9 +27,11 @@ func FuzzWalk(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
+	sound = bytes.Clone(sound)
 	f.Add(sound, uint16(0), byte(0))
 	f.Add(sound, uint16(9000), byte(1))
 	f.Fuzz(func(t *testing.T, data []byte, at uint16, flip byte) {
+		data = bytes.Clone(data)
 		if int(at) < len(data) {
 			data[at] ^= flip
 		}
