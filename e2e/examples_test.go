@@ -258,12 +258,12 @@ func TestPostgreSQL(t *testing.T) {
 			}
 		}
 	}
-	counts := map[string]count{"postgresql-transactions": {
+	counts := map[string]count{"postgresql-errors": {
 		good: []term{plus(`pg_stat_database_xact_commit\{.*datname="shop".*\}`)},
 		bad:  []term{plus(`pg_stat_database_xact_rollback\{.*datname="shop".*\}`)},
 	}}
 	trade(9, 4)
-	if got := r.mustEqual(t, counts)["postgresql-transactions"]; got[0] < 9 || got[1] != 4 {
+	if got := r.mustEqual(t, counts)["postgresql-errors"]; got[0] < 9 || got[1] != 4 {
 		t.Errorf("the server counts %v committed and rolled back, the test made at least 9 and exactly 4", got)
 	}
 
@@ -275,7 +275,7 @@ func TestPostgreSQL(t *testing.T) {
 	pg.Start(t)
 	down := time.Since(stopped)
 	trade(5, 3)
-	if got := r.mustEqual(t, counts)["postgresql-transactions"]; got[1] != 7 {
+	if got := r.mustEqual(t, counts)["postgresql-errors"]; got[1] != 7 {
 		t.Errorf("the server counts %v rolled back, the test made 7", got[1])
 	}
 	before := r.statusesAfter(t, time.Now())["postgresql-up"]
