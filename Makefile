@@ -44,8 +44,9 @@ e2e: ## the agent against real servers; installs those that are missing with apt
 	scripts/install-servers.sh
 	go test -tags e2e -race -timeout 15m ./e2e/... ./internal/testkit/servers
 
-bench: ## all benchmarks (BENCH=pattern)
+bench: ## all benchmarks (BENCH=pattern), then size, memory and CPU of the agent as a process
 	scripts/bench.sh '$(BENCH)'
+	go run ./internal/testkit/benchtable
 
 golden: ## rewrite the expected outputs in testdata; look at the difference before committing it
 	scripts/golden.sh
