@@ -231,7 +231,10 @@ func (o *objective) judgeTier(t *tier, long, short measure, now int64, blind boo
 			t.sinceMs = now
 		}
 		t.firing = fires
-		t.why = t.explain(burnLong, burnShort, long, o.allowed(), fires)
+		t.why = ""
+		if burnLong >= t.Factor || burnShort >= t.Factor {
+			t.why = t.explain(burnLong, burnShort, long, o.allowed(), fires)
+		}
 	}
 	ts := TierStatus{
 		Name: t.Name, Severity: t.Severity, LongWindow: windowText(t.Long), ShortWindow: windowText(t.Short), Factor: t.Factor,

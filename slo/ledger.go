@@ -58,8 +58,8 @@ type level struct {
 	first   int64 // index of closed[0]; bucket i spans (i × width, (i+1) × width]
 	closed  []counts
 
-	dirtyFrom int64 // lowest index changed since the last checkpoint; noneDirty when none
-	dropped   []int64
+	dirtyFrom            int64 // lowest index changed since the last checkpoint; noneDirty when none
+	storedFrom, storedTo int64 // the store holds no index outside [storedFrom, storedTo)
 }
 
 const noneDirty = math.MaxInt64
@@ -93,9 +93,6 @@ func (l *level) advance(t int64, cum counts) {
 
 // forget drops the n oldest closed buckets.
 func (l *level) forget(n int) {
-	for i := range n {
-		l.dropped = append(l.dropped, l.first+int64(i))
-	}
 	l.closed = append(l.closed[:0], l.closed[n:]...)
 	l.first += int64(n)
 }
@@ -208,6 +205,7 @@ func (lg *ledger) rebucket(finest, keep time.Duration) {
 			l.closed = append(l.closed, lg.upTo((b+1)*l.widthMs))
 		}
 		l.dirtyFrom = l.first
+		l.storedFrom, l.storedTo = lg.levels[i].storedFrom, lg.levels[i].storedTo
 	}
 	lg.levels, lg.changed = next, true
 }

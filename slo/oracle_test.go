@@ -268,3 +268,54 @@ func TestCheckpointIsComplete(t *testing.T) {
 		}
 	}
 }
+
+// TestCheckpointsLeaveNothingBehind: what the store holds is bounded by what the ledger keeps,
+// however long it runs, and survives a change of the burn windows.
+func TestCheckpointsLeaveNothingBehind(t *testing.T) {
+	db := storage.NewMemory()
+	f := newFeeder(t, ratio(0.999))
+	most := 0
+	for d := time.Duration(0); d <= 40*time.Hour; d += interval {
+		f.tx(d, float64(10*d/interval), 0)
+		if d%(10*time.Minute) == 0 {
+			checkpoint(t, f.Engine, db)
+			if n := stored(t, db); n > most {
+				most = n
+			}
+		}
+	}
+	if limit := 4 * 1100; most > limit { // four levels of at most 1,000 buckets, and heads
+		t.Errorf("store grew to %d keys, want at most %d", most, limit)
+	}
+	before := f.status(40 * time.Hour)
+	e := slo.New(slo.Options{Tiers: []slo.TierRule{{Severity: "page", Long: 10 * time.Minute, Short: 30 * time.Second, BudgetRatio: 0.1}}})
+	e.Apply(ratioSet(), at(40*time.Hour))
+	if err := e.Restore(db.Scan, at(40*time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	if after := e.Evaluate(at(40 * time.Hour)); after[0].Events != before.Events {
+		t.Errorf("with other windows: %+v, before %+v", after[0].Events, before.Events)
+	}
+	e.Observe(collector.Cycle{Target: "a", At: at(40*time.Hour + interval), Interval: interval, Samples: []collector.Sample{{Series: goodSeries, Value: 1e6}}})
+	checkpoint(t, e, db)
+	for range 2 { // what a first restore finds to be stale is gone after the next checkpoint
+		e = slo.New(slo.Options{Tiers: []slo.TierRule{{Severity: "page", Long: 10 * time.Minute, Short: 30 * time.Second, BudgetRatio: 0.1}}})
+		e.Apply(ratioSet(), at(41*time.Hour))
+		if err := e.Restore(db.Scan, at(41*time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+		checkpoint(t, e, db)
+	}
+	if n := stored(t, db); n > 4*1100 {
+		t.Errorf("after a change of windows the store holds %d keys", n)
+	}
+}
+
+func stored(t *testing.T, db storage.DB) int {
+	t.Helper()
+	n := 0
+	if err := db.Scan("slo/", func(string, []byte) error { n++; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}

@@ -127,7 +127,10 @@ func (o *objective) store(to Store) error {
 	for i := range lg.levels {
 		l := &lg.levels[i]
 		m.Levels = append(m.Levels, storedLevel{l.widthMs, l.first, l.next()})
-		for _, b := range l.dropped {
+		for b := l.storedFrom; b < min(l.storedTo, l.first); b++ {
+			to.Delete(bucketKey(i, b, o.id))
+		}
+		for b := max(l.storedFrom, l.next()); b < l.storedTo; b++ { // after a change of widths
 			to.Delete(bucketKey(i, b, o.id))
 		}
 		if l.dirtyFrom != noneDirty {
@@ -135,7 +138,7 @@ func (o *objective) store(to Store) error {
 				to.Set(bucketKey(i, b, o.id), l.closed[b-l.first].encode())
 			}
 		}
-		l.dropped, l.dirtyFrom = nil, noneDirty
+		l.storedFrom, l.storedTo, l.dirtyFrom = l.first, l.next(), noneDirty
 	}
 	for _, k := range lg.marks {
 		m.Marks = append(m.Marks, storedMark{k.at, k.cum.floats()})
@@ -261,6 +264,7 @@ func (o *objective) load(m *storedObjective, continued bool) {
 			l := &lg.levels[i]
 			l.widthMs, l.first = m.Levels[i].WidthMs, m.Levels[i].First
 			l.closed = make([]counts, m.Levels[i].Next-m.Levels[i].First)
+			l.storedFrom, l.storedTo = l.first, l.next()
 		}
 	}
 	for _, k := range m.Marks {

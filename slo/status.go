@@ -72,7 +72,7 @@ type TierStatus struct {
 	LongCoverage  float64           `json:"long_coverage_ratio"`
 	Firing        bool              `json:"firing"`
 	Since         *time.Time        `json:"since"` // start of the present firing
-	Why           string            `json:"why"`
+	Why           string            `json:"why"`   // one sentence; "" while both windows are below the factor
 }
 
 // WindowValue is one number over one window.

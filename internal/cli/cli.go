@@ -1,0 +1,89 @@
+// Package cli turns command lines into calls, one file a command, and results into text for people
+// or JSON for programs.
+//
+//	$ assayer status
+//	STATE      OBJECTIVE               LEFT     1h BURN  FIRING    WHY
+//	burning    card-auth-errors        61.2 %   22.4×    page-1h   budget burns at 22.4× over 1h …
+//	ok         instant-transfer-errors 99.1 %   0.3×
+//
+// Exit codes: 0 fine, 1 it failed, 2 it worked and the answer is "no" (a broken chain, a denial).
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/assayer-io/assayer/internal/version"
+)
+
+// Streams are what a command reads and writes.
+type Streams struct {
+	In       io.Reader
+	Out, Err io.Writer
+}
+
+// Exit codes.
+const (
+	exitFine   = 0
+	exitFailed = 1
+	exitNo     = 2
+)
+
+// errNo is returned by commands that worked and whose answer is "no"; they have said why already.
+var errNo = errors.New("the answer is no")
+
+// errSaid is returned by commands that failed and have told the user everything already.
+var errSaid = errors.New("failed")
+
+// Run executes one command line and returns the process's exit code.
+func Run(ctx context.Context, args []string, s Streams) int {
+	root := newRoot(s)
+	root.SetArgs(args)
+	root.SetIn(s.In)
+	root.SetOut(s.Out)
+	root.SetErr(s.Err)
+	err := root.ExecuteContext(ctx)
+	switch {
+	case err == nil:
+		return exitFine
+	case errors.Is(err, errNo):
+		return exitNo
+	case !errors.Is(err, errSaid):
+		fmt.Fprintf(s.Err, "assayer: %v\n", err)
+	}
+	return exitFailed
+}
+
+func newRoot(s Streams) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "assayer",
+		Short: "Exact service-level objectives and safe automatic action for systems that move money",
+		Long: `Assayer collects metrics, keeps exact error budgets, shows them, exports them, and calls a hook
+when a budget burns. Start with: assayer demo`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Version:       version.Version,
+		Args:          cobra.NoArgs,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetVersionTemplate(version.String() + "\n")
+	root.AddCommand(
+		newRun(s), newDemo(s), newCheck(s), newExpand(s), newStatus(s), newActions(s), newAudit(s), newVersion(s),
+	)
+	return root
+}
+
+// isTerminal reports whether w is a terminal a person looks at; NO_COLOR and a dumb terminal say no.
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok || os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb" {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}

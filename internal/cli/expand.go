@@ -1,0 +1,28 @@
+package cli
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/assayer-io/assayer/slo/spec"
+)
+
+func newExpand(s Streams) *cobra.Command {
+	return &cobra.Command{
+		Use: "expand FILE...", Short: "Print the OpenSLO documents that GoldenSignals documents stand for", Args: cobra.MinimumNArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			files, problems := spec.ReadGlobs(args, "")
+			out, more := spec.Expand(files, spec.Options{})
+			problems = append(problems, more...)
+			for _, p := range problems {
+				fmt.Fprintln(s.Err, p)
+			}
+			if problems.Errors() > 0 {
+				return errSaid
+			}
+			_, err := s.Out.Write(out)
+			return err
+		},
+	}
+}

@@ -1,0 +1,131 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/assayer-io/assayer/slo"
+)
+
+const defaultServer = "http://127.0.0.1:9797"
+
+func newStatus(s Streams) *cobra.Command {
+	var server string
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use: "status", Short: "Show every objective of a running agent, worst first", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			body, err := call(cmd.Context(), server, http.MethodGet, "/api/v1/slos", nil)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				_, err := s.Out.Write(body)
+				return err
+			}
+			var answer struct {
+				SLOs []slo.Status `json:"slos"`
+			}
+			if err := json.Unmarshal(body, &answer); err != nil {
+				return fmt.Errorf("reading the answer of %s: %w", server, err)
+			}
+			return printStatus(s.Out, answer.SLOs, isTerminal(s.Out))
+		},
+	}
+	cmd.Flags().StringVar(&server, "server", defaultServer, "URL of the agent")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the API's JSON")
+	return cmd
+}
+
+func printStatus(out io.Writer, all []slo.Status, colour bool) error {
+	rank := func(s slo.Status) int { return slices.Index(slo.States(), s.State) }
+	slices.SortFunc(all, func(a, b slo.Status) int {
+		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a.ErrorBudget.RemainingRatio, b.ErrorBudget.RemainingRatio), strings.Compare(a.Name, b.Name))
+	})
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, paint(colour, "", "STATE")+"\tOBJECTIVE\tTARGET\tWINDOW\tLEFT\tBURN\tFIRING\tWHY")
+	for _, s := range all {
+		burn := ""
+		if len(s.Tiers) > 0 {
+			burn = fmt.Sprintf("%s× in %s", short(s.Tiers[0].LongBurnRate), s.Tiers[0].LongWindow)
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", paint(colour, s.State, string(s.State)), s.Name, percent(s.Objective), s.Window,
+			percent(s.ErrorBudget.RemainingRatio), burn, cmp.Or(strings.Join(s.Firing, " "), "-"), s.Reason)
+	}
+	if len(all) == 0 {
+		fmt.Fprintln(w, "no objectives: name some under objectives: in the agent file")
+	}
+	return w.Flush()
+}
+
+// paint colours text by state. Every cell of a column gets the same number of invisible bytes, so
+// that columns stay aligned.
+func paint(colour bool, state slo.State, text string) string {
+	if !colour {
+		return text
+	}
+	code := map[slo.State]string{slo.OK: "32", slo.Burning: "33", slo.Exhausted: "31", slo.Unknown: "36"}[state]
+	if code == "" {
+		code = "39"
+	}
+	return "\x1b[" + code + "m" + text + "\x1b[0m"
+}
+
+func percent(ratio float64) string { return strconv.FormatFloat(ratio*100, 'g', 4, 64) + " %" }
+
+func short(f float64) string { return strconv.FormatFloat(f, 'g', 3, 64) }
+
+// Bounds of one call of an agent.
+const (
+	callTimeout = 30 * time.Second
+	maxAnswer   = 64 << 20
+)
+
+// call asks a running agent and returns the body of its answer.
+func call(ctx context.Context, server, method, path string, body io.Reader) ([]byte, error) {
+	u, err := url.Parse(server)
+	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+		return nil, fmt.Errorf("--server: got %q, allowed: a URL such as %s", server, defaultServer)
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(server, "/")+path, body)
+	if err != nil {
+		return nil, fmt.Errorf("asking %s: %w", server, err)
+	}
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil, fmt.Errorf("asking the agent (is it running there? assayer run --config assayer.yaml): %w", err)
+	}
+	defer res.Body.Close()
+	data, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
+	if err != nil {
+		return nil, fmt.Errorf("reading the answer of %s: %w", server, err)
+	}
+	if res.StatusCode/100 == 2 {
+		return data, nil
+	}
+	var failed struct {
+		Error string `json:"error"`
+	}
+	if json.Unmarshal(data, &failed) == nil && failed.Error != "" {
+		return nil, errors.New(failed.Error)
+	}
+	return nil, fmt.Errorf("%s answered %s", server, res.Status)
+}

@@ -1,0 +1,178 @@
+package spec
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/prometheus/prometheus/promql/parser"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/assayer-io/assayer/internal/problem"
+	"github.com/assayer-io/assayer/internal/strictyaml"
+)
+
+// MaxFileBytes bounds one file of objectives, maxFiles how many of them are read.
+const (
+	MaxFileBytes = 1 << 20
+	maxFiles     = 10_000
+)
+
+// File is one file of objectives.
+type File struct {
+	Name string // for messages
+	Data []byte
+}
+
+// Options say how to read.
+type Options struct {
+	// Strict refuses what breaks the OpenSLO schema but can be understood; else it is a warning.
+	Strict bool
+	// ScrapeInterval is how often targets are looked at. A window has to hold four looks. 0 is 15 s.
+	ScrapeInterval time.Duration
+}
+
+// Load reads OpenSLO v1 and GoldenSignals documents. References are followed across all files. The
+// objectives are in the order written; when the problems hold an error they are incomplete.
+func Load(files []File, o Options) ([]Objective, problem.List) {
+	l := newLoader(o)
+	l.load(files)
+	return l.objectives, l.problems
+}
+
+// LoadGlobs is ReadGlobs and Load.
+func LoadGlobs(patterns []string, baseDir string, o Options) ([]Objective, problem.List) {
+	files, problems := ReadGlobs(patterns, baseDir)
+	objectives, more := Load(files, o)
+	return objectives, append(problems, more...)
+}
+
+// ReadGlobs reads every file that one of the patterns names, once and in order of their names.
+// Patterns are those of path/filepath.Match, relative to baseDir unless absolute.
+func ReadGlobs(patterns []string, baseDir string) ([]File, problem.List) {
+	var problems problem.List
+	var names []string
+	for _, pattern := range patterns {
+		full := pattern
+		if !filepath.IsAbs(pattern) {
+			full = filepath.Join(baseDir, pattern)
+		}
+		found, err := filepath.Glob(full)
+		switch {
+		case err != nil:
+			problems = append(problems, problem.Problem{File: full, Message: "not a pattern", Got: pattern, Allowed: "a path with *, ? and [a-z]"})
+		case len(found) == 0:
+			problems = append(problems, problem.Problem{File: full, Message: "no such file", Warning: strings.ContainsAny(pattern, "*?[")})
+		}
+		names = append(names, found...)
+	}
+	slices.Sort(names)
+	names = slices.Compact(names)
+	if len(names) > maxFiles {
+		return nil, append(problems, problem.Problem{File: baseDir, Message: "too many files of objectives", Got: fmt.Sprint(len(names)), Allowed: fmt.Sprint("at most ", maxFiles)})
+	}
+	var files []File
+	for _, name := range names {
+		data, skip, err := readFile(name)
+		if err != nil {
+			problems = append(problems, problem.Problem{File: name, Message: err.Error()})
+		} else if !skip {
+			files = append(files, File{name, data})
+		}
+	}
+	return files, problems
+}
+
+// readFile reads one byte more than is allowed, so that Load can tell. Folders are skipped.
+func readFile(name string) (data []byte, skip bool, err error) {
+	info, err := os.Stat(name)
+	if err != nil {
+		return nil, false, fmt.Errorf("reading objectives: %w", err)
+	}
+	if info.IsDir() {
+		return nil, true, nil
+	}
+	if !info.Mode().IsRegular() {
+		return nil, false, fmt.Errorf("reading objectives: not a regular file")
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, false, fmt.Errorf("reading objectives: %w", err)
+	}
+	defer f.Close()
+	data, err = io.ReadAll(io.LimitReader(f, MaxFileBytes+1))
+	if err != nil {
+		return nil, false, fmt.Errorf("reading objectives: %w", err)
+	}
+	return data, false, nil
+}
+
+// sloSource is one SLO document.
+type sloSource struct {
+	node  strictyaml.Node
+	built *yaml.Node // when a GoldenSignals document stands for it, else nil
+}
+
+type loader struct {
+	opts       Options
+	promql     parser.Parser
+	problems   problem.List
+	slos       []sloSource
+	slis       map[string]*sli
+	sources    map[string]string // type of a data source by its name
+	objectives []Objective
+}
+
+func newLoader(o Options) *loader {
+	if o.ScrapeInterval <= 0 {
+		o.ScrapeInterval = 15 * time.Second
+	}
+	return &loader{opts: o, promql: parser.NewParser(parser.Options{}), slis: map[string]*sli{}, sources: map[string]string{}}
+}
+
+func (l *loader) load(files []File) {
+	for _, f := range files {
+		l.file(f)
+	}
+	for _, s := range l.slos {
+		known := len(l.problems)
+		l.slo(s.node)
+		if s.built != nil {
+			// The short form was warned of already, in its own words.
+			l.problems = append(l.problems[:known], slices.DeleteFunc(l.problems[known:], func(p problem.Problem) bool { return p.Warning })...)
+		}
+	}
+	l.unique()
+	l.problems.Sort()
+}
+
+func (l *loader) add(p problem.Problem) { l.problems = append(l.problems, p) }
+
+// lenient reports what breaks the schema and can be understood all the same.
+func (l *loader) lenient(p problem.Problem) {
+	p.Warning = !l.opts.Strict
+	l.add(p)
+}
+
+func (l *loader) warn(p problem.Problem) {
+	p.Warning = true
+	l.add(p)
+}
+
+// unique refuses objectives of one name, naming both places.
+func (l *loader) unique() {
+	first := map[string]*Objective{}
+	for i := range l.objectives {
+		o := &l.objectives[i]
+		if f, again := first[o.Name]; again {
+			l.add(problem.Problem{File: o.File, Line: o.Line, Path: "metadata.name", Got: o.Name,
+				Message: fmt.Sprintf("an objective of this name is already at %s:%d", f.File, f.Line)})
+			continue
+		}
+		first[o.Name] = o
+	}
+}
