@@ -236,6 +236,21 @@ func (n Node) Without(keys ...string) Node {
 	return n
 }
 
+// Instead is a value that was built rather than read. Everything in it stands where n stands.
+func (n Node) Instead(built *yaml.Node) Node {
+	if n.near != nil {
+		place(built, n.near)
+	}
+	return Node{yaml: built, near: n.near, file: n.file, path: n.path}
+}
+
+func place(n, at *yaml.Node) {
+	n.Line, n.Column = at.Line, at.Column
+	for _, c := range n.Content {
+		place(c, at)
+	}
+}
+
 // At follows a path such as spec.objectives[0].target. Where nothing is written the result does
 // not exist, but still knows its path and the line of the nearest value around it.
 func (n Node) At(path string) Node {

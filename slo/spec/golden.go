@@ -86,7 +86,7 @@ func (l *loader) golden(n strictyaml.Node) []sloSource {
 		return nil
 	}
 	g := &goldenReader{loader: l, n: n.At("spec"), doc: &doc, name: l.name(n.At("metadata.name"))}
-	g.common()
+	g.common(n.At("metadata.name"))
 	var out []sloSource
 	signals := []struct {
 		name string
@@ -124,8 +124,11 @@ type signal struct {
 }
 
 // common reads what all signals share.
-func (g *goldenReader) common() {
+func (g *goldenReader) common(name strictyaml.Node) {
 	spec := &g.doc.Spec
+	if longest := maxName - len("-saturation"); len(g.name) > longest {
+		g.add(name.Wrong(fmt.Sprintf("at most %d letters, since the names of the signals are added", longest)))
+	}
 	if spec.Service == "" {
 		spec.Service = g.name
 	}
@@ -160,7 +163,7 @@ func (g *goldenReader) errors(n strictyaml.Node) signal {
 	ratio := []any{"counter", true}
 	for _, leg := range []struct{ name, query string }{{"good", in.Good}, {"bad", in.Bad}, {"total", in.Total}} {
 		if at := n.At(leg.name); at.Exists() {
-			g.selector(at, true)
+			g.counterSelector(at)
 			ratio = append(ratio, leg.name, metricOf("query", leg.query))
 		}
 	}
@@ -168,7 +171,7 @@ func (g *goldenReader) errors(n strictyaml.Node) signal {
 		g.add(n.Problem(problem.Problem{Got: fmt.Sprint(len(ratio)/2-1, " of good, bad and total"), Allowed: "total with one of good and bad, or good and bad without total"}))
 	}
 	if at := n.At("excluded"); at.Exists() {
-		g.selector(at, true)
+		g.counterSelector(at)
 	}
 	return signal{metric: mapping("ratioMetric", mapping(ratio...)), excluded: in.Excluded, method: Occurrences,
 		objective: mapping("target", g.objective(n, in.Objective))}
@@ -204,7 +207,7 @@ var rateText = regexp.MustCompile(`^([0-9]+(?:\.[0-9]+)?)\s*/\s*(s|m|h)$`)
 func (g *goldenReader) traffic(n strictyaml.Node) signal {
 	const allowed = "a share such as 50% together with of: expected, or a rate such as 5/s, 300/m or 1000/h"
 	in := g.doc.Spec.Traffic
-	g.selector(n.At("total"), true)
+	g.counterSelector(n.At("total"))
 	query := []any{"query", in.Total, "rate", true}
 	var limit float64
 	rate := rateText.FindStringSubmatch(in.AtLeast)
@@ -276,9 +279,6 @@ func (g *goldenReader) slice(n strictyaml.Node, text string) string {
 func (g *goldenReader) document(signalName string, s signal) *yaml.Node {
 	meta := g.doc.Header.Metadata
 	name := g.name + "-" + signalName
-	if len(name) > maxName {
-		g.add(g.n.Problem(problem.Problem{Message: "the name is too long once the signal's is added", Got: name, Allowed: nameAllowed}))
-	}
 	display := meta.DisplayName
 	if display != "" {
 		display += " " + signalName

@@ -89,7 +89,7 @@ func (l *loader) indicator(s *sli) bool {
 	case doc.Spec.RatioMetric != nil:
 		s.ratio = l.ratio(n.At("ratioMetric"), doc.Spec.RatioMetric)
 		if x := s.node.At(`metadata.annotations["` + excludedQuery + `"]`); x.Exists() && s.ratio != nil {
-			s.ratio.Excluded = l.selector(x, true)
+			s.ratio.Excluded = l.counterSelector(x)
 			return s.ratio.Excluded != nil
 		}
 	default:
@@ -152,8 +152,7 @@ func (l *loader) counter(n strictyaml.Node, m *metric) *Selector {
 	if m == nil {
 		return nil
 	}
-	q, ok := l.query(n, m)
-	if !ok {
+	if _, ok := l.query(n, m); !ok {
 		return nil
 	}
 	n = n.At("metricSource.spec")
@@ -162,15 +161,7 @@ func (l *loader) counter(n strictyaml.Node, m *metric) *Selector {
 			l.add(n.Problem(problem.Problem{Path: key, Message: "is for the floor under a counter's rate", Got: n.At(key).Shown(), Allowed: "only in a thresholdMetric"}))
 		}
 	}
-	s := l.selector(n.At("query"), true)
-	if s == nil {
-		return nil
-	}
-	if histogram, one := s.bucket(); histogram != "" && !one {
-		l.add(n.Problem(problem.Problem{Path: "query", Message: "selects several buckets of a histogram, and most events are in more than one", Got: q.Query,
-			Allowed: fmt.Sprintf(`one bucket such as %s_bucket{le="2"}, with a number for le, or every event: %s_count`, histogram, histogram)}))
-	}
-	return s
+	return l.counterSelector(n.At("query"))
 }
 
 // query reads a metric source of the one type we know.

@@ -228,7 +228,7 @@ func TestReferencesGoAcrossFiles(t *testing.T) {
 	if got := load(threshold, sli); got != "" {
 		t.Error(got)
 	}
-	if got, want := load(threshold, sli, source), `b.yaml:4:59: error: spec.thresholdMetric.metricSource.metricSourceRef: is not a type of data source that can be read, got "Datadog", allowed: Prometheus`; got != want {
+	if got, want := load(threshold, sli, source), `b.yaml:4:58: error: spec.thresholdMetric.metricSource.metricSourceRef: is not a type of data source that can be read, got "Datadog", allowed: Prometheus`; got != want {
 		t.Errorf("got %s", got)
 	}
 	if got, want := load(threshold, strings.Replace(sli, "name: shared", "name: sharde", 1)), `a.yaml:7:17: error: spec.indicatorRef: no document of kind SLI has this name, did you mean sharde?, got "shared"`; got != want {
@@ -241,7 +241,7 @@ func TestReferencesGoAcrossFiles(t *testing.T) {
 		t.Errorf("got %s", got)
 	}
 	two := strings.Replace(threshold, "name: x", "name: other", 1)
-	if got := load(threshold, strings.Replace(sli, "query: g", "query: avg(g)", 1), two); strings.Count(got, "\n") != 0 || !strings.Contains(got, "b.yaml:4:80") {
+	if got := load(threshold, strings.Replace(sli, "query: g", "query: avg(g)", 1), two); strings.Count(got, "\n") != 0 || !strings.Contains(got, "b.yaml:4:76") {
 		t.Errorf("an indicator that two objectives use is reported once, got\n%s", got)
 	}
 }

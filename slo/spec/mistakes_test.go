@@ -77,7 +77,7 @@ func TestMistakesInSLOs(t *testing.T) {
 		"unknown method":         {"Occurrences", "Occurences", []string{`f.yaml:6:20: error: spec.budgetingMethod: did you mean Occurrences?, got "Occurences", allowed: Occurrences, Timeslices, RatioTimeslices`}},
 		"method in lower case":   {"Occurrences", "occurrences", []string{`f.yaml:6:20: warning: spec.budgetingMethod: got "occurrences", allowed: Occurrences`}},
 		"no method":              {"  budgetingMethod: Occurrences\n", "", []string{"f.yaml:5:3: warning: spec.budgetingMethod: is missing and taken as Occurrences, allowed: Occurrences, Timeslices, RatioTimeslices"}},
-		"label that is a map":    {"{name: x}", "{name: x, labels: {a: {b: c}}}", []string{`f.yaml:3:34: error: metadata.labels.a: got "a mapping", allowed: text or a list of texts`}},
+		"label that is a map":    {"{name: x}", "{name: x, labels: {a: {b: c}}}", []string{`f.yaml:3:33: error: metadata.labels.a: got "a mapping", allowed: text or a list of texts`}},
 		"no indicator":           {inlineIndicator, "", []string{"f.yaml:5:3: error: spec.indicator: needs exactly one of both, allowed: indicator or indicatorRef"}},
 		"both indicators":        {"  timeWindow", "  indicatorRef: y\n  timeWindow", []string{"f.yaml:8:5: error: spec.indicator: needs exactly one of both, allowed: indicator or indicatorRef"}},
 		"indicator without name": {"    metadata: {name: x}\n", "", []string{"f.yaml:8:5: warning: spec.indicator.metadata.name: is missing and taken from the SLO"}},
@@ -93,11 +93,11 @@ func TestMistakesInSLOs(t *testing.T) {
 		"both metrics":   {"      ratioMetric:", "      thresholdMetric: {}\n      ratioMetric:", []string{"f.yaml:10:7: error: spec.indicator.spec: needs exactly one metric, allowed: ratioMetric or thresholdMetric"}},
 		"foreign source": {"{type: Prometheus", "{type: Datadog", []string{`f.yaml:12:38: error: spec.indicator.spec.ratioMetric.bad.metricSource.type: is not a type of data source that can be read, got "Datadog", allowed: Prometheus`}},
 		"no query":       {query, "", []string{`f.yaml:12:56: error: spec.indicator.spec.ratioMetric.bad.metricSource.spec.query: has no value, allowed: ` + onlySelectors}},
-		"no spec":        {", spec: {" + query + "}", "", []string{"f.yaml:12:32: error: spec.indicator.spec.ratioMetric.bad.metricSource.spec: has no value, allowed: {query: SELECTOR}"}},
+		"no spec":        {", spec: {" + query + "}", "", []string{"f.yaml:12:31: error: spec.indicator.spec.ratioMetric.bad.metricSource.spec: has no value, allowed: {query: SELECTOR}"}},
 		"unknown setting": {query, query + ", queryType: promql", []string{
 			"f.yaml:12:82: warning: spec.indicator.spec.ratioMetric.bad.metricSource.spec.queryType: unknown field, allowed: query, rate, of"}},
 		"native histogram": {query, "query: h, below: 2s", []string{
-			"f.yaml:12:66: error: spec.indicator.spec.ratioMetric.bad.metricSource.spec.below: native histograms are not supported by this version, allowed: a ratioMetric of x_bucket{le=\"2\"} and x_count"}},
+			"f.yaml:12:67: error: spec.indicator.spec.ratioMetric.bad.metricSource.spec.below: native histograms are not supported by this version, allowed: a ratioMetric of x_bucket{le=\"2\"} and x_count"}},
 		"rate in a ratio": {query, query + ", rate: true", []string{
 			`f.yaml:12:88: error: spec.indicator.spec.ratioMetric.bad.metricSource.spec.rate: is for the floor under a counter's rate, got "true", allowed: only in a thresholdMetric`}},
 
@@ -171,12 +171,13 @@ func TestMistakesInWindows(t *testing.T) {
 		"calendar of h":       {window, calendar("12h", "2026-01-01 00:00:00", "UTC"), []string{at + `got "12h"` + calendarUnits}},
 		"calendar too long":   {window, calendar("2Y", "2026-01-01 00:00:00", "UTC"), []string{at + `got "2Y", allowed: 1m (4 scrapes) to 400d`}},
 		"zero months":         {window, calendar("0M", "2026-01-01 00:00:00", "UTC"), []string{at + `got "0M", allowed: 1m (4 scrapes) to 400d`}},
-		"unknown zone":        {window, calendar("1w", "2026-01-01 00:00:00", "Mars/Base"), []string{`f.yaml:14:101: error: spec.timeWindow[0].calendar.timeZone: got "Mars/Base", allowed: a name of the IANA time zone database such as Europe/Berlin or UTC`}},
-		"local zone":          {window, calendar("1w", "2026-01-01 00:00:00", "Local"), []string{`f.yaml:14:101: error: spec.timeWindow[0].calendar.timeZone: got "Local", allowed: a name of the IANA time zone database such as Europe/Berlin or UTC`}},
-		"no zone":             {window, calendar("1w", "2026-01-01 00:00:00", ""), []string{"f.yaml:14:91: warning: spec.timeWindow[0].calendar.timeZone: has no value, allowed: a name"}},
-		"start in words":      {window, calendar("1w", "yesterday", "UTC"), []string{`f.yaml:14:70: error: spec.timeWindow[0].calendar.startTime: got "yesterday", allowed: YYYY-MM-DD HH:MM:SS`}},
-		"start without time":  {window, calendar("1w", "2026-01-01", "UTC"), []string{`f.yaml:14:70: warning: spec.timeWindow[0].calendar.startTime: is taken as midnight, got "2026-01-01", allowed: YYYY-MM-DD HH:MM:SS`}},
-		"month from the 31st": {window, calendar("1M", "2026-01-31 00:00:00", "UTC"), []string{`f.yaml:14:70: error: spec.timeWindow[0].calendar.startTime: not every month has this day, got "2026-01-31 00:00:00", allowed: a day of the month from 1 to 28`}},
+		"unknown zone":        {window, calendar("1w", "2026-01-01 00:00:00", "Mars/Base"), []string{`f.yaml:14:102: error: spec.timeWindow[0].calendar.timeZone: got "Mars/Base", allowed: a name of the IANA time zone database such as Europe/Berlin or UTC`}},
+		"local zone":          {window, calendar("1w", "2026-01-01 00:00:00", "Local"), []string{`f.yaml:14:102: error: spec.timeWindow[0].calendar.timeZone: got "Local", allowed: a name of the IANA time zone database such as Europe/Berlin or UTC`}},
+		"no zone":             {window, calendar("1w", "2026-01-01 00:00:00", ""), []string{"f.yaml:14:92: error: spec.timeWindow[0].calendar.timeZone: has no value, allowed: text"}},
+		"zone left out":       {window, "{duration: 1w, isRolling: false, calendar: {startTime: 2026-01-01 00:00:00}}", []string{"f.yaml:14:59: warning: spec.timeWindow[0].calendar.timeZone: is missing and taken as UTC, allowed: a name of the IANA time zone database such as Europe/Berlin or UTC"}},
+		"start in words":      {window, calendar("1w", "yesterday", "UTC"), []string{`f.yaml:14:71: error: spec.timeWindow[0].calendar.startTime: got "yesterday", allowed: YYYY-MM-DD HH:MM:SS`}},
+		"start without time":  {window, calendar("1w", "2026-01-01", "UTC"), []string{`f.yaml:14:71: warning: spec.timeWindow[0].calendar.startTime: is taken as midnight, got "2026-01-01", allowed: YYYY-MM-DD HH:MM:SS`}},
+		"month from the 31st": {window, calendar("1M", "2026-01-31 00:00:00", "UTC"), []string{`f.yaml:14:71: error: spec.timeWindow[0].calendar.startTime: not every month has this day, got "2026-01-31 00:00:00", allowed: a day of the month from 1 to 28`}},
 		"week from the 31st":  {window, calendar("1w", "2026-01-31 00:00:00", "UTC"), nil},
 	})
 }
@@ -221,8 +222,8 @@ func TestMistakesInSlicesAndThresholds(t *testing.T) {
 		"no value": {"value: 3, ", "", []string{`f.yaml:11:16: error: spec.objectives[0].value: has no value, allowed: events per second above 0`}},
 		"events": {"Timeslices", "Occurrences", []string{
 			`f.yaml:11:16: error: spec.objectives[0]: the floor under a rate is judged slice by slice, got "Occurrences", allowed: budgetingMethod Timeslices`,
-			`f.yaml:11:68: warning: spec.objectives[0].timeSliceTarget: is ignored: it is for the slice methods, got "0.95"`,
-			`f.yaml:11:91: warning: spec.objectives[0].timeSliceWindow: is ignored: it is for the slice methods, got "5m"`}},
+			`f.yaml:11:67: warning: spec.objectives[0].timeSliceTarget: is ignored: it is for the slice methods, got "0.95"`,
+			`f.yaml:11:90: warning: spec.objectives[0].timeSliceWindow: is ignored: it is for the slice methods, got "5m"`}},
 	})
 	check(t, expected, spec.Options{}, map[string]mistake{
 		"above all":     {"", "", []string{`f.yaml:11:33: error: spec.objectives[0].value: got "3", allowed: a ratio of the expected rate above 0, at most 1`}},
@@ -274,7 +275,7 @@ func TestMistakesInGoldenSignals(t *testing.T) {
 		"percent without its sign": {"99.9%", "99.9", []string{`f.yaml:7:53: error: spec.errors.objective: did you mean 99.9%?, got "99.9", allowed: a ratio from 0 to 1 such as 0.999, or a percentage such as 99.9%`}},
 		"one query":                {"bad: b_total, ", "", []string{`f.yaml:7:11: error: spec.errors: got "1 of good, bad and total", allowed: total with one of good and bad, or good and bad without total`}},
 		"query":                    {"b_total", "sum(b_total)", []string{`f.yaml:7:17: error: spec.errors.bad: write b_total instead, its increase over every window is taken for you, got "sum(b_total)", allowed: ` + onlySelectors}},
-		"all buckets":              {"b_total", "h_bucket", []string{`f.yaml:7:11: error: spec.errors.spec.indicator.spec.ratioMetric.bad.metricSource.spec.query: selects several buckets of a histogram, and most events are in more than one, got "h_bucket", allowed: one bucket such as h_bucket{le="2"}, with a number for le, or every event: h_count`}},
+		"all buckets":              {"b_total", "h_bucket", []string{`f.yaml:7:17: error: spec.errors.bad: selects several buckets of a histogram, and most events are in more than one, got "h_bucket", allowed: one bucket such as h_bucket{le="2"}, with a number for le, or every event: h_count`}},
 		"bucket":                   {"histogram: h,", "histogram: h_bucket,", []string{`f.yaml:8:24: error: spec.latency.histogram: did you mean h?, got "h_bucket", allowed: the histogram's own name, without _bucket and le`}},
 		"le":                       {"histogram: h,", `histogram: 'h{le="2"}',`, []string{`f.yaml:8:24: error: spec.latency.histogram: got "h{le=\"2\"}", allowed: the histogram's own name, without _bucket and le`}},
 		"no bound":                 {"below: 2s, ", "", []string{"f.yaml:8:12: error: spec.latency.below: has no value, allowed: a duration such as 500ms or 2s, which has to be a bound of one of the histogram's buckets"}},
@@ -285,7 +286,7 @@ func TestMistakesInGoldenSignals(t *testing.T) {
 		"below and above":          {"below: 0.8", "below: 0.8, above: 0.1", []string{"f.yaml:10:15: error: spec.saturation: needs exactly one of both, allowed: below or above"}},
 		"limit in words":           {"below: 0.8", "below: most", []string{`f.yaml:10:33: error: spec.saturation.below: got "most", allowed: a number, or a percentage`}},
 		"long slice":               {"below: 0.8", "below: 0.8, slice: 31d", []string{`f.yaml:10:45: error: spec.saturation.slice: a slice is longer than the window, got "31d", allowed: at most 30d`}},
-		"long name":                {"name: x", "name: " + strings.Repeat("x", 60), []string{}},
+		"long name":                {"name: x", "name: " + strings.Repeat("x", 53), []string{`f.yaml:3:18: error: metadata.name: got "` + strings.Repeat("x", 53) + `", allowed: at most 52 letters, since the names of the signals are added`}},
 	})
 	check(t, golden("\n  service: s\n"), spec.Options{}, map[string]mistake{
 		"no signal": {"", "", []string{"f.yaml:5:3: error: spec: has no signal, allowed: at least one of errors, latency, traffic, saturation"}},

@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"fmt"
 	"regexp"
 	"strconv"
 	"strings"
@@ -73,6 +74,20 @@ func onlySelector(e parser.Expr) *parser.VectorSelector {
 		}
 	}
 	return nil
+}
+
+// counterSelector reads a selector of counters that are added up.
+func (l *loader) counterSelector(n strictyaml.Node) *Selector {
+	s := l.selector(n, true)
+	if s == nil {
+		return nil
+	}
+	if histogram, one := s.bucket(); histogram != "" && !one {
+		p := n.Wrong(fmt.Sprintf(`one bucket such as %s_bucket{le="2"}, with a number for le, or every event: %s_count`, histogram, histogram))
+		p.Message = "selects several buckets of a histogram, and most events are in more than one"
+		l.add(p)
+	}
+	return s
 }
 
 // bucket returns the histogram's name and whether s selects exactly one bucket of it. A selector
