@@ -69,6 +69,17 @@ func New(opts Options) *Engine {
 	return &Engine{opts: opts, byName: map[string]*objective{}, byID: map[uint64]*objective{}, targets: map[collector.Target]*target{}}
 }
 
+// SetOptions replaces the options but the retention; the next Apply puts them in force.
+func (e *Engine) SetOptions(o Options) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if o.MinCoverage == 0 {
+		o.MinCoverage = defaultMinCoverage
+	}
+	o.Retention = e.opts.Retention
+	e.opts = o
+}
+
 // Apply replaces the set of objectives at moment now. An objective whose name and indicator are
 // unchanged keeps its counts, even if its target or window is new. Call Restore afterwards to read
 // back what is stored of the others.

@@ -172,6 +172,7 @@ func (e *Engine) evaluate(o *objective, now int64, f *feed) Status {
 	s.Coverage, s.Filled = budget.coverage, budget.filled
 	s.Totals = o.totals()
 	blind := e.blind(o, f, budget)
+	s.Observed, s.Problem = blind == "", o.problem
 	for i := range o.tiers {
 		t := &o.tiers[i]
 		ts := o.judgeTier(t, measures[t.Long.Milliseconds()], measures[t.Short.Milliseconds()], now, blind != "")

@@ -24,15 +24,19 @@ func States() []State { return []State{Exhausted, Burning, Unknown, OK} }
 
 // Status is what the engine knows of one objective at one moment. Its JSON form is the API's.
 type Status struct {
-	Name        string        `json:"name"`
-	DisplayName string        `json:"display_name,omitempty"`
-	Service     string        `json:"service"`
-	Objective   float64       `json:"objective"`
-	Window      string        `json:"window"`
-	Method      string        `json:"budgeting_method"`
-	State       State         `json:"state"`
-	Reason      string        `json:"reason"` // one sentence with its numbers
-	At          time.Time     `json:"at"`
+	Name        string    `json:"name"`
+	DisplayName string    `json:"display_name,omitempty"`
+	Service     string    `json:"service"`
+	Objective   float64   `json:"objective"`
+	Window      string    `json:"window"`
+	Method      string    `json:"budgeting_method"`
+	State       State     `json:"state"`
+	Reason      string    `json:"reason"` // one sentence with its numbers
+	At          time.Time `json:"at"`
+	// Observed: enough is seen now to judge. A state that is unknown although Observed is true only
+	// waits for its window to fill.
+	Observed    bool          `json:"observed"`
+	Problem     string        `json:"problem,omitempty"` // what is wrong with how it is measured
 	Events      Events        `json:"events"`
 	ErrorBudget Budget        `json:"error_budget"`
 	BurnRates   WindowValues  `json:"burn_rates"`
