@@ -1,0 +1,134 @@
+package hooks
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/assayer-io/assayer/slo"
+)
+
+// start runs the call of an action whose intent is in the journal. The lock is held.
+func (q *Queue) start(ctx context.Context, id string) {
+	// The call outlives the evaluation that caused it; Stop ends it.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
+	q.cancels[id] = cancel
+	q.calls.Go(func() {
+		defer cancel()
+		q.call(ctx, id)
+	})
+}
+
+func (q *Queue) call(ctx context.Context, id string) {
+	select {
+	case q.slots <- struct{}{}:
+		defer func() { <-q.slots }()
+	case <-ctx.Done():
+	}
+	a, runner := q.lastLook(ctx, id)
+	if runner == nil {
+		return
+	}
+	began := q.now()
+	attempts, err := runner.Run(ctx, a)
+	q.finish(ctx, id, attempts, q.now().Sub(began), err)
+}
+
+// lastLook checks once more, immediately before the call, that nothing has come between.
+func (q *Queue) lastLook(ctx context.Context, id string) (Action, Runner) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	a := *q.actions[id]
+	why := q.newerChange(&a)
+	if q.paused != nil {
+		why = "actions were paused before the call: " + q.paused.String()
+	}
+	runner := q.runners[a.Hook]
+	if runner == nil {
+		why = "the hook was removed before the call"
+	}
+	if ctx.Err() != nil || q.stopped {
+		delete(q.cancels, id)
+		return a, nil // stays running in the journal and is settled later
+	}
+	if why == "" {
+		return a, runner
+	}
+	delete(q.cancels, id)
+	w := newWork(q.now())
+	q.supersede(w, a, why)
+	q.commitAnyway(w)
+	return a, nil
+}
+
+// finish records what became of a call. What happened has happened: memory follows it even if the
+// audit log or the store cannot.
+func (q *Queue) finish(ctx context.Context, id string, attempts int, took time.Duration, err error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	delete(q.cancels, id)
+	if err != nil && ctx.Err() != nil && q.stopped {
+		return // cut off by Stop, outcome unknown; settled at the next start
+	}
+	w := newWork(q.now())
+	a := *q.actions[id]
+	a.Attempts += attempts
+	if err != nil {
+		a.State, a.Error = Failed, err.Error()
+		q.log.Error("action failed", "hook", a.Hook, "action", a.ID, "service", a.Service, "attempts", attempts, "err", err)
+	} else {
+		a.State, a.CalledAt = Verifying, &w.now
+		q.log.Info("action called", "hook", a.Hook, "action", a.ID, "service", a.Service, "to_revision", a.ToRevision)
+		if a.Change != nil {
+			if err := q.changes.Withdraw(*a.Change); err != nil {
+				q.log.Error("withdrawing a revision", "service", a.Service, "revision", a.Change.Revision, "err", err)
+			}
+		}
+	}
+	e := q.outcomeEntry(&a, "hook_action_result")
+	e.DurationSeconds = took.Seconds()
+	w.set(q, a, e)
+	q.commitAnyway(w)
+}
+
+// settle decides about actions that were running when the agent stopped. The lock is not needed yet.
+func (q *Queue) settle() error {
+	w := newWork(q.now())
+	for _, a := range q.open() {
+		if a.State != Running {
+			continue
+		}
+		runner := q.runners[a.Hook]
+		switch {
+		case runner == nil:
+			q.giveUp(w, a, "the hook was removed")
+		case !runner.Idempotent():
+			q.giveUp(w, a, "its kind cannot be sent twice")
+		case a.Resends >= maxResends:
+			q.giveUp(w, a, fmt.Sprintf("it was already sent again %d times", a.Resends))
+		}
+	}
+	return q.commit(w)
+}
+
+// resolve sends an unresolved action again once it is known that it still fits.
+func (q *Queue) resolve(w *work, a Action) {
+	p, s := q.policy(a.Hook), q.status(a.Objective)
+	switch why := q.movedOn(&a); {
+	case why != "":
+		q.giveUp(w, a, why)
+	case w.now.Sub(q.startedAt) > unresolvedFor:
+		q.giveUp(w, a, fmt.Sprintf("it could not be sent again within %s", unresolvedFor))
+	case q.paused != nil, a.Mode == Auto && q.fresh && !p.ResumeOnStart, s.State == slo.Unknown:
+		// Not now; it stays unresolved and nothing else is done to its service meanwhile.
+	default:
+		a.Resends++
+		w.set(q, a, q.outcomeEntry(&a, "hook_action_resent"))
+		w.call(a.ID)
+	}
+}
+
+func (q *Queue) giveUp(w *work, a Action, why string) {
+	a.State, a.Error = Failed, "outcome unknown after restart; not sent again: "+why
+	w.set(q, a, q.outcomeEntry(&a, "hook_action_result"))
+}
