@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -195,5 +194,3 @@ func once(t testing.TB, s *httptest.Server, in collector.Interest, more ...strin
 	t.Helper()
 	return scrape(t, launch(t, section(s, more...), in).jobs(1)[0])
 }
-
-func names(ls labels.Labels) []string { return slices.Sorted(maps.Keys(ls.Map())) }

@@ -134,7 +134,7 @@ func (p *Provider) Run(ctx context.Context, update func([]collector.Job)) error 
 		return fmt.Errorf("registering the metrics of service discovery: %w", err)
 	}
 	defer unregister(metrics)
-	manager := discovery.NewManager(ctx, p.deps.Logger, p.deps.Registerer, metrics, discovery.Name("collector"))
+	manager := discovery.NewManager(ctx, p.deps.Logger, p.deps.Registerer, metrics, discovery.Name("collector"), discovery.Updatert(discoveryThrottle))
 	if manager == nil {
 		cancel()
 		return errors.New("making the discovery manager: its metrics are taken")
@@ -151,6 +151,9 @@ func (p *Provider) Run(ctx context.Context, update func([]collector.Job)) error 
 	}()
 	return p.follow(ctx, manager, update)
 }
+
+// discoveryThrottle is how often changes are passed on at most.
+const discoveryThrottle = time.Second
 
 // settleTime is how long after a reload a job without targets is taken for one whose new discovery
 // has not answered yet, and keeps the targets it had.
