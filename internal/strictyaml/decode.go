@@ -327,7 +327,7 @@ func (d *decoder) list(n Node, out reflect.Value) {
 
 // element is a value for which there is no default to fall back on.
 func (d *decoder) element(n Node, out reflect.Value) {
-	if !n.Exists() && out.Kind() != reflect.Interface {
+	if !n.Exists() && out.Kind() != reflect.Interface && out.Type() != reflect.TypeFor[Node]() {
 		d.report(n, problem.Problem{Message: "has no value"})
 		return
 	}

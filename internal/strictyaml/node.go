@@ -18,7 +18,6 @@ import (
 	"fmt"
 	"io"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -218,22 +217,6 @@ func (n Node) Entries() []Entry {
 		out = append(out, Entry{f.key.Value, n.child(childPath(n.path, f.key.Value), f.value, f.key)})
 	}
 	return out
-}
-
-// Without is a mapping n with some of its fields left out.
-func (n Node) Without(keys ...string) Node {
-	if !n.IsMapping() {
-		return n
-	}
-	cut := *n.yaml
-	cut.Content = nil
-	for i := 0; i+1 < len(n.yaml.Content); i += 2 {
-		if !slices.Contains(keys, n.yaml.Content[i].Value) {
-			cut.Content = append(cut.Content, n.yaml.Content[i], n.yaml.Content[i+1])
-		}
-	}
-	n.yaml = &cut
-	return n
 }
 
 // Instead is a value that was built rather than read. Everything in it stands where n stands.

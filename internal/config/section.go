@@ -1,0 +1,114 @@
+package config
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/assayer-io/assayer/internal/problem"
+	"github.com/assayer-io/assayer/internal/strictyaml"
+)
+
+const notSupported = "is not supported by this version"
+
+// Section is a part of the file whose content depends on its kind.
+type Section struct {
+	Kind string // prometheus, webhook
+	Name string // of a hook; else empty
+	node strictyaml.Node
+}
+
+// Decode lays the section over into, a pointer to the kind's defaults, and validates the result if
+// it has a method Validate() error. A hook's name and kind are among its fields.
+func (s Section) Decode(into any) problem.List { return s.node.Decode(into) }
+
+// Problem places p, whose path is relative to the section.
+func (s Section) Problem(p problem.Problem) problem.Problem { return s.node.Problem(p) }
+
+// UnknownKind says that the section's kind is none of known.
+func (s Section) UnknownKind(known []string) problem.Problem {
+	p := problem.Problem{Message: "unknown kind" + strictyaml.DidYouMean(s.Kind, known), Got: s.Kind, Allowed: strings.Join(known, ", ")}
+	if s.Name != "" {
+		p.Path = "kind"
+	}
+	return s.node.Problem(p)
+}
+
+// Collectors are the sections under collectors, in their order.
+type Collectors []Section
+
+// UnmarshalNode keeps each section for later.
+func (c *Collectors) UnmarshalNode(n strictyaml.Node) (problems problem.List) {
+	*c, problems = sections(n, []string{"otlp", "transactions", "promql", "sql"})
+	return problems
+}
+
+// Exporters are the sections under exporters, in their order.
+type Exporters []Section
+
+// UnmarshalNode keeps each section for later.
+func (e *Exporters) UnmarshalNode(n strictyaml.Node) (problems problem.List) {
+	*e, problems = sections(n, []string{"remote_write", "otlp", "victoriametrics"})
+	return problems
+}
+
+// sections reads a mapping from kinds to their sections; later names kinds that are planned.
+func sections(n strictyaml.Node, later []string) ([]Section, problem.List) {
+	if !n.Exists() {
+		return nil, nil
+	}
+	var raw map[string]strictyaml.Node
+	problems := n.Decode(&raw)
+	var out []Section
+	for _, e := range n.Entries() {
+		switch {
+		case slices.Contains(later, e.Key):
+			problems = append(problems, e.Value.Problem(problem.Problem{Message: notSupported}))
+		case !e.Value.Exists():
+			problems = append(problems, e.Value.Wrong("the settings of this kind"))
+		default:
+			out = append(out, Section{Kind: e.Key, node: e.Value})
+		}
+	}
+	return out, problems
+}
+
+// Hooks are the entries of the list hooks.
+type Hooks []Section
+
+var hookName = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
+
+// UnmarshalNode reads each hook's name and kind and keeps the rest for later.
+func (h *Hooks) UnmarshalNode(n strictyaml.Node) problem.List {
+	var raw []strictyaml.Node
+	problems := n.Decode(&raw)
+	lines := map[string]int{}
+	for _, item := range raw {
+		if !item.IsMapping() {
+			problems = append(problems, item.Wrong("a mapping with name, kind and mode"))
+			continue
+		}
+		name, kind := item.At("name"), item.At("kind")
+		if !hookName.MatchString(name.Text()) {
+			problems = append(problems, name.Wrong("lower-case letters, digits and dashes, at most 63"))
+		} else if line, again := lines[name.Text()]; again {
+			problems = append(problems, name.Problem(problem.Problem{Message: fmt.Sprintf("a hook of this name is already on line %d", line), Got: name.Text()}))
+		} else {
+			lines[name.Text()] = name.Line()
+		}
+		if kind.Text() == "" {
+			problems = append(problems, kind.Wrong("the kind of the hook such as webhook"))
+		}
+		*h = append(*h, Section{Kind: kind.Text(), Name: name.Text(), node: item})
+	}
+	return problems
+}
+
+// notYet is a section that the format has and this version does not.
+type notYet struct{}
+
+// UnmarshalNode refuses it by name.
+func (notYet) UnmarshalNode(n strictyaml.Node) problem.List {
+	return problem.List{n.Problem(problem.Problem{Message: notSupported})}
+}
