@@ -140,14 +140,19 @@ func (p *Process) ExitCode() int {
 // Logs returns what the process has written to its standard output and standard error so far.
 func (p *Process) Logs() string { return p.logs.tail(0) }
 
-// Poll calls try until it returns nil or ctx ends; then it returns the last error with ctx's.
+// Poll calls try until it returns nil or ctx ends; then it returns the error of the last try that
+// was not cut short, with ctx's.
 func Poll(ctx context.Context, try func(context.Context) error) error {
 	ticker := time.NewTicker(pollEvery)
 	defer ticker.Stop()
+	var err error
 	for {
-		err := try(ctx)
-		if err == nil {
+		latest := try(ctx)
+		if latest == nil {
 			return nil
+		}
+		if err == nil || ctx.Err() == nil {
+			err = latest
 		}
 		select {
 		case <-ctx.Done():
