@@ -328,5 +328,5 @@ func stateTone(s hooks.State) string {
 	case hooks.Running, hooks.Verifying:
 		return "busy"
 	}
-	return "quiet"
+	return "calm"
 }
