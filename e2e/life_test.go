@@ -18,7 +18,11 @@ import (
 func watchPrometheus(t *testing.T) (*rig, *servers.Server) {
 	t.Helper()
 	server := servers.StartPrometheus(t, "{}")
-	return watch(t, "prometheus", server, map[string]string{"localhost:9090": ""}), server
+	return watch(t, "prometheus", server, map[string]string{
+		"localhost:9090": "",
+		// Soon enough for a test to kill the agent after its first checkpoint.
+		"\n  path: data\n": "\n  path: data\n  checkpoint_interval: 1s\n",
+	}), server
 }
 
 // TestKillLosesNothing kills the agent as a power cut would and lets the server count on meanwhile.

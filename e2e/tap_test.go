@@ -5,6 +5,7 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -15,8 +16,8 @@ import (
 	"time"
 )
 
-// tap passes requests on to a server and remembers when each began and ended. The agent scrapes
-// through it, so that a test knows what the agent has seen without asking the agent.
+// tap passes requests on to a server and remembers when each that was answered began and ended. The
+// agent scrapes through it, so that a test knows what the agent has seen without asking the agent.
 type tap struct {
 	address string
 
@@ -33,9 +34,13 @@ func newTap(t *testing.T, server string) *tap {
 	t.Helper()
 	s := &tap{}
 	pass := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: server})
+	pass.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError) // a server that is away is part of some tests
 	listener := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := time.Now()
 		pass.ServeHTTP(w, r)
+		if r.Context().Err() != nil {
+			return // the agent has given up, or is no more
+		}
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.looks = append(s.looks, look{began, time.Now()})
