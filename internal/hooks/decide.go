@@ -296,8 +296,8 @@ func (d *decider) spent(a *Action) bool {
 
 // sameEpisode reports whether a answered the burn that goes on now.
 func (d *decider) sameEpisode(a *Action) bool {
-	return a.Episode == d.Episode || !a.CreatedAt.Before(d.since) ||
-		!d.BurnBegan.IsZero() && !a.CreatedAt.Before(d.BurnBegan)
+	return a.Episode == d.Episode || !started(a).Before(d.since) ||
+		!d.BurnBegan.IsZero() && !started(a).Before(d.BurnBegan)
 }
 
 func started(a *Action) time.Time {

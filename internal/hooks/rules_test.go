@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/assayer-io/assayer/internal/audit"
@@ -316,6 +317,7 @@ func TestActionThatDoesNotHelpIsTheOnlyOne(t *testing.T) {
 		if err := w.q.Approve(t.Context(), waiting.ID, "ops"); err != nil {
 			t.Fatal(err)
 		}
+		synctest.Wait()
 		w.run(30 * time.Minute)
 		w.wantCalls(2)
 		if got := w.want(hooks.Verified, 1)[0]; got.DecidedBy != "ops" {
