@@ -52,6 +52,7 @@ type Engine struct {
 	sweptMs    int64
 	dead       []string // keys to delete at the next checkpoint
 	restored   bool     // targets and epoch have been read back
+	urgent     bool     // a baseline was taken since the last checkpoint
 }
 
 // Rejected counts samples that could not be used, by reason.

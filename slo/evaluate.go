@@ -200,7 +200,7 @@ func (o *objective) totals() Events {
 	c := o.ledger.cum
 	h := &o.totalsHigh
 	h.Good, h.Bad, h.Excluded = max(h.Good, c.good), max(h.Bad, c.bad), max(h.Excluded, c.excluded)
-	return Events{Good: h.Good, Bad: h.Bad, Excluded: h.Excluded, Pending: o.pending()}
+	return *h
 }
 
 // blind says in one sentence why the objective cannot be judged now, or "".

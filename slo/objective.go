@@ -147,7 +147,7 @@ func (o *objective) keep(opts Options) time.Duration {
 func (o *objective) configure(opts Options) {
 	var old []tier
 	old, o.tiers, o.windows, o.period = o.tiers, nil, nil, nil
-	for _, t := range tiersFor(o.Window.Length, opts.Tiers) {
+	for _, t := range TiersFor(o.Window.Length, opts.Tiers) {
 		next := tier{Tier: t}
 		if i := slices.IndexFunc(old, func(x tier) bool { return x.Name == t.Name }); i >= 0 {
 			next.firing, next.sinceMs, next.why = old[i].firing, old[i].sinceMs, old[i].why
@@ -175,7 +175,9 @@ func (o *objective) anchor(now int64) {
 	o.ledger.nextMs = o.ledger.following(max(now, o.ledger.nowMs))
 }
 
-func tiersFor(w time.Duration, custom []TierRule) []burnrate.Tier {
+// TiersFor gives the burn-alert tiers of an objective whose budget window is w: the table of package
+// burnrate, or custom where it is not empty. Custom tiers as long as the window are left out.
+func TiersFor(w time.Duration, custom []TierRule) []burnrate.Tier {
 	if len(custom) == 0 {
 		return burnrate.Tiers(w)
 	}

@@ -163,6 +163,7 @@ func (t *target) member(obj *objective) *member {
 // package comment. ok is false when the sample is only a baseline.
 func (l *look) increase(sr *series, known bool, obj *objective, s *collector.Sample, at int64) (from int64, n float64, ok bool) {
 	watched := !l.first && obj.epoch <= l.target.epoch // this target was looked at for obj before
+	l.engine.urgent = l.engine.urgent || !watched
 	switch {
 	case known && watched:
 		if s.FromMs > sr.atMs || s.Value < sr.value { // a reset

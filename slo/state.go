@@ -78,7 +78,7 @@ func (e *Engine) Checkpoint(to Store) error {
 	for _, key := range e.dead {
 		to.Delete(key)
 	}
-	e.dead = nil
+	e.dead, e.urgent = nil, false
 	head := storedEngine{Version: stateVersion, Epoch: e.epoch}
 	for _, o := range e.objectives {
 		head.Active = append(head.Active, hex(o.id))
@@ -103,10 +103,19 @@ func (e *Engine) Checkpoint(to Store) error {
 	return nil
 }
 
+// Urgent reports whether a baseline was taken since the last checkpoint. A baseline that a crash
+// loses cannot be had again, so it should be durable before anything counted from it is shown.
+func (e *Engine) Urgent() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.urgent
+}
+
 // CheckpointFailed makes the next checkpoint write everything again.
 func (e *Engine) CheckpointFailed() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.urgent = true
 	for _, o := range e.objectives {
 		o.ledger.changed = true
 		for i := range o.ledger.levels {

@@ -1,0 +1,146 @@
+package app
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	exporter "github.com/assayer-io/assayer/exporters/prometheus"
+	"github.com/assayer-io/assayer/internal/health"
+	"github.com/assayer-io/assayer/internal/web"
+	"github.com/assayer-io/assayer/slo"
+)
+
+// The types below give internal/web the parts of the agent in the shape that it asks for.
+
+type objectives struct{ *App }
+
+// Statuses implements web.Objectives.
+func (a objectives) Statuses() []slo.Status {
+	if s := a.statuses.Load(); s != nil {
+		return *s
+	}
+	return nil
+}
+
+// History implements web.Objectives.
+func (a objectives) History(name, window string, from, to time.Time, points int) ([]slo.Point, error) {
+	return a.engine.History(name, window, from, to, points)
+}
+
+func (a *App) targets() []web.Target {
+	var out []web.Target
+	for _, t := range a.runner.Targets() {
+		out = append(out, web.Target{
+			Name: string(t.Target), Collector: t.Provider, Up: t.Up, LastLook: t.LastAt, DurationSeconds: t.LastDuration.Seconds(),
+			IntervalSeconds: t.Interval.Seconds(), Samples: t.SeriesMatched, Overruns: t.Totals.Skipped, Error: t.LastError,
+		})
+	}
+	return out
+}
+
+// slowShare is the share of its interval that a look may take before its target is called slow.
+const slowShare = 0.8
+
+// observeHealth brings the agent's own conditions up to date.
+func (a *App) observeHealth(statuses []slo.Status) {
+	seen := map[string]bool{}
+	for _, t := range a.runner.Targets() {
+		name := string(t.Target)
+		seen[name] = true
+		if t.LastError != "" {
+			a.health.Set(health.TargetDown, name, t.LastError)
+		} else {
+			a.health.Clear(health.TargetDown, name)
+		}
+		if t.LastDuration.Seconds() > slowShare*t.Interval.Seconds() {
+			a.health.Set(health.TargetSlow, name, "the last look took "+t.LastDuration.Round(time.Millisecond).String()+" of every "+t.Interval.String())
+		} else {
+			a.health.Clear(health.TargetSlow, name)
+		}
+	}
+	for name := range a.knownTargets {
+		if !seen[name] {
+			a.health.Forget(name)
+		}
+	}
+	a.knownTargets = seen
+	for _, s := range statuses {
+		if s.Problem != "" {
+			a.health.Set(health.BucketMissing, s.Name, s.Problem)
+		} else {
+			a.health.Clear(health.BucketMissing, s.Name)
+		}
+	}
+}
+
+func (a *App) actionCounts() []exporter.ActionCount {
+	var out []exporter.ActionCount
+	for _, c := range a.queue.Counts() {
+		out = append(out, exporter.ActionCount{Hook: c.Hook, Kind: c.Kind, Result: string(c.Result), Count: c.Actions})
+	}
+	return out
+}
+
+// selfCollector exports what the agent knows about its own work.
+type selfCollector struct{ *App }
+
+type selfDescs struct {
+	cycles, skipped, rejected, targets, reloaded *prometheus.Desc
+}
+
+func descriptions() selfDescs {
+	return selfDescs{
+		cycles:   prometheus.NewDesc("assayer_collector_cycles_total", "Looks at targets, by whether they succeeded.", []string{"collector", "result"}, nil),
+		skipped:  prometheus.NewDesc("assayer_collector_cycles_skipped_total", "Looks left out because the one before had not ended.", []string{"collector"}, nil),
+		rejected: prometheus.NewDesc("assayer_samples_rejected_total", "Matching samples that could not be used, by reason.", []string{"reason"}, nil),
+		targets:  prometheus.NewDesc("assayer_targets", "Targets in discovery, by whether the last look succeeded.", []string{"collector", "up"}, nil),
+		reloaded: prometheus.NewDesc("assayer_config_last_reload_successful", "1 unless the last reload was refused.", nil, nil),
+	}
+}
+
+// Describe implements prometheus.Collector.
+func (s selfCollector) Describe(ch chan<- *prometheus.Desc) {
+	d := descriptions()
+	for _, desc := range []*prometheus.Desc{d.cycles, d.skipped, d.rejected, d.targets, d.reloaded} {
+		ch <- desc
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (s selfCollector) Collect(ch chan<- prometheus.Metric) {
+	d := descriptions()
+	counter := func(desc *prometheus.Desc, v uint64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(desc, prometheus.CounterValue, float64(v), labels...)
+	}
+	r := s.engine.Rejected()
+	notFinite, duplicate, outOfBounds := r.NotFinite, uint64(0), uint64(0)
+	for name, t := range s.runner.Totals() {
+		counter(d.cycles, t.OK, name, "ok")
+		counter(d.cycles, t.Failed, name, "failed")
+		counter(d.skipped, t.Skipped, name)
+		notFinite += t.Dropped.NotFinite
+		duplicate += t.Dropped.Duplicate
+		outOfBounds += t.Dropped.OutOfBounds
+	}
+	counter(d.rejected, notFinite, "not_finite")
+	counter(d.rejected, duplicate, "duplicate")
+	counter(d.rejected, outOfBounds, "out_of_bounds")
+	counter(d.rejected, r.OutOfOrder, "out_of_order")
+	counter(d.rejected, r.Negative, "negative")
+	up := map[[2]string]float64{}
+	for name := range s.runner.Totals() {
+		up[[2]string{name, "true"}], up[[2]string{name, "false"}] = 0, 0
+	}
+	for _, t := range s.runner.Targets() {
+		up[[2]string{t.Provider, map[bool]string{true: "true", false: "false"}[t.Up]}]++
+	}
+	for k, n := range up {
+		ch <- prometheus.MustNewConstMetric(d.targets, prometheus.GaugeValue, n, k[0], k[1])
+	}
+	ok := 1.0
+	if s.reloadFailed.Load() {
+		ok = 0
+	}
+	ch <- prometheus.MustNewConstMetric(d.reloaded, prometheus.GaugeValue, ok)
+}

@@ -1,0 +1,380 @@
+package app_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/assayer-io/assayer/internal/app"
+	"github.com/assayer-io/assayer/internal/audit"
+	"github.com/assayer-io/assayer/internal/storage"
+	"github.com/assayer-io/assayer/slo"
+)
+
+func TestMain(m *testing.M) {
+	// The default HTTP client of these tests keeps connections to agents that are gone.
+	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("net/http.(*persistConn).readLoop"), goleak.IgnoreTopFunction("net/http.(*persistConn).writeLoop"))
+}
+
+// shop is a target with two counters.
+type shop struct {
+	*httptest.Server
+	good, bad, looks atomic.Int64
+}
+
+func newShop(t *testing.T) *shop {
+	s := &shop{}
+	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		s.looks.Add(1)
+		w.Header().Set("Content-Type", "text/plain; version=0.0.4")
+		fmt.Fprintf(w, "# TYPE sales_total counter\nsales_total{ok=\"yes\"} %d\nsales_total{ok=\"no\"} %d\n", s.good.Load(), s.bad.Load())
+	}))
+	t.Cleanup(s.Close)
+	return s
+}
+
+const agentFile = `
+global: {scrape_interval: 50ms, scrape_timeout: 50ms, evaluation_interval: 20ms}
+storage: {path: data, checkpoint_interval: 50ms}
+objectives: ["slo/*.yaml"]
+burn_alerts: [{long: 10s, short: 1s, budget: 10%%, severity: page}]
+collectors:
+  prometheus:
+    scrape_configs:
+      - job_name: shop
+        static_configs: [{targets: ["%s"]}]
+`
+
+func objective(name string, target float64) string {
+	return fmt.Sprintf(`
+apiVersion: openslo/v1
+kind: SLO
+metadata: {name: %s}
+spec:
+  service: shop
+  budgetingMethod: Occurrences
+  indicator:
+    metadata: {name: %s}
+    spec:
+      ratioMetric:
+        counter: true
+        bad:   {metricSource: {type: Prometheus, spec: {query: 'sales_total{ok="no"}'}}}
+        total: {metricSource: {type: Prometheus, spec: {query: 'sales_total'}}}
+  timeWindow: [{duration: 1h, isRolling: true}]
+  objectives: [{target: %v}]
+`, name, name, target)
+}
+
+// site is a folder with a configuration that watches a shop.
+type site struct {
+	t    *testing.T
+	dir  string
+	shop *shop
+}
+
+func newSite(t *testing.T) site {
+	s := site{t, t.TempDir(), newShop(t)}
+	s.write("assayer.yaml", fmt.Sprintf(agentFile, s.shop.Listener.Addr()))
+	s.write("slo/sales.yaml", objective("sales", 0.99))
+	return s
+}
+
+func (s site) write(name, text string) {
+	s.t.Helper()
+	path := filepath.Join(s.dir, name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		s.t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func (s site) options() app.Options {
+	return app.Options{ConfigPath: filepath.Join(s.dir, "assayer.yaml"), ListenAddress: "127.0.0.1:0"}
+}
+
+// start runs an agent until the test ends.
+func (s site) start() *app.App {
+	s.t.Helper()
+	a, err := app.New(s.t.Context(), s.options())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	a.Start(s.t.Context())
+	s.t.Cleanup(func() {
+		if err := a.Stop(context.WithoutCancel(s.t.Context())); err != nil {
+			s.t.Error(err)
+		}
+	})
+	return a
+}
+
+func (s site) statuses(a *app.App) map[string]slo.Status {
+	s.t.Helper()
+	var answer struct {
+		SLOs []slo.Status `json:"slos"`
+	}
+	if err := json.Unmarshal([]byte(s.get(a, "/api/v1/slos", http.StatusOK)), &answer); err != nil {
+		s.t.Fatal(err)
+	}
+	out := map[string]slo.Status{}
+	for _, st := range answer.SLOs {
+		out[st.Name] = st
+	}
+	return out
+}
+
+func (s site) get(a *app.App, path string, want int) string {
+	s.t.Helper()
+	res, err := http.Get("http://" + a.Addr() + path)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if res.StatusCode != want {
+		s.t.Fatalf("%s: got %d, want %d: %s", path, res.StatusCode, want, body)
+	}
+	return string(body)
+}
+
+// eventually waits until ok, as long as a slow machine may need.
+func (s site) eventually(what string, ok func() bool) {
+	s.t.Helper()
+	deadline := time.After(30 * time.Second)
+	for ticker := time.NewTicker(10 * time.Millisecond); !ok(); {
+		select {
+		case <-deadline:
+			s.t.Fatalf("waited in vain: %s", what)
+		case <-ticker.C:
+		}
+	}
+}
+
+// baseline waits until the agent has looked at the shop and taken it in.
+func (s site) baseline() {
+	s.t.Helper()
+	n := s.shop.looks.Load()
+	s.eventually("two looks at the shop", func() bool { return s.shop.looks.Load() >= n+2 })
+}
+
+func (s site) wantEvents(a *app.App, name string, good, bad float64) {
+	s.t.Helper()
+	var got slo.Events
+	s.eventually(fmt.Sprintf("%s to count %v good and %v bad", name, good, bad), func() bool {
+		got = s.statuses(a)[name].Events
+		return got.Good >= good && got.Bad >= bad
+	})
+	if got.Good != good || got.Bad != bad {
+		s.t.Errorf("%s: got %+v, want %v good and %v bad", name, got, good, bad)
+	}
+}
+
+func TestLife(t *testing.T) {
+	s := newSite(t)
+	s.shop.good.Store(1000) // from before anybody watched
+	a, err := app.New(t.Context(), s.options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.Start(t.Context())
+	a.Start(t.Context())
+	s.baseline()
+	s.shop.good.Add(98)
+	s.shop.bad.Add(2)
+	s.wantEvents(a, "sales", 98, 2)
+	s.get(a, "/-/ready", http.StatusOK)
+	if m := s.get(a, "/metrics", http.StatusOK); !strings.Contains(m, `assayer_sli_events_total{outcome="bad",service="shop",slo="sales"} 2`) {
+		t.Errorf("metrics lack the two bad events:\n%s", m)
+	}
+	if err := a.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Stop(t.Context()); err != nil {
+		t.Errorf("stopping twice: %v", err)
+	}
+	s.shop.good.Add(50) // while nobody watches
+	a = s.start()
+	s.baseline()
+	s.wantEvents(a, "sales", 148, 2)
+	report, err := audit.VerifyFile(filepath.Join(s.dir, "data", "audit.jsonl"), audit.VerifyOptions{})
+	if err != nil {
+		t.Errorf("audit log after a stop: %+v, %v", report, err)
+	}
+}
+
+func TestReload(t *testing.T) {
+	s := newSite(t)
+	a := s.start()
+	s.baseline()
+	s.shop.good.Add(10)
+	s.wantEvents(a, "sales", 10, 0)
+
+	s.write("slo/sales.yaml", objective("sales", 0.9)) // another target: the counts stay
+	s.write("slo/more.yaml", objective("more", 0.5))
+	if err := a.Reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s.baseline()
+	s.shop.good.Add(5)
+	s.wantEvents(a, "sales", 15, 0)
+	s.wantEvents(a, "more", 5, 0)
+	if got := s.statuses(a)["sales"].Objective; got != 0.9 {
+		t.Errorf("objective %v, want 0.9", got)
+	}
+
+	s.write("slo/more.yaml", "kind: SLO\nnonsense: true\n")
+	err := a.Reload(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "more.yaml") {
+		t.Errorf("a broken file was accepted: %v", err)
+	}
+	s.shop.good.Add(1)
+	s.wantEvents(a, "sales", 16, 0)
+	s.wantEvents(a, "more", 6, 0)
+	if m := s.get(a, "/metrics", http.StatusOK); !strings.Contains(m, "assayer_config_last_reload_successful 0") {
+		t.Error("metrics do not say that the reload was refused")
+	}
+
+	s.write("slo/more.yaml", "") // removed, and back later: it goes on from what it had
+	if err := os.Remove(filepath.Join(s.dir, "slo/more.yaml")); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, there := s.statuses(a)["more"]; there {
+		s.eventually("the removed objective to go", func() bool { _, there := s.statuses(a)["more"]; return !there })
+	}
+	s.baseline()
+	s.shop.good.Add(100)
+	s.wantEvents(a, "sales", 116, 0)
+	s.write("slo/more.yaml", objective("more", 0.5))
+	if err := a.Reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s.baseline()
+	s.shop.good.Add(2)
+	s.wantEvents(a, "more", 8, 0)
+}
+
+func TestReloadRefusesToMoveTheStore(t *testing.T) {
+	s := newSite(t)
+	a := s.start()
+	s.write("assayer.yaml", strings.Replace(fmt.Sprintf(agentFile, s.shop.Listener.Addr()), "path: data", "path: elsewhere", 1))
+	if err := a.Reload(t.Context()); err == nil || !strings.Contains(err.Error(), "storage.path") {
+		t.Errorf("got %v, want a refusal that names storage.path", err)
+	}
+}
+
+func TestSecondAgentOnTheSameDirectory(t *testing.T) {
+	s := newSite(t)
+	s.start()
+	if _, err := app.New(t.Context(), s.options()); !errors.Is(err, storage.ErrLocked) {
+		t.Errorf("got %v, want ErrLocked", err)
+	}
+}
+
+func TestTakenAddressLetsGoOfEverything(t *testing.T) {
+	s, other := newSite(t), newSite(t)
+	taken := other.start()
+	opts := s.options()
+	opts.ListenAddress = taken.Addr()
+	if _, err := app.New(t.Context(), opts); err == nil || !strings.Contains(err.Error(), "--web.listen-address") {
+		t.Errorf("got %v, want an error that names the flag", err)
+	}
+	s.start() // the store's lock is free again
+}
+
+func TestDamagedStore(t *testing.T) {
+	s := newSite(t)
+	a, err := app.New(t.Context(), s.options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.Start(t.Context())
+	s.baseline()
+	if err := a.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(s.dir, "data", "assayer.db")
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	clear(data[8192 : len(data)/2])
+	if err := os.WriteFile(file, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := app.New(t.Context(), s.options()); !errors.Is(err, storage.ErrCorrupted) || !strings.Contains(err.Error(), "--repair") {
+		t.Fatalf("got %v, want ErrCorrupted that names --repair", err)
+	}
+	opts := s.options()
+	opts.Repair = true
+	a, err = app.New(t.Context(), opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Stop(t.Context()); err != nil {
+		t.Error(err)
+	}
+	kept, err := filepath.Glob(file + ".damaged-*")
+	if err != nil || len(kept) != 1 {
+		t.Errorf("damaged file was not kept: %v %v", kept, err)
+	}
+}
+
+func TestBrokenConfigurationIsToldWhole(t *testing.T) {
+	s := newSite(t)
+	s.write("assayer.yaml", "global: {scrape_intervall: 5s, evaluation_interval: soon}\n")
+	_, err := app.New(t.Context(), s.options())
+	for _, want := range []string{"scrape_intervall", "scrape_interval", "evaluation_interval", "soon", "assayer.yaml:1"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error lacks %q: %v", want, err)
+		}
+	}
+}
+
+func TestCrossChecks(t *testing.T) {
+	s := newSite(t)
+	s.write("slo/sales.yaml", strings.ReplaceAll(objective("sales", 0.99), "sales_total{ok=\"no\"}", "sales_total{job=\"other\"}"))
+	s.write("assayer.yaml", strings.Replace(fmt.Sprintf(agentFile, "127.0.0.1:1"), "job_name: shop", "job_name: shop\n        scrape_interval: 400ms", 1))
+	_, problems := app.Load(app.LoadOptions{Path: filepath.Join(s.dir, "assayer.yaml")})
+	text := problems.Error()
+	for _, want := range []string{"warning: sales: no configured collector", `sales_total{job=\"other\"}`, "error: sales: burn alert page-10s looks at 1s, which holds fewer than 4 looks"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("problems lack %q:\n%s", want, text)
+		}
+	}
+}
+
+func TestStoreThatFailsIsSaidAndNothingIsLost(t *testing.T) {
+	s := newSite(t)
+	a := s.start()
+	s.baseline()
+	app.BreakStore(a, true)
+	s.shop.good.Add(7)
+	s.wantEvents(a, "sales", 7, 0) // counting goes on in memory
+	app.BreakStore(a, false)
+	if err := a.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	b := s.start()
+	s.baseline()
+	s.wantEvents(b, "sales", 7, 0)
+}

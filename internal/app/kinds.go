@@ -1,0 +1,113 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	promclient "github.com/prometheus/client_golang/prometheus"
+
+	"github.com/assayer-io/assayer/collector"
+	"github.com/assayer-io/assayer/collector/prometheus"
+	"github.com/assayer-io/assayer/internal/config"
+	"github.com/assayer-io/assayer/internal/hooks"
+	"github.com/assayer-io/assayer/internal/problem"
+	"github.com/assayer-io/assayer/internal/version"
+)
+
+// This file is the one list of variants. A new kind is one folder and one line here. The exporter
+// exporters/prometheus has no section in the agent file: it is /metrics, and always on.
+
+func collectorKinds() map[string]collectorKind {
+	return map[string]collectorKind{
+		"prometheus": readPrometheus,
+	}
+}
+
+func hookKinds() map[string]hookKind {
+	return map[string]hookKind{}
+}
+
+// Deps are what variants are wired to.
+type Deps struct {
+	Log        *slog.Logger
+	Registerer promclient.Registerer
+}
+
+func (a *App) deps() Deps {
+	return Deps{Log: a.log, Registerer: a.registry}
+}
+
+// provider is what every collector kind makes.
+type provider interface {
+	Run(ctx context.Context, update func([]collector.Job)) error
+	SetInterest(collector.Interest)
+}
+
+// collectorKind reads one section under collectors.
+type collectorKind func(config.Section, config.Config) (collectorPlan, problem.List)
+
+// collectorPlan is one collector as configured, not yet made.
+type collectorPlan struct {
+	make   func(Deps) (provider, error)
+	reload func(provider) error
+	jobs   []job
+}
+
+// job is what cross-checks know of one group of targets.
+type job struct {
+	name     string
+	interval time.Duration
+	relabels bool // its targets may carry another job label than its name
+}
+
+func readPrometheus(s config.Section, c config.Config) (collectorPlan, problem.List) {
+	cfg := prometheus.Default()
+	cfg.ScrapeInterval, cfg.ScrapeTimeout = c.Global.ScrapeInterval, c.Global.ScrapeTimeout
+	problems := s.Decode(&cfg)
+	cfg.SetDirectory(c.Dir)
+	plan := collectorPlan{
+		make: func(d Deps) (provider, error) {
+			return prometheus.New(cfg, prometheus.Deps{Logger: d.Log.With("component", "prometheus"), Registerer: d.Registerer, Version: version.Version})
+		},
+		reload: func(p provider) error {
+			old, ok := p.(*prometheus.Provider)
+			if !ok {
+				return fmt.Errorf("collector is a %T", p)
+			}
+			return old.Reload(cfg)
+		},
+	}
+	for _, sc := range cfg.ScrapeConfigs {
+		j := job{name: sc.JobName, interval: time.Duration(sc.ScrapeInterval), relabels: len(sc.RelabelConfigs)+len(sc.MetricRelabelConfigs) > 0 || sc.HonorLabels}
+		if j.interval == 0 {
+			j.interval = c.Global.ScrapeInterval
+		}
+		plan.jobs = append(plan.jobs, j)
+	}
+	return plan, problems
+}
+
+// hookKind reads one entry of hooks: its policy and how to make what it calls.
+type hookKind func(config.Section) (hookPlan, problem.List)
+
+// hookPlan is one hook as configured, not yet made.
+type hookPlan struct {
+	policy  hooks.Policy
+	section config.Section
+	make    func(Deps) (hooks.Runner, error)
+}
+
+// kind makes a hookKind of a variant's defaults and constructor. The keys of the policy and of the
+// variant stand side by side in one section.
+func kind[C any](defaults func() C, make func(C, Deps) (hooks.Runner, error)) hookKind {
+	return func(s config.Section) (hookPlan, problem.List) {
+		both := struct {
+			Policy  hooks.Policy `yaml:",inline"`
+			Variant C            `yaml:",inline"`
+		}{hooks.DefaultPolicy(), defaults()}
+		problems := s.Decode(&both)
+		return hookPlan{policy: both.Policy, section: s, make: func(d Deps) (hooks.Runner, error) { return make(both.Variant, d) }}, problems
+	}
+}

@@ -1,0 +1,215 @@
+package app
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/assayer-io/assayer/internal/config"
+	"github.com/assayer-io/assayer/internal/hooks"
+	"github.com/assayer-io/assayer/internal/problem"
+	"github.com/assayer-io/assayer/slo"
+	"github.com/assayer-io/assayer/slo/burnrate"
+	"github.com/assayer-io/assayer/slo/spec"
+)
+
+// LoadOptions say what to read.
+type LoadOptions struct {
+	Path   string // the agent file
+	Strict bool   // refuse objectives that OpenSLO's schema forbids
+}
+
+// Loaded is a configuration that has been read, with everything it names.
+type Loaded struct {
+	Config     config.Config
+	Objectives []spec.Objective
+	plans      map[string]collectorPlan // by kind
+	hooks      []hookPlan
+}
+
+// Load reads the agent file, the objectives and every section, and checks them against each other.
+// It starts nothing and connects to nothing. With an error among the problems Loaded is incomplete.
+func Load(opts LoadOptions) (Loaded, problem.List) {
+	cfg, problems := config.Load(opts.Path)
+	l := Loaded{Config: cfg, plans: map[string]collectorPlan{}}
+	if problems.Errors() > 0 {
+		return l, problems
+	}
+	for _, s := range cfg.Collectors {
+		read := collectorKinds()[s.Kind]
+		if read == nil {
+			problems = append(problems, s.UnknownKind(slices.Sorted(maps.Keys(collectorKinds()))))
+			continue
+		}
+		plan, found := read(s, cfg)
+		l.plans[s.Kind] = plan
+		problems = append(problems, found...)
+	}
+	for _, s := range cfg.Exporters {
+		problems = append(problems, s.UnknownKind(nil))
+	}
+	for _, s := range cfg.Hooks {
+		read := hookKinds()[s.Kind]
+		if read == nil {
+			problems = append(problems, s.UnknownKind(slices.Sorted(maps.Keys(hookKinds()))))
+			continue
+		}
+		plan, found := read(s)
+		l.hooks = append(l.hooks, plan)
+		problems = append(problems, found...)
+	}
+	objectives, found := spec.LoadGlobs(cfg.Objectives, "", spec.Options{Strict: opts.Strict, ScrapeInterval: l.fastest()})
+	l.Objectives = objectives
+	problems = append(problems, found...)
+	problems = append(problems, l.crossCheck()...)
+	problems.Sort()
+	return l, problems
+}
+
+// crossCheck finds what is wrong between parts that are right by themselves.
+func (l *Loaded) crossCheck() problem.List {
+	var problems problem.List
+	var names []string
+	for _, o := range l.Objectives {
+		names = append(names, o.Name)
+		problems = append(problems, l.checkObjective(o)...)
+	}
+	for _, h := range l.hooks {
+		for _, p := range h.policy.Unmatched(names) {
+			problems = append(problems, h.section.Problem(p))
+		}
+	}
+	return problems
+}
+
+// minLooks is how many looks the shortest window of an objective has to hold.
+const minLooks = 4
+
+func (l *Loaded) checkObjective(o spec.Objective) problem.List {
+	var problems problem.List
+	at := func(p problem.Problem) {
+		p.File, p.Line = o.File, o.Line
+		problems = append(problems, p)
+	}
+	interval := time.Duration(0) // of the fastest job that can feed it
+	for _, s := range selectors(o) {
+		fed := false
+		for _, p := range l.plans {
+			for _, j := range p.jobs {
+				if j.feeds(s) {
+					fed = true
+					if interval == 0 || j.interval < interval {
+						interval = j.interval
+					}
+				}
+			}
+		}
+		if !fed {
+			at(problem.Problem{Path: o.Name, Message: "no configured collector yields this series, so the objective will stay unknown", Got: s.Text,
+				Allowed: "a selector that some scrape config's targets match", Warning: true})
+		}
+	}
+	if interval == 0 {
+		return problems
+	}
+	for _, t := range l.tiers(o) {
+		if t.Short < minLooks*interval {
+			at(problem.Problem{Path: o.Name, Message: fmt.Sprintf("burn alert %s looks at %s, which holds fewer than %d looks at one every %v", t.Name, burnrate.Text(t.Short), minLooks, interval),
+				Allowed: "a longer window, or a shorter scrape_interval"})
+			break
+		}
+	}
+	return problems
+}
+
+func (l *Loaded) tiers(o spec.Objective) []burnrate.Tier {
+	return slo.TiersFor(o.Window.Length, l.engineOptions().Tiers)
+}
+
+// feeds reports whether the job's targets can carry a series that s selects, as far as the
+// configuration tells.
+func (j job) feeds(s *spec.Selector) bool {
+	for _, m := range s.Matchers {
+		if m.Name == "job" && !j.relabels && !m.Matches(j.name) {
+			return false
+		}
+	}
+	return true
+}
+
+func selectors(o spec.Objective) []*spec.Selector {
+	var all []*spec.Selector
+	if r := o.Indicator.Ratio; r != nil {
+		all = append(all, r.Good, r.Bad, r.Total, r.Excluded)
+	}
+	if t := o.Indicator.Threshold; t != nil {
+		all = append(all, &t.Query)
+	}
+	if t := o.Indicator.Traffic; t != nil {
+		all = append(all, &t.Total)
+	}
+	return slices.DeleteFunc(all, func(s *spec.Selector) bool { return s == nil })
+}
+
+// fastest is the shortest interval of any job; the global one when there is none.
+func (l *Loaded) fastest() time.Duration {
+	shortest := time.Duration(0)
+	for _, p := range l.plans {
+		for _, j := range p.jobs {
+			if shortest == 0 || j.interval < shortest {
+				shortest = j.interval
+			}
+		}
+	}
+	if shortest == 0 {
+		return l.Config.Global.ScrapeInterval
+	}
+	return shortest
+}
+
+func (l *Loaded) engineOptions() slo.Options {
+	opts := slo.Options{MinCoverage: float64(l.Config.Global.MinCoverageRatio), Retention: l.Config.Storage.Retention}
+	for _, b := range l.Config.BurnAlerts {
+		opts.Tiers = append(opts.Tiers, slo.TierRule{Severity: b.Severity, Long: b.Long, Short: b.Short, BudgetRatio: float64(b.Budget)})
+	}
+	return opts
+}
+
+func (l *Loaded) policies() []hooks.Policy {
+	var out []hooks.Policy
+	for _, h := range l.hooks {
+		out = append(out, h.policy)
+	}
+	return out
+}
+
+// runners makes what each hook calls, by the hook's name.
+func (l *Loaded) runners(d Deps) (map[string]hooks.Runner, error) {
+	out := map[string]hooks.Runner{}
+	for _, h := range l.hooks {
+		r, err := h.make(d)
+		if err != nil {
+			return nil, fmt.Errorf("making hook %s: %w", h.policy.Name, err)
+		}
+		out[h.policy.Name] = r
+	}
+	return out, nil
+}
+
+// refresh is how often an open page asks for news: as often as there can be any.
+func (l *Loaded) refresh() time.Duration {
+	return min(2*time.Second, max(500*time.Millisecond, l.Config.Global.EvaluationInterval))
+}
+
+// Jobs is how many groups of targets are configured.
+func (l *Loaded) Jobs() int {
+	n := 0
+	for _, p := range l.plans {
+		n += len(p.jobs)
+	}
+	return n
+}
+
+// HookCount is how many hooks are configured.
+func (l *Loaded) HookCount() int { return len(l.hooks) }

@@ -1,0 +1,99 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/assayer-io/assayer/internal/audit"
+	"github.com/assayer-io/assayer/internal/health"
+)
+
+// Reload reads the configuration again and puts it in force. All that can fail is done before
+// anything live is touched; an error leaves the agent as it was. Objectives whose name and indicator
+// are unchanged keep their counts, targets whose settings are unchanged are not disturbed.
+func (a *App) Reload(ctx context.Context) error {
+	a.reloading.Lock()
+	defer a.reloading.Unlock()
+	if a.stopped {
+		return errors.New("reloading: the agent is stopping")
+	}
+	err := a.reload()
+	a.reloadFailed.Store(err != nil)
+	a.health.Report(health.ReloadFailed, "", err)
+	entry := audit.Entry{
+		Category: audit.CategoryMedium, Type: "configuration_reload", Risk: audit.RiskLow, Outcome: audit.Success, Actor: "operator",
+		Description: "configuration read again and in force", AffectedSystems: []string{"assayer"}, ResourcesUsed: []string{a.opts.ConfigPath},
+		ImpactAssessment: "objectives, collectors and hooks are those of the file",
+	}
+	if err != nil {
+		entry.Outcome, entry.Description = audit.Failure, "configuration refused: "+firstLine(err)
+		entry.ImpactAssessment = "none: the configuration from before stays in force"
+	}
+	if auditErr := a.audit.Append(entry); auditErr != nil {
+		a.health.Report(health.AuditNotWritable, "", auditErr)
+		err = errors.Join(err, auditErr)
+	}
+	if err == nil {
+		a.log.Info("configuration reloaded", "objectives", len(a.loaded().Objectives))
+	}
+	return err
+}
+
+func (a *App) reload() error {
+	loaded, problems := Load(LoadOptions{Path: a.opts.ConfigPath})
+	if err := problems.Err(); err != nil {
+		return err
+	}
+	old := a.loaded()
+	for _, fixed := range []struct {
+		what    string
+		changed bool
+	}{
+		{"storage.path", loaded.Config.Storage.Path != old.Config.Storage.Path},
+		{"storage.retention", loaded.Config.Storage.Retention != old.Config.Storage.Retention},
+		{"audit.path", loaded.Config.Audit.Path != old.Config.Audit.Path},
+	} {
+		if fixed.changed {
+			return fmt.Errorf("reloading: %s cannot change while the agent runs; restart it", fixed.what)
+		}
+	}
+	// What is counted so far belongs to the objectives of before; one that is removed and comes back
+	// later finds it in the store.
+	if err := a.checkpoint(); err != nil {
+		return fmt.Errorf("saving budgets before the reload: %w", err)
+	}
+	runners, err := loaded.runners(a.deps())
+	if err != nil {
+		return err
+	}
+	for name, plan := range loaded.plans {
+		if err := plan.reload(a.providers[name]); err != nil {
+			return fmt.Errorf("reloading collector %s: %w", name, err)
+		}
+	}
+	if err := a.queue.Reload(loaded.policies(), runners); err != nil {
+		return err
+	}
+	a.current.Store(&loaded)
+	a.engine.SetOptions(loaded.engineOptions())
+	a.engine.Apply(loaded.Objectives, a.now())
+	if err := a.engine.Restore(a.db.Scan, a.now()); err != nil {
+		return fmt.Errorf("restoring budgets of added objectives: %w", err)
+	}
+	for _, p := range a.providers {
+		p.SetInterest(a.engine.Interest())
+	}
+	return nil
+}
+
+// firstLine keeps an audit entry short; the whole is in the log and the answer.
+func firstLine(err error) string {
+	text := err.Error()
+	for i, c := range text {
+		if c == '\n' || i > 300 {
+			return text[:i] + " …"
+		}
+	}
+	return text
+}

@@ -1,0 +1,156 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/assayer-io/assayer/internal/health"
+	"github.com/assayer-io/assayer/internal/storage"
+	"github.com/prometheus/exporter-toolkit/web"
+)
+
+func (a *App) loaded() *Loaded { return a.current.Load() }
+
+// Start begins to serve, collect and evaluate. It does not block; ctx must outlive the agent's work
+// only in its values, since Stop ends everything in order. A second call does nothing.
+func (a *App) Start(ctx context.Context) {
+	if a.started {
+		return
+	}
+	a.started = true
+	// Whoever ends ctx calls Stop next; the parts must not end before that, all at once.
+	ctx = context.WithoutCancel(ctx)
+	a.serve(ctx)
+	a.background(ctx, "evaluation", a.evaluateAlways)
+	a.background(ctx, "checkpoints", a.checkpointAlways)
+	for name, p := range a.providers {
+		a.background(ctx, "collector "+name, func(ctx context.Context) {
+			if err := a.runner.Run(ctx, name, p); err != nil {
+				a.fail(fmt.Errorf("running collector %s: %w", name, err))
+			}
+		})
+	}
+	a.log.Info("listening", "address", a.Addr())
+}
+
+// background runs fn until Stop.
+func (a *App) background(ctx context.Context, name string, fn func(context.Context)) {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		fn(ctx)
+	}()
+	a.onStop(name, func(end context.Context) error {
+		cancel()
+		select {
+		case <-done:
+			return nil
+		case <-end.Done():
+			return context.Cause(end)
+		}
+	})
+}
+
+func (a *App) serve(ctx context.Context) {
+	done := make(chan struct{})
+	addresses, systemd := []string{a.opts.ListenAddress}, false
+	go func() {
+		defer close(done)
+		err := web.Serve(a.listener, a.server, &web.FlagConfig{
+			WebListenAddresses: &addresses, WebSystemdSocket: &systemd, WebConfigFile: &a.opts.WebConfigFile,
+		}, a.log.With("component", "web"))
+		if !errors.Is(err, http.ErrServerClosed) {
+			a.fail(fmt.Errorf("serving: %w", err))
+		}
+	}()
+	a.onStop("web server", func(end context.Context) error {
+		err := a.server.Shutdown(end)
+		<-done
+		return err
+	})
+}
+
+// evaluateAlways judges every objective each evaluation interval, and once more at the end.
+func (a *App) evaluateAlways(ctx context.Context) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	due := a.now()
+	for {
+		select {
+		case <-ctx.Done():
+			a.evaluate(context.WithoutCancel(ctx))
+			return
+		case <-timer.C:
+		}
+		interval := a.loaded().Config.Global.EvaluationInterval
+		late := a.now().Sub(due)
+		a.evaluate(ctx)
+		if late > 2*interval {
+			a.health.Set(health.EvaluationLate, "", fmt.Sprintf("an evaluation came %v late", late.Round(time.Millisecond)))
+		} else {
+			a.health.Clear(health.EvaluationLate, "")
+		}
+		due = a.now().Add(interval)
+		timer.Reset(interval)
+	}
+}
+
+// evaluate makes one evaluation and hands its result to everybody who wants it.
+func (a *App) evaluate(ctx context.Context) {
+	if a.engine.Urgent() {
+		a.save()
+	}
+	statuses := a.engine.Evaluate(a.now())
+	a.statuses.Store(&statuses)
+	if err := a.exporter.Export(ctx, statuses); err != nil {
+		a.log.Error("exporting", "err", err)
+	}
+	if err := a.queue.Consider(ctx, statuses); err != nil {
+		a.log.Error("considering actions", "err", err)
+	}
+	a.observeHealth(statuses)
+	a.health.Clear(health.Starting, "")
+}
+
+// checkpointAlways makes what was counted durable each checkpoint interval.
+func (a *App) checkpointAlways(ctx context.Context) {
+	timer := time.NewTimer(a.loaded().Config.Storage.CheckpointInterval)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		}
+		a.save()
+		timer.Reset(a.loaded().Config.Storage.CheckpointInterval)
+	}
+}
+
+// save makes a checkpoint and says so where it fails.
+func (a *App) save() {
+	err := a.checkpoint()
+	if err != nil {
+		a.log.Error("checkpoint failed, keeping everything in memory until one succeeds", "err", err)
+	}
+	a.health.Report(health.StoreFailing, "", err)
+}
+
+// checkpoint is called from several goroutines; the lock keeps what was encoded first first on disk.
+func (a *App) checkpoint() error {
+	a.saving.Lock()
+	defer a.saving.Unlock()
+	var b storage.Batch
+	if err := a.engine.Checkpoint(&b); err != nil {
+		return err
+	}
+	if err := a.db.Apply(&b); err != nil {
+		a.engine.CheckpointFailed()
+		return err
+	}
+	return nil
+}
