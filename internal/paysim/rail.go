@@ -53,7 +53,7 @@ func rails() []rail {
 			successes: []weighted{{"00", 1}},
 			business:  []weighted{{"51", .45}, {"05", .25}, {"55", .08}, {"54", .07}, {"61", .06}, {"14", .05}, {"59", .04}},
 			technical: []weighted{{"96", .5}, {"91", .4}, {"68", .1}},
-			declines:  .09, faults: .0003,
+			declines:  .09, faults: .0001,
 			median: .18, sigma: .9, limit: 2,
 			buckets: []float64{.05, .1, .25, .5, 1, 2, 5, 10},
 			amount:  28, currencies: []weighted{{"EUR", .85}, {"GBP", .15}},
