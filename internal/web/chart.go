@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/common/model"
+
 	"github.com/assayer-io/assayer/slo"
 )
 
@@ -135,10 +137,31 @@ func (s *Server) spark(st slo.Status, now time.Time) chart {
 	return c
 }
 
-// drawSpark draws the burn rate over the shortest window for the last hour.
+// recent is the stretch of time that small charts show: one in which the objective's fastest tier
+// could come and go a few times, and not much longer than the objective has been watched.
+func recent(st slo.Status) time.Duration {
+	want := time.Hour
+	if len(st.Tiers) > 0 {
+		if long, err := model.ParseDuration(st.Tiers[0].LongWindow); err == nil {
+			want = 12 * time.Duration(long)
+		}
+	}
+	if st.Filled < 1 {
+		want = min(want, time.Duration(st.Filled*float64(st.WindowSize)))
+	}
+	for _, d := range []time.Duration{2 * time.Minute, 10 * time.Minute, time.Hour, 6 * time.Hour} {
+		if want <= d {
+			return d
+		}
+	}
+	return 24 * time.Hour
+}
+
+// drawSpark draws the burn rate over the shortest window for the recent past.
 func (s *Server) drawSpark(st slo.Status, now time.Time) chart {
 	f := sparkFrame()
-	f.from, f.to = now.Add(-sparkRange), now
+	back := recent(st)
+	f.from, f.to = now.Add(-back), now
 	if len(st.BurnRates) == 0 {
 		c := f.chart()
 		c.Empty = "no burn rate yet"
@@ -152,8 +175,8 @@ func (s *Server) drawSpark(st slo.Status, now time.Time) chart {
 	high := niceCeil(max(1, highest(points)))
 	c := f.plot(points, scale{low: 0, high: high}, func(p slo.Point) float64 { return p.BurnRate })
 	c.YTicks = []tick{{At: c.Top, Text: burnText(high) + "×"}, {At: c.Bottom, Text: "0"}}
-	c.XTicks = []tick{{At: c.Left, Text: "1 h ago", Kind: "first"}, {At: c.Right, Text: "now", Kind: "last"}}
-	c.Label = fmt.Sprintf("Burn rate of %s over %s during the last hour, up to %s", st.Name, window, burnText(highest(points)))
+	c.XTicks = []tick{{At: c.Left, Text: ago(back), Kind: "first"}, {At: c.Right, Text: "now", Kind: "last"}}
+	c.Label = fmt.Sprintf("Burn rate of %s over %s during the last %s, up to %s", st.Name, window, span(back), burnText(highest(points)))
 	return c
 }
 

@@ -97,6 +97,9 @@ func (s *Server) detail(r *http.Request) (detailView, bool) {
 func chartRanges(st slo.Status) []time.Duration {
 	const day = 24 * time.Hour
 	out := []time.Duration{time.Hour}
+	if r := recent(st); r < time.Hour {
+		out = []time.Duration{r, time.Hour}
+	}
 	for _, d := range []time.Duration{6 * time.Hour, day, 3 * day, 7 * day, 30 * day, 90 * day} {
 		if d <= st.WindowSize {
 			out = append(out, d)

@@ -119,7 +119,6 @@ type burn struct {
 const (
 	lowBudget   = 0.2
 	lowCoverage = 0.95
-	sparkRange  = time.Hour
 	sparkPoints = 60
 )
 
