@@ -106,11 +106,16 @@ func (p *Provider) Reload(cfg Config) error {
 	}
 	p.pools, p.finders = pools, finders
 	p.reloads++
+	p.poke()
+	return nil
+}
+
+// poke has Run look at the configuration.
+func (p *Provider) poke() {
 	select {
 	case p.wake <- struct{}{}:
-	default: // one is waiting already and will find this
+	default: // one is waiting already and will find what there is
 	}
-	return nil
 }
 
 // sameSettings reports whether targets of a can go on under b: all is equal but for where targets
@@ -162,6 +167,7 @@ const settleTime = 30 * time.Second
 // follow passes on what the manager discovers.
 func (p *Provider) follow(ctx context.Context, manager *discovery.Manager, update func([]collector.Job)) error {
 	p.known = map[collector.Target]collector.Job{}
+	p.poke()
 	found := map[string][]*targetgroup.Group{} // as the manager has it
 	using := map[string][]*targetgroup.Group{} // with what unsettled jobs had before
 	var applied map[string]discovery.Configs

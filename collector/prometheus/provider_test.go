@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -49,7 +50,7 @@ func TestMetricRelabelling(t *testing.T) {
 	if c.Stats.Dropped.Duplicate != 1 {
 		t.Errorf("duplicates %d, want 1", c.Stats.Dropped.Duplicate)
 	}
-	expectFailure(t, once(t, server, wantNames("wanted"), "metric_relabel_configs: [{action: labeldrop, regex: __name__}]"), "without a name")
+	expectFailure(t, once(t, server, wantNames("wanted"), "metric_relabel_configs: [{action: labeldrop, regex: __name__}]"), "has no name")
 }
 
 func TestTimestamps(t *testing.T) {
@@ -226,6 +227,37 @@ func TestRunLeavesTheRegistryAsItWas(t *testing.T) {
 		done := make(chan error)
 		go func() { done <- p.Run(ctx, func(jobs []collector.Job) { r.updates <- jobs }) }()
 		r.jobs(1)
+		cancel()
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestRunnerAndProviderTogether(t *testing.T) {
+	server := serve(t, typeText, "wanted 1\nnoise 2\n")
+	p, err := New(mustLoad(t, section(server, "scrape_interval: 250ms", "scrape_timeout: 250ms")), Deps{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.SetInterest(wantNames("wanted"))
+	for range 2 { // a provider can run again after it was stopped
+		cycles := make(chan collector.Cycle, 1000)
+		runner := collector.NewRunner(func(c collector.Cycle) { c.Samples = slices.Clone(c.Samples); cycles <- c }, 0, nil)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- runner.Run(ctx, "prometheus", p) }()
+		for range 3 {
+			c := <-cycles
+			expect(t, c, "wanted 1")
+			if c.Interval != 250*time.Millisecond || c.Stats.Seen != 2 {
+				t.Errorf("cycle %+v", c)
+			}
+		}
+		st := runner.Targets()
+		if len(st) != 1 || !st[0].Up || st[0].SeriesMatched != 1 || st[0].SamplesSeen != 2 || st[0].URL != server.URL+"/metrics" || st[0].Labels.Get("job") != "test" || st[0].Bytes != 17 {
+			t.Errorf("status %+v", st)
+		}
 		cancel()
 		if err := <-done; err != nil {
 			t.Fatal(err)

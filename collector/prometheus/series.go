@@ -156,7 +156,7 @@ func (m *memory) admit(raw []byte, p parsed, t model.MetricType, f format) (*ent
 	if e.dropped = !keep; keep {
 		name := final.Get(model.MetricNameLabel)
 		if name == "" {
-			return nil, fmt.Errorf("metric_relabel_configs leave series %.200q without a name", raw)
+			return nil, fmt.Errorf("series %.200q has no name", raw)
 		}
 		if err := m.pool.checkLabels(name, final); err != nil {
 			return nil, err
@@ -214,7 +214,7 @@ func (m *memory) linkStart(e *entry, exposed labels.Labels, t model.MetricType) 
 	}
 	key := []byte(family)
 	exposed.Range(func(l labels.Label) {
-		if l.Name != model.MetricNameLabel && l.Name != without {
+		if l.Name != model.MetricNameLabel && l.Name != without && l.Value != "" {
 			key = append(append(append(append(key, 0xff), l.Name...), 0xff), l.Value...)
 		}
 	})

@@ -2,6 +2,7 @@ package prometheus
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -14,7 +15,7 @@ import (
 const (
 	readSize = 64 << 10  // first size of the read buffer
 	maxLine  = 1 << 20   // bytes of one line; a longer one fails the cycle
-	chunk    = 256 << 10 // wanted lines are parsed when they are this many bytes
+	maxChunk = 256 << 10 // wanted lines are parsed when they are this many bytes
 )
 
 // Why a text body fails as a whole.
@@ -37,8 +38,9 @@ type textScan struct {
 	uses   map[string]use // nil: every line is wanted
 	format format
 
-	buf  []byte // read buffer
-	kept []byte // wanted lines not parsed yet
+	buf   []byte // read buffer
+	kept  []byte // wanted lines not parsed yet
+	chunk int    // bytes of kept at which they are parsed
 
 	name     []byte // name of the last line that began with one
 	wanted   bool   // whether that name is wanted
@@ -51,7 +53,7 @@ type textScan struct {
 
 // reset prepares the scan for another body, keeping its buffers.
 func (t *textScan) reset(a *answer, uses map[string]use, f format) {
-	*t = textScan{answer: a, uses: uses, format: f, buf: t.buf, kept: t.kept[:0], name: t.name[:0], typeLine: t.typeLine[:0]}
+	*t = textScan{answer: a, uses: uses, format: f, buf: t.buf, kept: t.kept[:0], chunk: cmp.Or(t.chunk, maxChunk), name: t.name[:0], typeLine: t.typeLine[:0]}
 	if t.buf == nil {
 		t.buf = make([]byte, readSize)
 	}
@@ -104,7 +106,7 @@ func (t *textScan) block(b []byte) error {
 		} else if err := t.line(line); err != nil {
 			return err
 		}
-		if len(t.kept) >= chunk {
+		if len(t.kept) >= t.chunk {
 			if err := t.parse(); err != nil {
 				return err
 			}
