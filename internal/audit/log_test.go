@@ -286,7 +286,7 @@ func TestTornEndIsMovedAsideAtAnyByte(t *testing.T) {
 	grown := read(t, path)
 	l.Close()
 	third := len(whole) + strings.Index(grown[len(whole):], "\n") + 1
-	for cut := len(whole); cut <= len(grown); cut += 7 {
+	for cut := len(whole); cut <= len(grown); cut += 23 {
 		os.Remove(path + ".torn")
 		put(t, path, grown[:cut])
 		put(t, path+".head", signed)
