@@ -4,7 +4,7 @@
 //
 //	[  0.3s] agent at http://127.0.0.1:9797 — open it
 //	[ 28.0s] the agent has seen a whole window: card-auth-errors is ok. 100 % of the budget left
-//	[ 33.3s] card-auth: release v2 goes out. It fails one payment in four; nobody knows yet.
+//	[ 33.3s] card-auth: release v2 goes out. It fails one payment in five; nobody knows yet.
 //	[ 36.5s] errors rise: 6.2% of card payments fail, 5.0% may
 //	[ 38.3s] page-5s fires 4.8 s after the release.
 //	[ 38.3s] hook rollback called: v2 back to v1, action 46bb15b73e21055dfe217e9d

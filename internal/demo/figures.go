@@ -74,7 +74,7 @@ func spent(s slo.Status) float64 { return max(0, 1-s.ErrorBudget.RemainingRatio)
 
 func (t *teller) budgetLine(s slo.Status, now time.Time) string {
 	line := fmt.Sprintf("budget of card-auth: [%s] %s spent", t.screen.bar(spent(s)), percent(spent(s)))
-	if gone := s.ErrorBudget.ExhaustsAt; gone != nil && gone.After(now) {
+	if gone := s.ErrorBudget.ExhaustsAt; gone != nil && gone.After(now) && t.done.IsZero() {
 		line += ", gone in " + seconds(gone.Sub(now))
 	}
 	return line

@@ -17,7 +17,7 @@ const (
 	objective    = "card-auth-errors" // what GoldenSignals card-auth names its errors
 	goodRevision = "v1"
 	badRevision  = "v2"
-	badRatio     = 0.25
+	badRatio     = 0.2
 	hookName     = "rollback"
 	window       = 30 * time.Second // of every objective of the demo
 	rateSpan     = 5 * time.Second
@@ -83,6 +83,7 @@ func (t *teller) tell(ctx context.Context) error {
 			return fmt.Errorf("telling the demo: %w", t.screen.err)
 		}
 		if t.opts.ExitWhenRecovered && !t.recovered.IsZero() {
+			t.screen.status()
 			return nil
 		}
 	}
@@ -188,7 +189,7 @@ func (t *teller) tellRelease(ctx context.Context, now time.Time) error {
 		return err
 	}
 	t.released, t.atRelease = now, t.latest()
-	t.screen.say(now, yellow, "%s: release %s goes out. It fails one payment in four; nobody knows yet.", service, badRevision)
+	t.screen.say(now, yellow, "%s: release %s goes out. It fails one payment in five; nobody knows yet.", service, badRevision)
 	return nil
 }
 
