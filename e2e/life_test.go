@@ -56,6 +56,19 @@ func TestStopKeepsTheCounts(t *testing.T) {
 	r.mustEqual(t, prometheusCounts())
 }
 
+// TestFirstEventsWhileDown lets the very first events of a target that is watched come while the
+// agent is not there: its counters did not exist before, so all they show is new.
+func TestFirstEventsWhileDown(t *testing.T) {
+	t.Parallel()
+	r, server := watchPrometheus(t)
+	r.Stop()
+	_, failed := askPrometheus(t, server, 2)
+	r.Restart()
+	if bad := r.mustEqual(t, prometheusCounts())["prometheus-query-errors"][1]; bad != failed {
+		t.Errorf("the server counts %v failed queries, %v were sent", bad, failed)
+	}
+}
+
 // TestReload adds an objective to a running agent, then breaks the configuration under it.
 func TestReload(t *testing.T) {
 	t.Parallel()
