@@ -12,6 +12,7 @@ import (
 	"github.com/assayer-io/assayer/collector/prometheus"
 	"github.com/assayer-io/assayer/internal/config"
 	"github.com/assayer-io/assayer/internal/hooks"
+	"github.com/assayer-io/assayer/internal/hooks/webhook"
 	"github.com/assayer-io/assayer/internal/problem"
 	"github.com/assayer-io/assayer/internal/version"
 )
@@ -26,17 +27,22 @@ func collectorKinds() map[string]collectorKind {
 }
 
 func hookKinds() map[string]hookKind {
-	return map[string]hookKind{}
+	return map[string]hookKind{
+		"webhook": kind(webhook.Default, func(c webhook.Config, d Deps) (hooks.Runner, error) {
+			return webhook.New(c, webhook.Deps{Now: d.Now, Logger: d.Log})
+		}),
+	}
 }
 
 // Deps are what variants are wired to.
 type Deps struct {
 	Log        *slog.Logger
 	Registerer promclient.Registerer
+	Now        func() time.Time
 }
 
 func (a *App) deps() Deps {
-	return Deps{Log: a.log, Registerer: a.registry}
+	return Deps{Log: a.log, Registerer: a.registry, Now: a.now}
 }
 
 // provider is what every collector kind makes.
@@ -90,7 +96,7 @@ func readPrometheus(s config.Section, c config.Config) (collectorPlan, problem.L
 }
 
 // hookKind reads one entry of hooks: its policy and how to make what it calls.
-type hookKind func(config.Section) (hookPlan, problem.List)
+type hookKind func(config.Section, config.Config) (hookPlan, problem.List)
 
 // hookPlan is one hook as configured, not yet made.
 type hookPlan struct {
@@ -102,12 +108,15 @@ type hookPlan struct {
 // kind makes a hookKind of a variant's defaults and constructor. The keys of the policy and of the
 // variant stand side by side in one section.
 func kind[C any](defaults func() C, make func(C, Deps) (hooks.Runner, error)) hookKind {
-	return func(s config.Section) (hookPlan, problem.List) {
+	return func(s config.Section, c config.Config) (hookPlan, problem.List) {
 		both := struct {
 			Policy  hooks.Policy `yaml:",inline"`
 			Variant C            `yaml:",inline"`
 		}{hooks.DefaultPolicy(), defaults()}
 		problems := s.Decode(&both)
+		if v, ok := any(&both.Variant).(interface{ SetDirectory(dir string) }); ok {
+			v.SetDirectory(c.Dir)
+		}
 		return hookPlan{policy: both.Policy, section: s, make: func(d Deps) (hooks.Runner, error) { return make(both.Variant, d) }}, problems
 	}
 }

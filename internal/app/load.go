@@ -33,9 +33,6 @@ type Loaded struct {
 func Load(opts LoadOptions) (Loaded, problem.List) {
 	cfg, problems := config.Load(opts.Path)
 	l := Loaded{Config: cfg, plans: map[string]collectorPlan{}}
-	if problems.Errors() > 0 {
-		return l, problems
-	}
 	for _, s := range cfg.Collectors {
 		read := collectorKinds()[s.Kind]
 		if read == nil {
@@ -50,19 +47,24 @@ func Load(opts LoadOptions) (Loaded, problem.List) {
 		problems = append(problems, s.UnknownKind(nil))
 	}
 	for _, s := range cfg.Hooks {
+		if s.Kind == "" {
+			continue // told of already
+		}
 		read := hookKinds()[s.Kind]
 		if read == nil {
 			problems = append(problems, s.UnknownKind(slices.Sorted(maps.Keys(hookKinds()))))
 			continue
 		}
-		plan, found := read(s)
+		plan, found := read(s, cfg)
 		l.hooks = append(l.hooks, plan)
 		problems = append(problems, found...)
 	}
-	objectives, found := spec.LoadGlobs(cfg.Objectives, "", spec.Options{Strict: opts.Strict, ScrapeInterval: l.fastest()})
+	objectives, found := spec.LoadGlobs(cfg.Objectives, "", spec.Options{Strict: opts.Strict, ScrapeInterval: l.interval(problems)})
 	l.Objectives = objectives
 	problems = append(problems, found...)
-	problems = append(problems, l.crossCheck()...)
+	if problems.Errors() == 0 { // a mistake in one part would show as several between parts
+		problems = append(problems, l.crossCheck()...)
+	}
 	problems.Sort()
 	return l, problems
 }
@@ -150,6 +152,15 @@ func selectors(o spec.Objective) []*spec.Selector {
 		all = append(all, &t.Total)
 	}
 	return slices.DeleteFunc(all, func(s *spec.Selector) bool { return s == nil })
+}
+
+// interval is how often objectives are fed at best. While the agent file has mistakes it is not
+// known, and nothing is held against it.
+func (l *Loaded) interval(problems problem.List) time.Duration {
+	if problems.Errors() > 0 {
+		return time.Millisecond
+	}
+	return l.fastest()
 }
 
 // fastest is the shortest interval of any job; the global one when there is none.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/assayer-io/assayer/internal/app"
 	"github.com/assayer-io/assayer/internal/demo"
+	"github.com/assayer-io/assayer/internal/hooks/webhook"
 )
 
 func newDemo(s Streams) *cobra.Command {
@@ -23,7 +24,7 @@ happens: the budget burns, a tier fires, the rollback hook is called, the recove
 runs on until Ctrl-C, with the page open at the address it prints. It needs nothing else.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			opts.Out, opts.Start, opts.Verify = s.Out, startAgent, nil
+			opts.Out, opts.Start, opts.Verify = s.Out, startAgent, webhook.Verify
 			if isTerminal(s.Out) {
 				opts.Color, opts.Live = true, true
 				if width, _, err := term.GetSize(int(s.Out.(*os.File).Fd())); err == nil {
