@@ -323,6 +323,9 @@ func (e *Engine) judgeState(o *objective, s *Status, blind string) {
 	case s.ErrorBudget.RemainingRatio <= 0 && s.Events.Bad > 0:
 		s.State = Exhausted
 		s.Reason = fmt.Sprintf("%s bad of %s events in %s is more than the %s allowed", short(s.Events.Bad), short(s.Events.Good+s.Events.Bad), s.Window, percent(o.allowed()))
+		if s.Filled < e.opts.MinCoverage {
+			s.Reason += "; " + s.watched()
+		}
 	case len(s.Firing) > 0:
 		s.State, s.Reason = Burning, left
 		for _, t := range s.Tiers {
@@ -333,8 +336,13 @@ func (e *Engine) judgeState(o *objective, s *Status, blind string) {
 		}
 	case s.Filled < e.opts.MinCoverage:
 		s.State = Unknown
-		s.Reason = fmt.Sprintf("watched for %s of %s; %s so far", windowText(time.Duration(s.Filled*float64(s.WindowSize)).Truncate(time.Second)), s.Window, left)
+		s.Reason = s.watched() + "; " + left + " so far"
 	default:
 		s.State, s.Reason = OK, left
 	}
+}
+
+// watched says how much of the window has been watched yet.
+func (s *Status) watched() string {
+	return fmt.Sprintf("watched for %s of %s", windowText(time.Duration(s.Filled*float64(s.WindowSize)).Truncate(time.Second)), s.Window)
 }

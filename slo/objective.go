@@ -130,6 +130,7 @@ func (e *Engine) newObjective(o spec.Objective, now int64) *objective {
 		obj.slicer = newSlicer(o)
 	}
 	obj.anchor(now)
+	obj.ledger.changed = true // its epoch is state too, even if no series is ever seen
 	return obj
 }
 

@@ -66,7 +66,10 @@ func Load(opts LoadOptions) (Loaded, problem.List) {
 		problems = append(problems, l.crossCheck()...)
 	}
 	problems.Sort()
-	return l, problems
+	// A hook's name is checked where hooks are listed and where its policy is read.
+	return l, slices.CompactFunc(problems, func(a, b problem.Problem) bool {
+		return a.Got != "" && a.Got == b.Got && a.Path == b.Path && a.File == b.File && a.Line == b.Line && a.Column == b.Column
+	})
 }
 
 // crossCheck finds what is wrong between parts that are right by themselves.

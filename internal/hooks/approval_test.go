@@ -81,7 +81,7 @@ func TestApprovalIsRefused(t *testing.T) {
 			"ops", hooks.ErrNotWaiting, "superseded", hooks.Superseded},
 		"while paused": {func(w *world, _ *objective) { _ = w.q.Pause("ops", "close") }, "ops", hooks.ErrPaused, "close", hooks.WaitingApproval},
 		"while blind": {func(w *world, _ *objective) {
-			w.mangle = func(s *slo.Status) { s.State = slo.Unknown }
+			w.mangle = func(s *slo.Status) { s.State, s.Observed = slo.Unknown, false }
 			w.run(step)
 		}, "ops", hooks.ErrHeldBack, "no data is never evidence", hooks.WaitingApproval},
 		"after a rejection":     {func(w *world, _ *objective) { _ = w.q.Reject(w.in(hooks.WaitingApproval)[0].ID, "lead") }, "ops", hooks.ErrNotWaiting, "rejected", hooks.Rejected},

@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"time"
-
-	"github.com/assayer-io/assayer/slo"
 )
 
 // start runs the call of an action whose intent is in the journal. The lock is held.
@@ -119,7 +117,7 @@ func (q *Queue) resolve(w *work, a Action) {
 		q.giveUp(w, a, why)
 	case w.now.Sub(q.startedAt) > unresolvedFor:
 		q.giveUp(w, a, fmt.Sprintf("it could not be sent again within %s", unresolvedFor))
-	case q.paused != nil, a.Mode == Auto && q.fresh && !p.ResumeOnStart, s.State == slo.Unknown:
+	case q.paused != nil, a.Mode == Auto && q.fresh && !p.ResumeOnStart, blind(*s):
 		// Not now; it stays unresolved and nothing else is done to its service meanwhile.
 	default:
 		a.Resends++

@@ -343,9 +343,13 @@ func (l *ChangeLog) Observe(statuses []slo.Status, now time.Time) error {
 	return nil
 }
 
-// healthy reports whether a status shows its objective met: known, and nobody paged.
+// blind reports whether too little is observed now to learn anything from a status. A state that is
+// unknown only because its window is still filling is not blind: what it shows was seen.
+func blind(s slo.Status) bool { return !s.Observed || s.State == "" }
+
+// healthy reports whether a status shows its objective met: observed, and nobody paged.
 func healthy(s slo.Status) bool {
-	return s.State != slo.Unknown && s.State != "" && !slices.ContainsFunc(s.Tiers, func(t slo.TierStatus) bool {
+	return !blind(s) && !slices.ContainsFunc(s.Tiers, func(t slo.TierStatus) bool {
 		return t.Firing && t.Severity == burnrate.Page
 	})
 }

@@ -49,7 +49,7 @@ func (l *ledger) observe(d time.Duration, change func(s *slo.Status)) {
 	for range d / step {
 		l.now = l.now.Add(step)
 		l.good += 10
-		a := slo.Status{Name: "a", Service: "card-auth", State: slo.OK, At: l.now, Totals: slo.Events{Good: l.good}}
+		a := slo.Status{Name: "a", Service: "card-auth", Observed: true, State: slo.OK, At: l.now, Totals: slo.Events{Good: l.good}}
 		b := a
 		b.Name = "b"
 		if change != nil {
@@ -82,7 +82,9 @@ func TestRevisionBakesWhileObjectivesAreMet(t *testing.T) {
 		"one pages": {func(s *slo.Status) {
 			s.State, s.Tiers = slo.Burning, []slo.TierStatus{{Severity: burnrate.Page, Firing: true}}
 		}, 0},
-		"one unknown": {func(s *slo.Status) { s.State = slo.Unknown }, 0},
+		"one unknown": {func(s *slo.Status) { s.State, s.Observed = slo.Unknown, false }, 0},
+		// A fresh agent must not wait for a month: what it saw of the revision is what counts.
+		"window still filling": {func(s *slo.Status) { s.State = slo.Unknown }, 20*time.Minute - step},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := newLedger(t)
@@ -101,7 +103,7 @@ func TestServiceWithoutEventsDoesNotBake(t *testing.T) {
 	l.observe(5*time.Minute, nil)
 	for range 40 {
 		l.now = l.now.Add(step)
-		if err := l.Observe([]slo.Status{{Service: "card-auth", State: slo.OK, Totals: slo.Events{Good: 2 * l.good}}}, l.now); err != nil {
+		if err := l.Observe([]slo.Status{{Service: "card-auth", Observed: true, State: slo.OK, Totals: slo.Events{Good: 2 * l.good}}}, l.now); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -114,7 +116,7 @@ func TestBakingStartsAnewAfterABreakAndCountsFromTheChange(t *testing.T) {
 	l := newLedger(t)
 	l.record(hooks.KindDeploy, "v1")
 	l.observe(8*time.Minute, nil)
-	l.observe(step, func(s *slo.Status) { s.State = slo.Unknown })
+	l.observe(step, func(s *slo.Status) { s.State, s.Observed = slo.Unknown, false })
 	l.observe(8*time.Minute, nil)
 	if got := l.healthy("v1"); got >= 10*time.Minute {
 		t.Errorf("two runs of 8m were added up to %s", got)

@@ -25,7 +25,7 @@ func (q *Queue) trackBurns(w *work) {
 	known := make(map[string]bool, len(q.latest))
 	for _, s := range q.latest {
 		known[s.Name] = true
-		if s.State == slo.Unknown || s.State == "" || len(s.Tiers) == 0 {
+		if blind(s) || len(s.Tiers) == 0 {
 			continue
 		}
 		b := q.burns[s.Name]
@@ -219,7 +219,7 @@ func (q *Queue) movedOn(a *Action) string {
 			return ""
 		}
 	}
-	if s.State == slo.Unknown {
+	if blind(*s) {
 		return ""
 	}
 	return a.Tier + " no longer fires"

@@ -276,7 +276,7 @@ func TestJournalIsBounded(t *testing.T) {
 		for i := range 1100 { // as many episodes, none with a change
 			w.now = w.now.Add(step)
 			since := w.now
-			s := slo.Status{Name: fmt.Sprintf("svc%d-x", i), Service: "svc", State: slo.Burning, At: w.now, Coverage: 1, Firing: []string{"page-1h"},
+			s := slo.Status{Name: fmt.Sprintf("svc%d-x", i), Service: "svc", Observed: true, State: slo.Burning, At: w.now, Coverage: 1, Firing: []string{"page-1h"},
 				Tiers: []slo.TierStatus{{Name: "page-1h", Severity: "page", ShortWindow: "5m", Factor: 14.4, LongBurnRate: 20, ShortBurnRate: 20, Firing: true, Since: &since}}}
 			if err := w.q.Consider(t.Context(), []slo.Status{s}); err != nil {
 				t.Fatal(err)

@@ -133,7 +133,7 @@ func (d *decider) evidence() {
 	if d.since.After(d.Now.Add(clockSkew)) {
 		d.hold("stale", "%s is said to fire since %s, which is in the future", d.Tier.Name, clock(d.since))
 	}
-	if s.State == slo.Unknown || s.State == "" {
+	if s.State == slo.Unknown || blind(s) {
 		d.hold("unknown", "the state is unknown, and no data is never evidence: %s", s.Reason)
 	}
 	// Comparisons are written so that NaN holds too.
@@ -163,7 +163,7 @@ func (d *decider) sharedCause() {
 	known, burning := 0, 0
 	services := map[string]bool{}
 	for _, s := range d.All {
-		if s.State == slo.Unknown {
+		if blind(s) {
 			continue
 		}
 		known++

@@ -20,12 +20,12 @@ func acting() hooks.Input {
 	now := start.Add(5 * time.Hour)
 	since := now.Add(-10 * time.Second)
 	s := slo.Status{
-		Name: "card-auth-availability", Service: "card-auth", State: slo.Burning, At: now, Coverage: 1, Firing: []string{"page-1h"},
+		Name: "card-auth-availability", Service: "card-auth", Observed: true, State: slo.Burning, At: now, Coverage: 1, Firing: []string{"page-1h"},
 		Tiers: []slo.TierStatus{{Name: "page-1h", Severity: burnrate.Page, LongWindow: "1h", ShortWindow: "5m", Factor: 14.4,
 			LongBurnRate: 21.31, ShortBurnRate: 180, Firing: true, Since: &since}},
 	}
 	return hooks.Input{
-		Policy: auto(), Status: s, All: []slo.Status{s, {Name: "b", Service: "b", State: slo.OK}, {Name: "c", Service: "c", State: slo.OK}},
+		Policy: auto(), Status: s, All: []slo.Status{s, {Name: "b", Service: "b", Observed: true, State: slo.OK}, {Name: "c", Service: "c", Observed: true, State: slo.OK}},
 		Changes: []hooks.Change{
 			{ID: "1", Service: "card-auth", Kind: hooks.KindDeploy, Revision: "v41", At: now.Add(-4 * time.Hour)},
 			{ID: "2", Service: "card-auth", Kind: hooks.KindDeploy, Revision: "v42", At: now.Add(-time.Minute)},
@@ -73,7 +73,7 @@ func TestDecideRules(t *testing.T) {
 			in.Policy.Tiers = []string{"page-*"}
 		}, hooks.Act, nil},
 		"another tier":      {func(in *hooks.Input) { in.Policy.Tiers = []string{"page-6h"} }, hooks.Hold, []string{"not_firing"}},
-		"unknown":           {func(in *hooks.Input) { in.Status.State = slo.Unknown }, hooks.Hold, []string{"unknown"}},
+		"unknown":           {func(in *hooks.Input) { in.Status.State, in.Status.Observed = slo.Unknown, false }, hooks.Hold, []string{"unknown"}},
 		"coverage":          {func(in *hooks.Input) { in.Status.Coverage = 0.89 }, hooks.Hold, []string{"coverage"}},
 		"recovering":        {func(in *hooks.Input) { in.Status.Tiers[0].ShortBurnRate = 0.5 }, hooks.Hold, []string{"recovering", "recovering"}},
 		"paused":            {func(in *hooks.Input) { in.Paused = "by ops" }, hooks.Hold, []string{"paused"}},

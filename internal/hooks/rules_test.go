@@ -87,7 +87,7 @@ func TestAutoWaitsAfterRestartUntilResumed(t *testing.T) {
 // Rule 2: no data is never evidence. The same trace acts when the telemetry is whole.
 func TestNoDataIsNeverEvidence(t *testing.T) {
 	for name, mangle := range map[string]func(*slo.Status){
-		"unknown":          func(s *slo.Status) { s.State = slo.Unknown },
+		"unknown":          func(s *slo.Status) { s.State, s.Observed = slo.Unknown, false },
 		"no state":         func(s *slo.Status) { s.State = "" },
 		"coverage 70 %":    func(s *slo.Status) { s.Coverage = 0.7 },
 		"coverage NaN":     func(s *slo.Status) { s.Coverage = nan },
@@ -128,7 +128,7 @@ func TestBurnWhoseBeginningWasNotSeenIsLeftToPeople(t *testing.T) {
 		o := w.add("card-auth-availability", "card-auth")
 		w.record("card-auth", hooks.KindDeploy, "v41")
 		w.run(time.Hour)
-		w.mangle = func(s *slo.Status) { s.State = slo.Unknown }
+		w.mangle = func(s *slo.Status) { s.State, s.Observed = slo.Unknown, false }
 		o.errors = func(time.Time) float64 { return 0.5 }
 		w.run(10 * time.Minute)
 		w.record("card-auth", hooks.KindDeploy, "v42") // while blind, after the burn began

@@ -53,7 +53,7 @@ func (q *Queue) recovered(a *Action, s slo.Status, p Policy, window time.Duratio
 	seen.seen, seen.good = true, s.Totals.Good
 	for _, t := range s.Tiers {
 		if t.Name == a.Tier {
-			return t, t.ShortBurnRate < 1 && s.State != slo.Unknown && s.State != "" && s.Coverage >= p.MinCoverage &&
+			return t, t.ShortBurnRate < 1 && !blind(s) && s.Coverage >= p.MinCoverage &&
 				s.At.Sub(seen.lastGood) <= window/2
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -86,4 +87,12 @@ func ours(name string) bool {
 		return true
 	}
 	return strings.HasPrefix(name, "X-Assayer-")
+}
+
+// SetDirectory makes relative file paths relative to dir.
+func (c *Config) SetDirectory(dir string) {
+	c.HTTP.SetDirectory(dir)
+	if c.SecretFile != "" && !filepath.IsAbs(c.SecretFile) {
+		c.SecretFile = filepath.Join(dir, c.SecretFile)
+	}
 }
