@@ -56,7 +56,7 @@ tools: ## fetch and build the pinned developer tools
 
 image: ## a container image with the agent alone, by docker or buildah (IMAGE=name:tag)
 	$(GO_BUILD) -o bin/image/assayer ./cmd/assayer
-	scripts/image.sh '$(IMAGE)'
+	scripts/image.sh '$(IMAGE)' '$(VERSION)'
 
 clean: ## remove what was built
 	rm -rf bin
