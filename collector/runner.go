@@ -194,7 +194,7 @@ func (r *Runner) succeed(w *worker) {
 
 // leave hands the target over as gone if it was removed, and forgets it.
 func (r *Runner) leave(ctx, wctx context.Context, w *worker) {
-	if context.Cause(wctx) == errRemoved {
+	if errors.Is(context.Cause(wctx), errRemoved) {
 		r.hand(ctx, Cycle{Target: w.job.Target, At: time.Now(), Interval: w.job.Interval, Gone: true})
 	}
 	r.mu.Lock()

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"slices"
 	"strings"
@@ -72,7 +71,7 @@ func (l *log) of(t Target) []Cycle {
 // run starts a runner on one feed inside a synctest bubble; stop ends it and waits.
 func run(t *testing.T, sink func(Cycle), concurrency int) (r *Runner, f *feed, stop func()) {
 	t.Helper()
-	r = NewRunner(sink, concurrency, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	r = NewRunner(sink, concurrency, slog.New(slog.DiscardHandler))
 	f = newFeed()
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)

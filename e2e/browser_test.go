@@ -18,7 +18,7 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto/emulation"
-	"github.com/chromedp/cdproto/log"
+	cdplog "github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
@@ -125,8 +125,8 @@ func TestPage(t *testing.T) {
 	if title == "" || !marked || before == after {
 		t.Errorf("live update: title %q, before %s, after %s, page kept: %v", title, before, after, marked)
 	}
-	fits(t, ctx, 1280)
-	fits(t, ctx, 390)
+	fits(ctx, t, 1280)
+	fits(ctx, t, 390)
 
 	d.await(t, `(hook rollback called)`)
 	if err := chromedp.Run(ctx, emulation.SetDeviceMetricsOverride(1280, 900, 1, false),
@@ -134,7 +134,7 @@ func TestPage(t *testing.T) {
 		t.Errorf("the page never showed card-auth-errors burning: %v", err)
 	}
 	if path := os.Getenv("SCREENSHOTS"); path != "" {
-		shoot(t, ctx, path)
+		shoot(ctx, t, path)
 	}
 	d.await(t, `(recovered, )`)
 	if err := chromedp.Run(ctx, poll(`[...document.querySelectorAll("[id^='a-']")].some(e => /verified/i.test(e.innerText))`)); err != nil {
@@ -143,7 +143,7 @@ func TestPage(t *testing.T) {
 	if err := chromedp.Run(ctx, chromedp.Navigate(url+"/slo/card-auth-errors"), poll(`document.querySelectorAll("main svg path").length > 0`)); err != nil {
 		t.Errorf("the objective's own page has no chart: %v", err)
 	}
-	fits(t, ctx, 390)
+	fits(ctx, t, 390)
 	if got := complaints(); len(got) > 0 {
 		t.Errorf("the browser complained: %s", strings.Join(got, "\n"))
 	}
@@ -176,15 +176,15 @@ func browser(t *testing.T) (ctx context.Context, complaints func() []string, for
 			if e.Type == runtime.APITypeError || e.Type == runtime.APITypeWarning {
 				bad = append(bad, fmt.Sprintf("console %s: %s", e.Type, e.Args[0].Value))
 			}
-		case *log.EventEntryAdded:
-			if e.Entry.Level == log.LevelError || e.Entry.Level == log.LevelWarning {
+		case *cdplog.EventEntryAdded:
+			if e.Entry.Level == cdplog.LevelError || e.Entry.Level == cdplog.LevelWarning {
 				bad = append(bad, e.Entry.Text+" "+e.Entry.URL)
 			}
 		case *network.EventRequestWillBeSent:
 			urls = append(urls, e.Request.URL)
 		}
 	})
-	if err := chromedp.Run(ctx, network.Enable(), log.Enable(), runtime.Enable()); err != nil {
+	if err := chromedp.Run(ctx, network.Enable(), cdplog.Enable(), runtime.Enable()); err != nil {
 		t.Fatal(err)
 	}
 	return ctx, func() []string {
@@ -212,7 +212,7 @@ func poll(condition string) chromedp.Action {
 }
 
 // fits checks that nothing makes the page scroll sideways at a width.
-func fits(t *testing.T, ctx context.Context, width int64) {
+func fits(ctx context.Context, t *testing.T, width int64) {
 	t.Helper()
 	var inner, scroll int64
 	if err := chromedp.Run(ctx,
@@ -228,7 +228,7 @@ func fits(t *testing.T, ctx context.Context, width int64) {
 }
 
 // shoot writes the pictures that the README shows.
-func shoot(t *testing.T, ctx context.Context, dir string) {
+func shoot(ctx context.Context, t *testing.T, dir string) {
 	t.Helper()
 	for name, width := range map[string]int64{"page.png": 1280, "phone.png": 390} {
 		var png []byte

@@ -9,16 +9,15 @@ import (
 
 // target is one place samples come from.
 type target struct {
-	id         collector.Target
-	seenMs     int64 // the last successful look; 0: none yet
-	epoch      int64 // the engine's epoch at that look
-	generation int64 // the engine's generation at which the series below were bound
-	interval   time.Duration
-	expected   bool // in discovery in this process: owes looks
-	left       bool // left discovery after seenMs: the time until it is back is not owed
-	series     map[uint64]*series
-	members    []*member
-	changed    bool // since the last checkpoint
+	id       collector.Target
+	seenMs   int64 // the last successful look; 0: none yet
+	epoch    int64 // the engine's epoch at that look
+	interval time.Duration
+	expected bool // in discovery in this process: owes looks
+	left     bool // left discovery after seenMs: the time until it is back is not owed
+	series   map[uint64]*series
+	members  []*member
+	changed  bool // since the last checkpoint
 }
 
 // member says that a target feeds an objective.

@@ -97,10 +97,10 @@ func DefaultScrapeConfig() ScrapeConfig {
 }
 
 // UnmarshalNode lays n over DefaultScrapeConfig.
-func (c *ScrapeConfig) UnmarshalNode(n strictyaml.Node) problem.List {
+func (sc *ScrapeConfig) UnmarshalNode(n strictyaml.Node) problem.List {
 	type plain ScrapeConfig
-	*c = DefaultScrapeConfig()
-	return n.Decode((*plain)(c))
+	*sc = DefaultScrapeConfig()
+	return n.Decode((*plain)(sc))
 }
 
 // SetDirectory makes relative file paths relative to dir.

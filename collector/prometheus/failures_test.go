@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -145,7 +146,7 @@ func TestBrokenGzipFails(t *testing.T) {
 	expect(t, once(t, serveFunc(t, serveGzip(t, good)), wantNames("wanted"), "enable_compression: true"), "wanted 1")
 	for name, body := range map[string][]byte{
 		"cut": good[:len(good)-3], "empty": {}, "checksum": append(good[:len(good)-8:len(good)-8], 0, 0, 0, 0, 9, 0, 0, 0),
-		"garbage after": append(good[:len(good):len(good)], "garbage"...), "plain": []byte("wanted 1\n"),
+		"garbage after": append(slices.Clip(good), "garbage"...), "plain": []byte("wanted 1\n"),
 	} {
 		if c := once(t, serveFunc(t, serveGzip(t, body)), wantNames("wanted"), "enable_compression: true"); c.Err == nil {
 			t.Errorf("%s: accepted as %v", name, lines(c))

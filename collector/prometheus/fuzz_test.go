@@ -155,7 +155,7 @@ func metricOf(ls labels.Labels, t model.MetricType) (metric string, created bool
 	if base, ok := strings.CutSuffix(name, "_created"); ok {
 		return base + lb.Labels().String(), true
 	}
-	for _, s := range strings.Fields(suffixes) {
+	for s := range strings.FieldsSeq(suffixes) {
 		if base, ok := strings.CutSuffix(name, s); ok {
 			return base + lb.Labels().String(), false
 		}
@@ -248,7 +248,7 @@ func TestSelectsAsTheWhole(t *testing.T) {
 		req.Header.Set("Accept", accept)
 		rec := httptest.NewRecorder()
 		handler.ServeHTTP(rec, req)
-		for k := range len(all) { // a different third each time
+		for k := range all { // a different third each time
 			in := wantNames(all[k], all[(k*7+1)%len(all)], all[(k*11+5)%len(all)])
 			want, split, wantErr := whole(rec.Body.Bytes(), form, in)
 			got, err := ours(t, p, rec.Body.Bytes(), form, in)

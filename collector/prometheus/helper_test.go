@@ -57,7 +57,7 @@ type running struct {
 // launch runs a provider of section until the test ends.
 func launch(t testing.TB, section string, in collector.Interest) *running {
 	t.Helper()
-	p, err := New(mustLoad(t, section), Deps{Version: "1.2.3", Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	p, err := New(mustLoad(t, section), Deps{Version: "1.2.3", Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

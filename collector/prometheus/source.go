@@ -23,7 +23,7 @@ type source struct {
 }
 
 func newSource(p *pool, t target, want *atomic.Pointer[interest], version string) (*source, error) {
-	req, err := http.NewRequest(http.MethodGet, t.url, http.NoBody)
+	req, err := http.NewRequest(http.MethodGet, t.url, http.NoBody) //nolint:noctx // each look clones it with its own context
 	if err != nil {
 		return nil, fmt.Errorf("target %s: %w", t.id, err)
 	}

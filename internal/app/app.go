@@ -15,6 +15,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -261,9 +262,9 @@ func (a *App) Stop(ctx context.Context) error {
 
 func (a *App) unwind(ctx context.Context) error {
 	var errs []error
-	for i := len(a.stops) - 1; i >= 0; i-- {
-		if err := a.stops[i].fn(ctx); err != nil {
-			errs = append(errs, fmt.Errorf("stopping %s: %w", a.stops[i].name, err))
+	for _, v := range slices.Backward(a.stops) {
+		if err := v.fn(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("stopping %s: %w", v.name, err))
 		}
 	}
 	a.stops = nil

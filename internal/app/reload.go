@@ -12,7 +12,7 @@ import (
 // Reload reads the configuration again and puts it in force. All that can fail is done before
 // anything live is touched; an error leaves the agent as it was. Objectives whose name and indicator
 // are unchanged keep their counts, targets whose settings are unchanged are not disturbed.
-func (a *App) Reload(ctx context.Context) error {
+func (a *App) Reload(context.Context) error {
 	a.reloading.Lock()
 	defer a.reloading.Unlock()
 	if a.stopped {

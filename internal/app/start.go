@@ -23,7 +23,7 @@ func (a *App) Start(ctx context.Context) {
 	a.started = true
 	// Whoever ends ctx calls Stop next; the parts must not end before that, all at once.
 	ctx = context.WithoutCancel(ctx)
-	a.serve(ctx)
+	a.serve()
 	a.background(ctx, "evaluation", a.evaluateAlways)
 	a.background(ctx, "checkpoints", a.checkpointAlways)
 	for name, p := range a.providers {
@@ -55,7 +55,7 @@ func (a *App) background(ctx context.Context, name string, fn func(context.Conte
 	})
 }
 
-func (a *App) serve(ctx context.Context) {
+func (a *App) serve() {
 	done := make(chan struct{})
 	addresses, systemd := []string{a.opts.ListenAddress}, false
 	go func() {

@@ -23,6 +23,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/assayer-io/assayer/internal/paysim"
@@ -102,8 +103,8 @@ func Run(ctx context.Context, opts Options) (err error) {
 		// The end must not hang on, and must not be cut short by, what ended the demo.
 		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 		defer cancel()
-		for i := len(cleanup) - 1; i >= 0; i-- {
-			err = errors.Join(err, cleanup[i](end))
+		for _, c := range slices.Backward(cleanup) {
+			err = errors.Join(err, c(end))
 		}
 	}()
 

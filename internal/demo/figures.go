@@ -82,7 +82,7 @@ func (t *teller) budgetLine(s slo.Status, now time.Time) string {
 
 func (t *teller) statusBlock(now time.Time) []string {
 	lines := append([]string{""}, t.moneyTable()...)
-	if s, ok := t.status(objective); ok {
+	if s, ok := t.objective(); ok {
 		lines = append(lines, "  "+t.budgetLine(s, now))
 	}
 	return append(lines, "  "+t.agent.base+"  Ctrl-C ends")

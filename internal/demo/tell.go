@@ -168,7 +168,7 @@ func (t *teller) tellKnown(_ context.Context, now time.Time) error {
 			return nil
 		}
 	}
-	status, ok := t.status(objective)
+	status, ok := t.objective()
 	if !ok {
 		return nil
 	}
@@ -197,7 +197,7 @@ func (t *teller) tellErrors(_ context.Context, now time.Time) error {
 	if t.released.IsZero() || !t.rising.IsZero() {
 		return nil
 	}
-	status, ok := t.status(objective)
+	status, ok := t.objective()
 	r := t.rate(0)
 	if !ok || r.faults <= 1-status.Objective {
 		return nil
@@ -209,7 +209,7 @@ func (t *teller) tellErrors(_ context.Context, now time.Time) error {
 
 // tellBudget follows the budget down while nobody has acted.
 func (t *teller) tellBudget(_ context.Context, now time.Time) error {
-	status, ok := t.status(objective)
+	status, ok := t.objective()
 	if !ok || t.rising.IsZero() {
 		return nil
 	}
@@ -225,7 +225,7 @@ func (t *teller) tellBudget(_ context.Context, now time.Time) error {
 }
 
 func (t *teller) tellFiring(_ context.Context, now time.Time) error {
-	status, ok := t.status(objective)
+	status, ok := t.objective()
 	if !ok || t.released.IsZero() || !t.fired.IsZero() {
 		return nil
 	}
@@ -328,7 +328,7 @@ func (t *teller) tellVerified(_ context.Context, now time.Time) error {
 }
 
 func (t *teller) tellRecovered(_ context.Context, now time.Time) error {
-	status, ok := t.status(objective)
+	status, ok := t.objective()
 	if !ok || !t.recovered.IsZero() || t.verified.IsZero() || t.done.IsZero() {
 		return nil
 	}
@@ -346,11 +346,10 @@ func (t *teller) tellCalm(_ context.Context, now time.Time) error {
 		return nil
 	}
 	t.lastCalm = now
-	if t.lookErr != nil {
+	switch {
+	case t.lookErr != nil:
 		t.screen.say(now, yellow, "%v", t.lookErr)
-		return nil
-	}
-	if !t.opts.Live {
+	case !t.opts.Live:
 		t.screen.say(now, plain, "%s", t.calmLine())
 	}
 	return nil
@@ -373,7 +372,7 @@ func (t *teller) soFar() string {
 			parts = append(parts, m.what)
 		}
 	}
-	if status, ok := t.status(objective); ok {
+	if status, ok := t.objective(); ok {
 		parts = append(parts, fmt.Sprintf("%s is %s (%s), firing %v", objective, status.State, status.Reason, status.Firing))
 	} else if !t.ready.IsZero() {
 		parts = append(parts, "the agent knows no objective "+objective)
@@ -389,9 +388,10 @@ func (t *teller) soFar() string {
 	return strings.Join(parts, "; ")
 }
 
-func (t *teller) status(name string) (slo.Status, bool) {
+// objective is the status of the objective that the story is about.
+func (t *teller) objective() (slo.Status, bool) {
 	for _, s := range t.statuses {
-		if s.Name == name {
+		if s.Name == objective {
 			return s, true
 		}
 	}

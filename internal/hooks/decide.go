@@ -3,6 +3,7 @@ package hooks
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -215,8 +216,8 @@ func (d *decider) correlation() {
 
 // target picks the newest good revision that is not the one in place.
 func (d *decider) target(c Change) {
-	for i := len(d.Baked) - 1; i >= 0; i-- {
-		b := d.Baked[i]
+	for _, b := range slices.Backward(d.Baked) {
+
 		if b.Family == family(c.Kind) && b.Revision != c.Revision && !b.Withdrawn && b.Healthy >= d.Policy.Bake && b.Since.Before(c.At) {
 			d.ToRevision = b.Revision
 			d.because("%s is recorded good: it met its objectives for %s, %s is needed", b.Revision, b.Healthy.Round(time.Second), d.Policy.Bake)

@@ -3,6 +3,7 @@ package paysim
 import (
 	"encoding/json"
 	"errors"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"net/http"
@@ -224,9 +225,7 @@ func (s *service) snapshot() Tally {
 	for outcome, n := range s.tally.Outcomes {
 		t.Outcomes[outcome] = n
 		amounts := map[string]int64{}
-		for currency, minor := range s.tally.AmountMinor[outcome] {
-			amounts[currency] = minor
-		}
+		maps.Copy(amounts, s.tally.AmountMinor[outcome])
 		t.AmountMinor[outcome] = amounts
 	}
 	return t

@@ -55,16 +55,16 @@ func salvage(old string, fresh *Bolt) (Repaired, error) {
 		batch = Batch{}
 	}
 	err := inspect(old, func(f *os.File, size int64) error {
-		m, err := readMeta(f)
-		if err != nil { // no header tells which pages are current; older ones would count twice
+		m, unreadable := readMeta(f)
+		if unreadable != nil { // no header tells which pages are current; older ones would count twice
 			res.Lost = -1
-			return nil
+			return nil //nolint:nilerr // that nothing can be read is the result
 		}
 		w := walker{f: f, size: size, meta: m, visited: map[uint64]bool{}, tolerate: true}
 		bad := 0
 		w.each = func(key, sealed []byte) {
-			plain, err := unseal(string(key), sealed)
-			if err != nil {
+			plain, damaged := unseal(string(key), sealed)
+			if damaged != nil {
 				bad++
 				return
 			}
@@ -74,11 +74,10 @@ func salvage(old string, fresh *Bolt) (Repaired, error) {
 				flush()
 			}
 		}
+		res.Lost = bad
 		if w.tree(m.root, nil, true, 0) != nil || w.lost > 0 {
 			res.Lost = -1
-			return nil
 		}
-		res.Lost = bad
 		return nil
 	})
 	flush()

@@ -138,23 +138,31 @@ func (w *walker) tree(id uint64, low []byte, top bool, depth int) error {
 	if flags != flagBranch && flags != flagLeaf {
 		return fmt.Errorf("page %d is neither branch nor leaf", id)
 	}
-	return w.entries(body, count, flags == flagLeaf, low, top, depth)
+	return w.entries(node{body, count, flags == flagLeaf, top}, low, depth)
 }
 
-func (w *walker) entries(body []byte, count int, leaf bool, low []byte, top bool, depth int) error {
-	for i := range count {
-		head, key, value, err := element(body, leaf, i)
+// node is one page of the tree, or a bucket's inline one.
+type node struct {
+	body  []byte
+	count int
+	leaf  bool
+	top   bool // of the tree of buckets, where no values may stand
+}
+
+func (w *walker) entries(n node, low []byte, depth int) error {
+	for i := range n.count {
+		head, key, value, err := element(n.body, n.leaf, i)
 		if err == nil && (bytes.Compare(key, low) < 0 || (i > 0 && bytes.Equal(key, low))) {
 			err = fmt.Errorf("key %q is out of order", key)
 		}
 		if err == nil {
 			low = key
 			switch {
-			case !leaf:
-				err = w.tree(head, key, top, depth+1)
+			case !n.leaf:
+				err = w.tree(head, key, n.top, depth+1)
 			case head == bucketElement:
 				err = w.bucket(value, depth)
-			case top:
+			case n.top:
 				err = fmt.Errorf("value %q outside any bucket", key)
 			default:
 				w.each(key, value)
@@ -183,7 +191,7 @@ func (w *walker) bucket(value []byte, depth int) error {
 		return errors.New("an inline bucket is cut short")
 	}
 	head, body := value[16:], value[16+pageHeaderSize:]
-	return w.entries(body, int(binary.LittleEndian.Uint16(head[10:])), true, nil, false, depth+1)
+	return w.entries(node{body, int(binary.LittleEndian.Uint16(head[10:])), true, false}, nil, depth+1)
 }
 
 // free checks that every page is either in use or free, and none both.

@@ -217,7 +217,7 @@ func (d *decoder) validate(n Node, out reflect.Value) {
 			d.validate(n, out.Field(i))
 		}
 	}
-	v, ok := out.Addr().Interface().(validator)
+	v, ok := reflect.TypeAssert[validator](out.Addr())
 	if !ok {
 		return
 	}
