@@ -83,6 +83,7 @@ func (l *loader) golden(n strictyaml.Node) []sloSource {
 	before := l.problems.Errors()
 	l.problems = append(l.problems, n.Decode(&doc)...)
 	if l.problems.Errors() > before {
+		l.queries(n.At("spec"))
 		return nil
 	}
 	g := &goldenReader{loader: l, n: n.At("spec"), doc: &doc, name: l.name(n.At("metadata.name"))}

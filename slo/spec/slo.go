@@ -49,6 +49,7 @@ func (l *loader) slo(n strictyaml.Node) {
 	before := l.problems.Errors()
 	l.problems = append(l.problems, n.Decode(&doc)...)
 	if l.problems.Errors() > before {
+		l.queries(n.At("spec"))
 		return
 	}
 	at := n.At("spec")
