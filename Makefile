@@ -11,7 +11,7 @@ GO_BUILD = CGO_ENABLED=0 go build -buildvcs=auto -trimpath -tags timetzdata \
 TOOL = go tool -modfile=tools/go.mod
 
 .DEFAULT_GOAL := help
-.PHONY: help build run demo test fuzz check e2e bench golden tools image clean
+.PHONY: help build run demo test fuzz check e2e bench screenshots golden tools image clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ e2e: ## the agent against real servers; installs those that are missing with apt
 bench: ## all benchmarks (BENCH=pattern), then size, memory and CPU of the agent as a process
 	scripts/bench.sh '$(BENCH)'
 	go run ./internal/testkit/benchtable
+
+screenshots: build ## the README's pictures, taken from the demo's page by a browser
+	SCREENSHOTS=$(CURDIR)/docs/images go test -tags e2e -count=1 -run TestPage ./e2e
 
 golden: ## rewrite the expected outputs in testdata; look at the difference before committing it
 	scripts/golden.sh
