@@ -48,6 +48,7 @@ type Engine struct {
 	epoch      int64 // grows whenever an objective is added
 	generation int64 // grows whenever the set of selectors changes
 	touched    []*objective
+	measures   []measure // of the objective being evaluated; here to be allocated once
 	rejected   Rejected
 	sweptMs    int64
 	dead       []string // keys to delete at the next checkpoint

@@ -154,19 +154,16 @@ func (e *Engine) evaluate(o *objective, now int64, f *feed) Status {
 	s := Status{
 		Name: o.Name, DisplayName: o.DisplayName, Service: o.Service, Objective: o.Target, Window: o.Window.Text,
 		Method: string(o.Method), At: time.UnixMilli(now).UTC(), Firing: []string{}, WindowSize: o.Window.Length,
+		BurnRates: make(WindowValues, len(o.windows)), ErrorRatios: make(WindowValues, len(o.windows)), Tiers: make([]TierStatus, len(o.tiers)),
 	}
-	measures := make(map[int64]measure, len(o.windows))
-	var budget measure
-	for _, w := range o.windows {
+	measures := e.measures[:0]
+	for i, w := range o.windows {
 		m := o.ledger.measure(o.edge(w, now), now, f.overdue)
-		if w.budget {
-			budget = m
-		} else {
-			measures[w.length.Milliseconds()] = m
-		}
-		s.BurnRates = append(s.BurnRates, WindowValue{w.text, o.burn(m)})
-		s.ErrorRatios = append(s.ErrorRatios, WindowValue{w.text, m.ratio()})
+		measures = append(measures, m)
+		s.BurnRates[i], s.ErrorRatios[i] = WindowValue{w.text, o.burn(m)}, WindowValue{w.text, m.ratio()}
 	}
+	e.measures = measures
+	budget := measures[len(measures)-1]
 	s.Events = Events{Good: budget.good, Bad: budget.bad, Excluded: budget.excluded, Pending: o.pending()}
 	s.ErrorBudget.RemainingRatio = o.remaining(budget)
 	s.Coverage, s.Filled = budget.coverage, budget.filled
@@ -175,9 +172,8 @@ func (e *Engine) evaluate(o *objective, now int64, f *feed) Status {
 	s.Observed, s.Problem = blind == "", o.problem
 	for i := range o.tiers {
 		t := &o.tiers[i]
-		ts := o.judgeTier(t, measures[t.Long.Milliseconds()], measures[t.Short.Milliseconds()], now, blind != "")
-		s.Tiers = append(s.Tiers, ts)
-		if ts.Firing {
+		s.Tiers[i] = o.judgeTier(t, measures, now, blind != "")
+		if t.firing {
 			s.Firing = append(s.Firing, t.Name)
 		}
 	}
@@ -223,7 +219,8 @@ func (e *Engine) blind(o *objective, f *feed, budget measure) string {
 // judgeTier decides whether a leg fires. What was not observed is taken to have been good, so an
 // unfilled window can only understate. While the objective is blind a leg neither starts nor
 // stops: silence is not recovery.
-func (o *objective) judgeTier(t *tier, long, short measure, now int64, blind bool) TierStatus {
+func (o *objective) judgeTier(t *tier, measures []measure, now int64, blind bool) TierStatus {
+	long, short := measures[t.long], measures[t.short]
 	burnLong, burnShort := o.burn(long), o.burn(short)
 	if !blind {
 		fires := burnLong*long.known() >= t.Factor && burnShort*short.known() >= t.Factor &&
@@ -238,7 +235,7 @@ func (o *objective) judgeTier(t *tier, long, short measure, now int64, blind boo
 		}
 	}
 	ts := TierStatus{
-		Name: t.Name, Severity: t.Severity, LongWindow: windowText(t.Long), ShortWindow: windowText(t.Short), Factor: t.Factor,
+		Name: t.Name, Severity: t.Severity, LongWindow: o.windows[t.long].text, ShortWindow: o.windows[t.short].text, Factor: t.Factor,
 		LongBurnRate: burnLong, ShortBurnRate: burnShort, LongCoverage: long.known(), Firing: t.firing, Why: t.why,
 	}
 	if t.firing {
@@ -297,11 +294,11 @@ func significant(bad, expected float64) bool {
 
 // exhaustsAt extrapolates the burn of the shortest long window. It is nil when the budget outlasts
 // its own window at that rate, or is spent already.
-func (o *objective) exhaustsAt(s *Status, measures map[int64]measure, now int64) *time.Time {
+func (o *objective) exhaustsAt(s *Status, measures []measure, now int64) *time.Time {
 	if len(o.tiers) == 0 || s.ErrorBudget.RemainingRatio <= 0 {
 		return nil
 	}
-	burn := o.burn(measures[o.tiers[0].Long.Milliseconds()])
+	burn := o.burn(measures[o.tiers[0].long])
 	left := s.ErrorBudget.RemainingRatio * float64(o.Window.Length.Milliseconds())
 	if burn <= 0 || left/burn > float64(o.Window.Length.Milliseconds()) {
 		return nil

@@ -83,12 +83,29 @@ func (l *level) advance(t int64, cum counts) {
 		n = int64(l.keep)
 	}
 	l.dirtyFrom = min(l.dirtyFrom, l.next())
+	if extra := len(l.closed) + int(n) - l.keep; extra > l.slack() {
+		l.forget(extra)
+	}
+	l.grow(int(n))
 	for range n {
 		l.closed = append(l.closed, cum)
 	}
-	if extra := len(l.closed) - l.keep; extra > l.keep/4 {
-		l.forget(extra)
+}
+
+// slack is how many closed buckets beyond keep are let stand, so that dropping them, which moves
+// all others, is rare.
+func (l *level) slack() int { return l.keep / 8 }
+
+// grow makes room for n more closed buckets, never for more than there will be: an objective's
+// buckets are nearly all the memory it takes.
+func (l *level) grow(n int) {
+	need := len(l.closed) + n
+	if need <= cap(l.closed) {
+		return
 	}
+	grown := make([]counts, len(l.closed), max(need, min(need+need/4+8, l.keep+l.slack())))
+	copy(grown, l.closed)
+	l.closed = grown
 }
 
 // forget drops the n oldest closed buckets.

@@ -59,9 +59,10 @@ type window struct {
 // tier is a burn alert leg with its state.
 type tier struct {
 	burnrate.Tier
-	firing  bool
-	sinceMs int64
-	why     string
+	long, short int // which of the objective's windows they are
+	firing      bool
+	sinceMs     int64
+	why         string
 }
 
 // increment is what one cycle brought for one objective over one stretch of time.
@@ -160,6 +161,11 @@ func (o *objective) configure(opts Options) {
 	o.windows = slices.CompactFunc(o.windows, func(a, b window) bool { return a.length == b.length })
 	o.windows = slices.DeleteFunc(o.windows, func(w window) bool { return w.length == o.Window.Length })
 	o.windows = append(o.windows, window{text: o.Window.Text, length: o.Window.Length, budget: true})
+	for i := range o.tiers {
+		t := &o.tiers[i]
+		t.long = slices.IndexFunc(o.windows, func(w window) bool { return w.length == t.Long })
+		t.short = slices.IndexFunc(o.windows, func(w window) bool { return w.length == t.Short })
+	}
 	if w := o.Window; !w.Rolling {
 		o.period = &calendar.Period{Unit: calendar.Unit(w.Unit), Count: w.Count, Anchor: w.Anchor}
 	}
