@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"text/tabwriter"
 	"time"
 
@@ -41,7 +42,9 @@ when the log is not what was written; the first wrong line is named.`,
 					return err
 				}
 			} else if isBroken {
-				fmt.Fprintf(s.Out, "%s: BROKEN at line %d: %s\n%d entries before it are intact\n", args[0], broken.Line, broken.Reason, report.Entries)
+				fmt.Fprintf(s.Out, "%s: BROKEN at line %d: %s\nintact before it: %s\n", args[0], broken.Line, broken.Reason, plural(report.Entries, "entry", "entries"))
+			} else if report.Entries == 0 {
+				fmt.Fprintf(s.Out, "%s: intact: no entries yet\n", args[0])
 			} else {
 				fmt.Fprintf(s.Out, "%s: intact: %s from %s to %s, %s\n", args[0], plural(report.Entries, "entry", "entries"),
 					report.First.UTC().Format(time.RFC3339), report.Last.UTC().Format(time.RFC3339), plural(report.Checkpoints, "signed checkpoint", "signed checkpoints"))
@@ -62,10 +65,12 @@ func newAuditShow(s Streams) *cobra.Command {
 		Use: "show FILE", Short: "Show an audit log's entries, oldest first", Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			w := tabwriter.NewWriter(s.Out, 0, 0, 2, ' ', 0)
-			fmt.Fprintln(w, "SEQ\tAT\tACTOR\tTYPE\tRISK\tSTATUS\tWHAT")
-			_, err := audit.VerifyFile(args[0], audit.VerifyOptions{ChainOnly: true, Each: func(e audit.Entry) error {
-				_, err := fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\t%s\n", e.Seq, e.Timestamp.UTC().Format(time.RFC3339), e.Actor, e.Type, e.Risk, e.Outcome, e.Description)
+			err := row(w, "SEQ", "AT", "ACTOR", "TYPE", "RISK", "STATUS", "WHAT")
+			if err != nil {
 				return err
+			}
+			_, err = audit.VerifyFile(args[0], audit.VerifyOptions{ChainOnly: true, Each: func(e audit.Entry) error {
+				return row(w, strconv.FormatUint(e.Seq, 10), e.Timestamp.UTC().Format(time.RFC3339), e.Actor, e.Type, string(e.Risk), string(e.Outcome), e.Description)
 			}})
 			return errors.Join(w.Flush(), err)
 		},

@@ -2,9 +2,9 @@
 // or JSON for programs.
 //
 //	$ assayer status
-//	STATE      OBJECTIVE               LEFT     1h BURN  FIRING    WHY
-//	burning    card-auth-errors        61.2 %   22.4×    page-1h   budget burns at 22.4× over 1h …
-//	ok         instant-transfer-errors 99.1 %   0.3×
+//	STATE      OBJECTIVE                TARGET   WINDOW  LEFT    BURN         FIRING   WHY
+//	exhausted  card-auth-errors         99.95 %  30d     -300 %  22.4× in 1h  page-1h  budget is overspent …
+//	ok         instant-transfer-errors  99.9 %   30d     99.1 %  0.3× in 1h   -        99.1 % of the budget left …
 //
 // Exit codes: 0 fine, 1 it failed, 2 it worked and the answer is "no" (a broken chain, a denial).
 package cli
@@ -18,6 +18,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/assayer-io/assayer/internal/problem"
 	"github.com/assayer-io/assayer/internal/version"
 )
 
@@ -53,7 +54,11 @@ func Run(ctx context.Context, args []string, s Streams) int {
 		return exitFine
 	case errors.Is(err, errNo):
 		return exitNo
-	case !errors.Is(err, errSaid):
+	case errors.Is(err, errSaid):
+	default:
+		if problems, ok := errors.AsType[problem.List](err); ok {
+			err = fmt.Errorf("%s, nothing was started\n%w", count(problems.Errors(), "error"), problems)
+		}
 		fmt.Fprintf(s.Err, "assayer: %v\n", err)
 	}
 	return exitFailed
@@ -68,13 +73,12 @@ when a budget burns. Start with: assayer demo`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Version:       version.Version,
-		Args:          cobra.NoArgs,
-		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetVersionTemplate(version.String() + "\n")
 	root.AddCommand(
 		newRun(s), newDemo(s), newCheck(s), newExpand(s), newStatus(s), newActions(s), newAudit(s), newVersion(s),
 	)
+	explain(root)
 	return root
 }
 

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -20,6 +21,9 @@ func newExpand(s Streams) *cobra.Command {
 			}
 			if problems.Errors() > 0 {
 				return errSaid
+			}
+			if len(out) == 0 {
+				return fmt.Errorf("nothing to expand: no document of kind GoldenSignals in %s", strings.Join(args, ", "))
 			}
 			_, err := s.Out.Write(out)
 			return err

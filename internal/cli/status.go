@@ -51,24 +51,27 @@ func newStatus(s Streams) *cobra.Command {
 }
 
 func printStatus(out io.Writer, all []slo.Status, colour bool) error {
+	if len(all) == 0 {
+		_, err := fmt.Fprintln(out, "no objectives; name some under objectives: in the agent file")
+		return err
+	}
 	rank := func(s slo.Status) int { return slices.Index(slo.States(), s.State) }
 	slices.SortFunc(all, func(a, b slo.Status) int {
 		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a.ErrorBudget.RemainingRatio, b.ErrorBudget.RemainingRatio), strings.Compare(a.Name, b.Name))
 	})
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, paint(colour, "", "STATE")+"\tOBJECTIVE\tTARGET\tWINDOW\tLEFT\tBURN\tFIRING\tWHY")
+	fmt.Fprint(w, paint(colour, "", "STATE")+"\t")
+	err := row(w, "OBJECTIVE", "TARGET", "WINDOW", "LEFT", "BURN", "FIRING", "WHY")
 	for _, s := range all {
 		burn := ""
 		if len(s.Tiers) > 0 {
 			burn = fmt.Sprintf("%s× in %s", short(s.Tiers[0].LongBurnRate), s.Tiers[0].LongWindow)
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", paint(colour, s.State, string(s.State)), s.Name, percent(s.Objective), s.Window,
-			percent(s.ErrorBudget.RemainingRatio), burn, cmp.Or(strings.Join(s.Firing, " "), "-"), s.Reason)
+		fmt.Fprint(w, paint(colour, s.State, string(s.State))+"\t")
+		err = errors.Join(err, row(w, s.Name, percent(s.Objective), s.Window,
+			percent(s.ErrorBudget.RemainingRatio), burn, cmp.Or(strings.Join(s.Firing, " "), "-"), s.Reason))
 	}
-	if len(all) == 0 {
-		fmt.Fprintln(w, "no objectives: name some under objectives: in the agent file")
-	}
-	return w.Flush()
+	return errors.Join(err, w.Flush())
 }
 
 // paint colours text by state. Every cell of a column gets the same number of invisible bytes, so
@@ -100,25 +103,38 @@ func call(ctx context.Context, server, method, path string, body io.Reader) ([]b
 	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
 		return nil, fmt.Errorf("--server: got %q, allowed: a URL such as %s", server, defaultServer)
 	}
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, callTimeout, fmt.Errorf("no answer within %v", callTimeout))
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(server, "/")+path, body)
 	if err != nil {
-		return nil, fmt.Errorf("asking %s: %w", server, err)
+		return nil, fmt.Errorf("asking %s: %w", u.Redacted(), err)
 	}
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
 	res, err := http.DefaultClient.Do(req)
+	if inURL, ok := errors.AsType[*url.Error](err); ok {
+		err = inURL.Err // the address stands beside it
+	}
 	if err != nil {
-		return nil, fmt.Errorf("asking the agent (is it running there? assayer run --config assayer.yaml): %w", err)
+		return nil, fmt.Errorf("asking %s: %w; is an agent running there? Start one with: assayer run --config assayer.yaml, or name its address with --server", u.Redacted(), err)
 	}
 	defer res.Body.Close()
-	data, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
+	return readAnswer(res, u.Redacted())
+}
+
+func readAnswer(res *http.Response, server string) ([]byte, error) {
+	data, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
 	if err != nil {
 		return nil, fmt.Errorf("reading the answer of %s: %w", server, err)
 	}
+	if len(data) > maxAnswer {
+		return nil, fmt.Errorf("reading the answer of %s: it is longer than %d bytes", server, maxAnswer)
+	}
 	if res.StatusCode/100 == 2 {
+		if !json.Valid(data) {
+			return nil, fmt.Errorf("reading the answer of %s: it is not JSON; is it an agent's address?", server)
+		}
 		return data, nil
 	}
 	var failed struct {
@@ -127,5 +143,5 @@ func call(ctx context.Context, server, method, path string, body io.Reader) ([]b
 	if json.Unmarshal(data, &failed) == nil && failed.Error != "" {
 		return nil, errors.New(failed.Error)
 	}
-	return nil, fmt.Errorf("%s answered %s", server, res.Status)
+	return nil, fmt.Errorf("%s answers %s; is it an agent's address?", server, res.Status)
 }
