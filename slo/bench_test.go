@@ -43,19 +43,32 @@ func grow(samples []collector.Sample, step int) {
 	}
 }
 
+// each runs once for b.Loop with a growing n and reports what one of count things costs: time and
+// bytes allocated.
+func each(b *testing.B, count int, thing string, once func(n int)) {
+	b.Helper()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	n := 0
+	for b.Loop() {
+		once(n)
+		n++
+	}
+	runtime.ReadMemStats(&after)
+	all := float64(n * count)
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/all, "ns/"+thing)
+	b.ReportMetric(float64(after.TotalAlloc-before.TotalAlloc)/all, "B/"+thing)
+}
+
 // BenchmarkObserve books one cycle; ns/sample is the cost of one matched sample.
 func BenchmarkObserve(b *testing.B) {
 	objectives, samples := fleet(1000)
 	e := slo.New(slo.Options{})
 	e.Apply(objectives, epoch)
-	b.ReportAllocs()
-	n := 0
-	for b.Loop() {
+	each(b, len(samples), "sample", func(n int) {
 		grow(samples, n)
 		e.Observe(collector.Cycle{Target: "a", At: at(time.Duration(n) * interval), Interval: interval, Samples: samples})
-		n++
-	}
-	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(n*len(samples)), "ns/sample")
+	})
 }
 
 // BenchmarkEvaluate judges objectives with all eight windows, after an hour and after 30 days: the
@@ -77,13 +90,7 @@ func BenchmarkEvaluate(b *testing.B) {
 				e.Observe(collector.Cycle{Target: "a", At: at(d), Interval: step, Samples: samples})
 				n++
 			}
-			b.ReportAllocs()
-			runs := 0
-			for b.Loop() {
-				e.Evaluate(at(history + time.Duration(runs)*time.Millisecond))
-				runs++
-			}
-			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(runs*count), "ns/objective")
+			each(b, count, "objective", func(runs int) { e.Evaluate(at(history + time.Duration(runs)*time.Millisecond)) })
 		})
 	}
 }
@@ -94,8 +101,7 @@ func BenchmarkCheckpoint(b *testing.B) {
 	e := slo.New(slo.Options{})
 	e.Apply(objectives, epoch)
 	db := storage.NewMemory()
-	n := 0
-	for b.Loop() {
+	each(b, len(objectives), "objective", func(n int) {
 		grow(samples, n)
 		e.Observe(collector.Cycle{Target: "a", At: at(time.Duration(n) * 10 * time.Second), Interval: 10 * time.Second, Samples: samples})
 		var batch storage.Batch
@@ -105,8 +111,7 @@ func BenchmarkCheckpoint(b *testing.B) {
 		if err := db.Apply(&batch); err != nil {
 			b.Fatal(err)
 		}
-		n++
-	}
+	})
 }
 
 // BenchmarkMemory reports the heap that one objective's ledger takes when 30 days are full.

@@ -54,6 +54,7 @@ type Engine struct {
 	dead       []string // keys to delete at the next checkpoint
 	restored   bool     // targets and epoch have been read back
 	urgent     bool     // a baseline was taken since the last checkpoint
+	alarmed    bool     // bad events were booked since Alarmed was asked last
 }
 
 // Rejected counts samples that could not be used, by reason.
@@ -138,6 +139,16 @@ func (e *Engine) Interest() collector.Interest {
 		return slices.ContainsFunc(byMetric[ls.Get(labels.MetricName)], matches) || slices.ContainsFunc(anyMetric, matches)
 	}
 	return in
+}
+
+// Alarmed reports whether bad events were booked since it was asked last. Nothing can begin to fire
+// without any, so an evaluation right after them is as good as one after every look.
+func (e *Engine) Alarmed() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	was := e.alarmed
+	e.alarmed = false
+	return was
 }
 
 // Rejected returns how many samples could not be used so far.

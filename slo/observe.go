@@ -233,7 +233,7 @@ func (l *look) finish() {
 	for _, obj := range e.touched {
 		if !slices.Contains(broken, obj) {
 			for i := range obj.acc {
-				obj.book(&obj.acc[i])
+				e.alarmed = obj.book(&obj.acc[i]) || e.alarmed
 			}
 		}
 		obj.acc, obj.touched = obj.acc[:0], false
@@ -287,8 +287,8 @@ func (l *look) cover(obj *objective) {
 	}
 }
 
-// book turns one increment into good and bad events.
-func (o *objective) book(inc *increment) {
+// book turns one increment into good and bad events, and reports whether there were bad ones.
+func (o *objective) book(inc *increment) (bad bool) {
 	c := counts{good: inc.good, bad: inc.bad, excluded: inc.excluded}
 	if r := o.Indicator.Ratio; r != nil && r.Total != nil {
 		if r.Good == nil {
@@ -308,6 +308,7 @@ func (o *objective) book(inc *increment) {
 	default:
 		o.ledger.spread(inc.from, inc.to, c)
 	}
+	return c.bad > 0 || inc.fine < inc.gauge
 }
 
 // unusedFor is how long the state of a series or target that is no longer seen is kept. Forgetting

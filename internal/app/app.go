@@ -64,6 +64,7 @@ type App struct {
 
 	statuses atomic.Pointer[[]slo.Status]
 	failed   chan error
+	alarms   chan struct{} // bad events have come; holds at most one
 
 	saving       sync.Mutex // held during a checkpoint
 	reloading    sync.Mutex // held by Reload and Stop
@@ -93,7 +94,7 @@ func New(ctx context.Context, opts Options) (_ *App, err error) {
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
-	a := &App{opts: opts, log: opts.Log, now: opts.Now, failed: make(chan error, 1), providers: map[string]provider{}}
+	a := &App{opts: opts, log: opts.Log, now: opts.Now, failed: make(chan error, 1), alarms: make(chan struct{}, 1), providers: map[string]provider{}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.unwind(ctx))
@@ -198,7 +199,7 @@ func (a *App) makeExporter(context.Context) error {
 }
 
 func (a *App) makeCollectors(context.Context) error {
-	a.runner = collector.NewRunner(a.engine.Observe, 0, a.log.With("component", "collector"))
+	a.runner = collector.NewRunner(a.observe, 0, a.log.With("component", "collector"))
 	for name, plan := range a.loaded().plans {
 		p, err := plan.make(a.deps())
 		if err != nil {

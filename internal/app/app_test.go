@@ -317,7 +317,7 @@ func TestDamagedStore(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	clear(data[8192 : len(data)/2])
+	clear(data[8192:]) // all but the two headers
 	if err := os.WriteFile(file, data, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -361,6 +361,18 @@ func TestCrossChecks(t *testing.T) {
 			t.Errorf("problems lack %q:\n%s", want, text)
 		}
 	}
+}
+
+// TestBadEventsAreJudgedAtOnce: with an evaluation interval of an hour, only bad events can have
+// brought about the evaluation that shows them.
+func TestBadEventsAreJudgedAtOnce(t *testing.T) {
+	s := newSite(t)
+	s.write("assayer.yaml", strings.Replace(fmt.Sprintf(agentFile, s.shop.Listener.Addr()), "evaluation_interval: 20ms", "evaluation_interval: 1h", 1))
+	a := s.start()
+	s.baseline()
+	s.shop.good.Add(5)
+	s.shop.bad.Add(1)
+	s.wantEvents(a, "sales", 5, 1)
 }
 
 func TestStoreThatFailsIsSaidAndNothingIsLost(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/assayer-io/assayer/collector"
 	"github.com/assayer-io/assayer/internal/health"
 	"github.com/assayer-io/assayer/internal/storage"
 	"github.com/prometheus/exporter-toolkit/web"
@@ -74,20 +75,44 @@ func (a *App) serve() {
 	})
 }
 
-// evaluateAlways judges every objective each evaluation interval, and once more at the end.
+// observe takes one cycle in.
+func (a *App) observe(c collector.Cycle) {
+	a.engine.Observe(c)
+	if a.engine.Alarmed() {
+		select {
+		case a.alarms <- struct{}{}:
+		default: // one is waiting already
+		}
+	}
+}
+
+// alarmSpacing is the least time between two evaluations that bad events bring about: enough that a
+// thousand objectives under constant errors cost a few percent of a core, and an action still starts
+// within a second of the sample that calls for it.
+const alarmSpacing = 500 * time.Millisecond
+
+// evaluateAlways judges every objective each evaluation interval, soon after bad events have come, and
+// once more at the end.
 func (a *App) evaluateAlways(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	due := a.now()
+	due, last := a.now(), time.Time{}
 	for {
 		select {
 		case <-ctx.Done():
 			a.evaluate(context.WithoutCancel(ctx))
 			return
+		case <-a.alarms:
+			if soon := max(0, last.Add(alarmSpacing).Sub(a.now())); a.now().Add(soon).Before(due) {
+				due = a.now().Add(soon)
+				timer.Reset(soon)
+			}
+			continue
 		case <-timer.C:
 		}
 		interval := a.loaded().Config.Global.EvaluationInterval
-		late := a.now().Sub(due)
+		last = a.now()
+		late := last.Sub(due)
 		a.evaluate(ctx)
 		if late > 2*interval {
 			a.health.Set(health.EvaluationLate, "", fmt.Sprintf("an evaluation came %v late", late.Round(time.Millisecond)))
