@@ -1,11 +1,13 @@
 package app
 
 import (
+	"net/url"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	exporter "github.com/assayer-io/assayer/exporters/prometheus"
+	"github.com/assayer-io/assayer/internal/audit"
 	"github.com/assayer-io/assayer/internal/health"
 	"github.com/assayer-io/assayer/internal/web"
 	"github.com/assayer-io/assayer/slo"
@@ -37,6 +39,25 @@ func (a *App) targets() []web.Target {
 		})
 	}
 	return out
+}
+
+// auditor is the audit log, and tells the agent's health whether it can be written.
+type auditor struct{ *App }
+
+// Append implements hooks.Auditor.
+func (a auditor) Append(entries ...audit.Entry) error {
+	err := a.audit.Append(entries...)
+	a.health.Report(health.AuditNotWritable, "", err)
+	return err
+}
+
+// hostNames are under which names beside localhost people reach the page, as configured.
+func (l *Loaded) hostNames() []string {
+	u, err := url.Parse(l.Config.Web.ExternalURL)
+	if err != nil || u.Hostname() == "" { // the configuration was checked, so there is none
+		return nil
+	}
+	return []string{u.Hostname()}
 }
 
 // slowShare is the share of its interval that a look may take before its target is called slow.

@@ -175,7 +175,7 @@ func (a *App) makeHooks(context.Context) error {
 		return err
 	}
 	a.queue, err = hooks.New(hooks.Deps{
-		DB: a.db, Audit: a.audit, Changes: a.changes, Policies: a.loaded().policies(), Actions: runners, Now: a.now,
+		DB: a.db, Audit: auditor{a}, Changes: a.changes, Policies: a.loaded().policies(), Actions: runners, Now: a.now,
 		Logger: a.log.With("component", "hooks"),
 	})
 	if err != nil {
@@ -219,6 +219,7 @@ func (a *App) makeWeb(ctx context.Context) error {
 	w, err := web.New(web.Deps{
 		Objectives: objectives{a}, Health: a.health, Now: a.now, Actions: a.queue, Changes: a.changes, Targets: a.targets,
 		Reload: a.Reload, Metrics: metrics, Log: a.log.With("component", "web"), Version: version.Version, Refresh: a.loaded().refresh(),
+		Hosts: a.loaded().hostNames(),
 	})
 	if err != nil {
 		return err

@@ -282,6 +282,70 @@ func TestReloadRefusesToMoveTheStore(t *testing.T) {
 	}
 }
 
+// TestReloadRefusesToDropACollector: its targets would silently be watched on.
+func TestReloadRefusesToDropACollector(t *testing.T) {
+	s := newSite(t)
+	a := s.start()
+	text, _, _ := strings.Cut(fmt.Sprintf(agentFile, s.shop.Listener.Addr()), "collectors:")
+	s.write("assayer.yaml", text)
+	if err := a.Reload(t.Context()); err == nil || !strings.Contains(err.Error(), "under collectors cannot change while the agent runs") {
+		t.Errorf("got %v, want a refusal that names collectors", err)
+	}
+}
+
+func TestAuditLogThatCannotBeWrittenIsSaidUntilItCan(t *testing.T) {
+	s := newSite(t)
+	a := s.start()
+	inTheWay := filepath.Join(s.dir, "data", "audit.jsonl.head.tmp") // where each append puts its head first
+	if err := os.Mkdir(inTheWay, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	resume := func(want int) {
+		t.Helper()
+		res, err := http.Post("http://"+a.Addr()+"/api/v1/actions/resume", "application/json", strings.NewReader(`{"by": "anna"}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		if res.StatusCode != want {
+			t.Errorf("resume answers %d, want %d", res.StatusCode, want)
+		}
+	}
+	resume(http.StatusInternalServerError)
+	if got := s.get(a, "/api/v1/health", http.StatusOK); !strings.Contains(got, "audit_not_writable") {
+		t.Errorf("health says nothing: %s", got)
+	}
+	if err := os.Remove(inTheWay); err != nil {
+		t.Fatal(err)
+	}
+	resume(http.StatusOK)
+	if got := s.get(a, "/api/v1/health", http.StatusOK); strings.Contains(got, "audit_not_writable") {
+		t.Errorf("health still says: %s", got)
+	}
+}
+
+// TestExternalURLIsServedOnLoopback: a reverse proxy on this machine passes on the name people ask for.
+func TestExternalURLIsServedOnLoopback(t *testing.T) {
+	s := newSite(t)
+	s.write("assayer.yaml", fmt.Sprintf(agentFile, s.shop.Listener.Addr())+"web: {external_url: 'https://assayer.bank.example/'}\n")
+	a := s.start()
+	for host, want := range map[string]int{"assayer.bank.example": http.StatusOK, "evil.example": http.StatusForbidden} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+a.Addr()+"/api/v1/slos", http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Host = host
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		if res.StatusCode != want {
+			t.Errorf("host %s is answered %d, want %d", host, res.StatusCode, want)
+		}
+	}
+}
+
 func TestSecondAgentOnTheSameDirectory(t *testing.T) {
 	s := newSite(t)
 	s.start()

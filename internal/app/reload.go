@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 
 	"github.com/assayer-io/assayer/internal/audit"
 	"github.com/assayer-io/assayer/internal/health"
@@ -30,8 +31,7 @@ func (a *App) Reload(context.Context) error {
 		entry.Outcome, entry.Description = audit.Failure, "configuration refused: "+firstLine(err)
 		entry.ImpactAssessment = "none: the configuration from before stays in force"
 	}
-	if auditErr := a.audit.Append(entry); auditErr != nil {
-		a.health.Report(health.AuditNotWritable, "", auditErr)
+	if auditErr := (auditor{a}).Append(entry); auditErr != nil {
 		err = errors.Join(err, auditErr)
 	}
 	if err == nil {
@@ -53,6 +53,7 @@ func (a *App) reload() error {
 		{"storage.path", loaded.Config.Storage.Path != old.Config.Storage.Path},
 		{"storage.retention", loaded.Config.Storage.Retention != old.Config.Storage.Retention},
 		{"audit.path", loaded.Config.Audit.Path != old.Config.Audit.Path},
+		{"which kinds stand under collectors", !maps.EqualFunc(loaded.plans, old.plans, func(_, _ collectorPlan) bool { return true })},
 	} {
 		if fixed.changed {
 			return fmt.Errorf("reloading: %s cannot change while the agent runs; restart it", fixed.what)
