@@ -58,7 +58,7 @@ type ScrapeConfig struct {
 	EnableCompression *bool `yaml:"enable_compression"`
 
 	BodySizeLimit         units.Base2Bytes `yaml:"body_size_limit"`          // after decompression; 0: 256 MiB
-	SampleLimit           uint             `yaml:"sample_limit"`             // 0: only the bound on wanted series
+	SampleLimit           uint             `yaml:"sample_limit"`             // 0: only the bound of 200,000 wanted series, which a larger limit raises
 	LabelLimit            uint             `yaml:"label_limit"`              // 0: none
 	LabelNameLengthLimit  uint             `yaml:"label_name_length_limit"`  // bytes; 0: none
 	LabelValueLengthLimit uint             `yaml:"label_value_length_limit"` // bytes; 0: none

@@ -31,7 +31,7 @@ func newPool(c *Config, sc ScrapeConfig, scratches *scratches, revision string) 
 		return nil, fmt.Errorf("making the HTTP client of job %s: %w", sc.JobName, err)
 	}
 	p := &pool{
-		cfg: sc, interval: sc.interval(c), timeout: sc.timeout(c), bodyLimit: int64(sc.BodySizeLimit), maxWanted: maxWanted,
+		cfg: sc, interval: sc.interval(c), timeout: sc.timeout(c), bodyLimit: int64(sc.BodySizeLimit), maxWanted: max(maxWanted, int(sc.SampleLimit)),
 		accept: acceptHeader(sc.ScrapeProtocols), renames: renames(sc.MetricRelabelConfigs),
 		client: client, scratches: scratches, revision: revision,
 	}

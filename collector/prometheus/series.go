@@ -17,8 +17,10 @@ import (
 
 // Bounds on what one target can make the agent hold.
 const (
-	maxWanted  = 1_000_000 // wanted series of one target; more fail the cycle
-	maxIgnored = 100_000   // unwanted series remembered as such; more are looked at afresh each time
+	maxWanted  = 200_000  // wanted series of one target; more fail the cycle, unless sample_limit allows more
+	maxHeld    = 64 << 20 // bytes of the wanted series of one answer, as exposed; more fail the cycle
+	maxIgnored = 100_000  // unwanted series remembered as such; more are looked at afresh each time
+	maxShort   = 512      // bytes of a series that is remembered as unwanted
 )
 
 // Explicit timestamps further from the look than this are not believed.
@@ -40,6 +42,7 @@ type memory struct {
 	starts  map[string]*start // by family and labels without le and quantile
 	ignored int               // entries of raw that are not wanted
 	touched int               // entries of raw seen in this cycle
+	held    int               // bytes of the wanted ones among them
 	lastOK  int               // touched of the last cycle that succeeded
 }
 
@@ -76,7 +79,7 @@ func (m *memory) begin(want *interest) {
 		m.want = want
 	}
 	m.cycle++
-	m.touched = 0
+	m.touched, m.held = 0, 0
 }
 
 // forget drops everything, so that the next cycle starts afresh.
@@ -135,6 +138,9 @@ func (m *memory) find(raw []byte, p parsed, t model.MetricType, f format) (*entr
 	if e.seen != m.cycle {
 		e.seen = m.cycle
 		m.touched++
+		if e.state != nil {
+			m.held += len(raw)
+		}
 	}
 	if e.start != nil {
 		e.start.used = m.cycle
@@ -168,10 +174,12 @@ func (m *memory) admit(raw []byte, p parsed, t model.MetricType, f format) (*ent
 	if f == formatOpenMetrics {
 		m.linkStart(e, exposed, t)
 	}
-	if e.state == nil {
-		if m.ignored >= maxIgnored {
-			return e, nil
-		}
+	switch {
+	case e.state != nil && m.held+len(raw) > maxHeld:
+		return nil, fmt.Errorf("target exposes wanted series of more than %d bytes", maxHeld)
+	case e.state == nil && (m.ignored >= maxIgnored || len(raw) > maxShort):
+		return e, nil
+	case e.state == nil:
 		m.ignored++
 	}
 	m.raw[string(raw)] = e
@@ -218,9 +226,10 @@ func (m *memory) linkStart(e *entry, exposed labels.Labels, t model.MetricType) 
 			key = append(append(append(append(key, 0xff), l.Name...), 0xff), l.Value...)
 		}
 	})
-	if e.start = m.starts[string(key)]; e.start == nil && len(m.starts) < m.pool.maxWanted {
+	if e.start = m.starts[string(key)]; e.start == nil && len(m.starts) < m.pool.maxWanted && m.held+len(key) <= maxHeld {
 		e.start = &start{}
 		m.starts[string(key)] = e.start
+		m.held += len(key)
 	}
 	e.created = created && e.start != nil
 }
@@ -316,7 +325,7 @@ func (a *answer) add(e *entry, v float64, ts *int64, fromMs int64) error {
 		}
 	}
 	if limit := a.memory.pool.maxWanted; len(a.samples) >= limit {
-		return fmt.Errorf("target exposes more than %d wanted series", limit)
+		return fmt.Errorf("target exposes more than %d wanted series; a larger sample_limit allows more", limit)
 	}
 	a.samples = append(a.samples, collector.Sample{Series: e.state.series, Value: v, AtMs: atMs, FromMs: a.from(fromMs)})
 	if a.link {
