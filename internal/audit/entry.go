@@ -91,7 +91,8 @@ func (e *Entry) validate() error {
 	return nil
 }
 
-// fill sets what an entry needs to be written and may lack.
+// fill sets what an entry needs to be written and may lack, and makes every text one that JSON gives
+// back as it was: bytes that are no UTF-8 would come back as something else and look tampered with.
 func (e *Entry) fill(now time.Time) {
 	if e.Timestamp.IsZero() {
 		e.Timestamp = now
@@ -103,12 +104,21 @@ func (e *Entry) fill(now time.Time) {
 	if len(e.Evidence) == 0 {
 		e.Evidence = json.RawMessage("{}")
 	}
+	e.Evidence = bytes.ToValidUTF8(e.Evidence, []byte(notUTF8))
+	for _, text := range []*string{&e.AgentID, &e.Description, &e.ImpactAssessment, &e.Actor} {
+		*text = strings.ToValidUTF8(*text, notUTF8)
+	}
 	for _, list := range []*[]string{&e.AffectedSystems, &e.ComplianceFlags, &e.ResourcesUsed} {
-		if *list == nil {
-			*list = []string{}
+		valid := make([]string, len(*list)) // not the caller's own
+		for i, text := range *list {
+			valid[i] = strings.ToValidUTF8(text, notUTF8)
 		}
+		*list = valid
 	}
 }
+
+// notUTF8 stands for bytes that are no UTF-8.
+const notUTF8 = "\uFFFD"
 
 // seal computes Hash and gives the line, its line break included.
 func (e *Entry) seal() ([]byte, error) {

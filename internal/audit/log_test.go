@@ -2,6 +2,7 @@ package audit_test
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -110,6 +111,63 @@ func TestLineHasTheFieldsInTheOrderPromised(t *testing.T) {
 	if !strings.Contains(line, `"n":12345678901234567890`) || !strings.Contains(line, `"compliance_flags":[]`) || !strings.Contains(line, `"actor":"agent"`) {
 		t.Errorf("line is %s", line)
 	}
+}
+
+// Bytes that are no UTF-8 (the name of a file in an error, for one) are no reason to call a log tampered with.
+func TestWhatIsNoUTF8IsWrittenAsSomethingThatIs(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.jsonl")
+	l, err := audit.Open(path, audit.Options{AgentID: "pay\xff", Now: (&clock{now: start}).Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	systems := []string{"card\xc3auth"}
+	e := audit.Entry{Category: audit.CategoryHigh, Type: "test", Risk: audit.RiskLow, Outcome: audit.Success,
+		Description: "configuration refused: caf\xe9.yaml", AffectedSystems: systems, ComplianceFlags: []string{"\x80"},
+		ResourcesUsed: []string{"a", "\xf0\x9f"}, ImpactAssessment: "\xff", Actor: "\xfeanna", Evidence: json.RawMessage("{\"got\": \"\xff\"}")}
+	if err := errors.Join(l.Append(e), l.Close()); err != nil {
+		t.Fatal(err)
+	}
+	r, err := audit.VerifyFile(path, audit.VerifyOptions{Each: func(e audit.Entry) error {
+		if e.Seq == 1 && (e.Description != "configuration refused: caf\uFFFD.yaml" || e.AffectedSystems[0] != "card\uFFFDauth" || e.Actor != "\uFFFDanna" || string(e.Evidence) != "{\"got\":\"\uFFFD\"}") {
+			t.Errorf("read back %+v, evidence %s", e, e.Evidence)
+		}
+		return nil
+	}})
+	if err != nil || r.Entries != 2 {
+		t.Errorf("got %+v, %v", r, err)
+	}
+	if systems[0] != "card\xc3auth" {
+		t.Error("the caller's list was changed")
+	}
+	open(t, path, 0) // the next start goes on
+}
+
+// FuzzAppend holds that whatever is accepted verifies, and that the log can be opened again.
+func FuzzAppend(f *testing.F) {
+	f.Add("a", "b", "c", "{}")
+	f.Add("caf\xe9", "\u2028<>&\x00\"\\", "\xed\xa0\x80", `{"a": "\ud800", "n": 1e400}`)
+	f.Add("\xff", "", "\xf0\x9f", "{\"a\xff\": [1, \"\xfe\u2029\"]}")
+	f.Add(" ", "\n", "\ufeff", "null")
+	f.Add("x", "y", "z", "\"\xff\"")
+	f.Fuzz(func(t *testing.T, what, who, system, evidence string) {
+		path := filepath.Join(t.TempDir(), "audit.jsonl")
+		l := open(t, path, 2)
+		e := entry("x" + what)
+		e.Actor, e.ImpactAssessment, e.Evidence = who, what, json.RawMessage(evidence)
+		e.AffectedSystems, e.ResourcesUsed, e.ComplianceFlags = []string{system, what}, []string{who}, []string{evidence}
+		accepted := l.Append(e) == nil
+		appendTo(t, l, system+".")
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if accepted != json.Valid(bytes.ToValidUTF8([]byte(cmp.Or(evidence, "{}")), []byte("?"))) {
+			t.Errorf("evidence %q accepted: %v", evidence, accepted)
+		}
+		if _, err := audit.VerifyFile(path, audit.VerifyOptions{}); err != nil {
+			t.Error(err)
+		}
+		open(t, path, 2)
+	})
 }
 
 func TestVerifyFileReports(t *testing.T) {
