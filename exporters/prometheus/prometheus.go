@@ -11,6 +11,7 @@ package prometheus
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math"
@@ -84,12 +85,27 @@ func (e *Exporter) Handler() (http.Handler, error) {
 		gatherers = append(gatherers, e.deps.Self)
 	}
 	return promhttp.HandlerFor(gatherers, promhttp.HandlerOpts{
-		ErrorLog:            slog.NewLogLogger(e.deps.Log.Handler(), slog.LevelError),
+		ErrorLog:            scrapeLog{e.deps.Log},
 		ErrorHandling:       promhttp.ContinueOnError,
 		MaxRequestsInFlight: maxScrapes,
 		Timeout:             scrapeTimeout,
 		EnableOpenMetrics:   true,
 	}), nil
+}
+
+// scrapeLog says what went wrong with a scrape; it is told of each metric apart.
+type scrapeLog struct{ log *slog.Logger }
+
+// Println implements promhttp.Logger. That whoever scraped hung up is no fault of the agent.
+func (l scrapeLog) Println(what ...any) {
+	problem := strings.TrimSuffix(fmt.Sprintln(what...), "\n")
+	for _, w := range what {
+		if err, ok := w.(error); ok && errors.Is(err, context.Canceled) {
+			l.log.Debug("answering a scrape", "err", problem)
+			return
+		}
+	}
+	l.log.Error("answering a scrape", "err", problem)
 }
 
 // descs are the metrics' descriptions.

@@ -2,8 +2,10 @@ package prometheus
 
 import (
 	"bytes"
+	"context"
 	"flag"
 	"io"
+	"log/slog"
 	"math"
 	"net/http"
 	"net/http/httptest"
@@ -11,6 +13,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -246,13 +249,43 @@ func TestSelfMetricsAndOpenMetrics(t *testing.T) {
 
 // A hook listed twice is a mistake in the agent; it must not cost the objectives' metrics.
 func TestOneBrokenMetricHidesNoOther(t *testing.T) {
-	e := New(Deps{Actions: func() []ActionCount { return []ActionCount{{"h", "k", "r", 1}, {"h", "k", "r", 2}} }})
+	var log bytes.Buffer
+	e := New(Deps{Actions: func() []ActionCount { return []ActionCount{{"h", "k", "r", 1}, {"h", "k", "r", 2}} }, Log: slog.New(slog.NewTextHandler(&log, nil))})
 	if err := e.Export(t.Context(), twoObjectives()); err != nil {
 		t.Fatal(err)
 	}
 	if got := scrape(t, e, "text/plain"); !strings.Contains(got, "assayer_slo_burn_rate{") {
 		t.Errorf("objectives are missing:\n%s", got)
 	}
+	if !strings.Contains(log.String(), "level=ERROR") || !strings.Contains(log.String(), "assayer_hook_actions_total") {
+		t.Errorf("the log does not tell of the broken metric: %s", log.String())
+	}
+}
+
+func TestClientThatHangsUpIsNoError(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		gathered := make(chan struct{})
+		slow := prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) { <-gathered; return nil, nil })
+		e := New(Deps{Self: slow, Log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))})
+		if err := e.Export(t.Context(), twoObjectives()); err != nil {
+			t.Fatal(err)
+		}
+		h, err := e.Handler()
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, hangUp := context.WithCancel(t.Context())
+		go h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, http.MethodGet, "/metrics", nil))
+		synctest.Wait()
+		hangUp()
+		synctest.Wait()
+		close(gathered)
+		synctest.Wait()
+		if got := log.String(); strings.Contains(got, "level=ERROR") || !strings.Contains(got, "context canceled") {
+			t.Errorf("logged:\n%s", got)
+		}
+	})
 }
 
 func BenchmarkScrapeThousandObjectives(b *testing.B) {
