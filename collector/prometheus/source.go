@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -59,9 +60,14 @@ func (s *source) Collect(ctx context.Context, at time.Time, emit func(collector.
 	emit(cycle)
 }
 
+var errHungUp = errors.New("target closed the connection without an answer")
+
 // scrape asks the target and reads its answer into a.
 func (s *source) scrape(ctx context.Context, sc *scratch, a *answer) error {
 	resp, err := s.pool.client.Do(s.req.WithContext(ctx))
+	if errors.Is(err, io.EOF) {
+		return errHungUp
+	}
 	if err != nil {
 		return err
 	}

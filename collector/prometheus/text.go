@@ -212,7 +212,7 @@ func (t *textScan) parse() error {
 			break
 		}
 		if err != nil {
-			return err
+			return fmt.Errorf("malformed line: %w", err)
 		}
 		if err := t.entry(entry, p); err != nil {
 			return err
