@@ -36,6 +36,7 @@ func (a *App) targets() []web.Target {
 		out = append(out, web.Target{
 			Name: string(t.Target), Collector: t.Provider, Up: t.Up, LastLook: t.LastAt, DurationSeconds: t.LastDuration.Seconds(),
 			IntervalSeconds: t.Interval.Seconds(), Samples: t.SeriesMatched, Overruns: t.Totals.Skipped, Error: t.LastError,
+			Dropped: web.Drops(t.Totals.Dropped),
 		})
 	}
 	return out

@@ -69,7 +69,16 @@ type Target struct {
 	IntervalSeconds float64   `json:"interval_seconds"`
 	Samples         int       `json:"samples"`  // kept by the last look
 	Overruns        uint64    `json:"overruns"` // looks left out because the one before had not ended
+	Dropped         Drops     `json:"dropped"`
 	Error           string    `json:"error,omitempty"`
+}
+
+// Drops counts samples of one target that an objective wanted and that could not be used, since the
+// agent's start.
+type Drops struct {
+	NotFinite   uint64 `json:"not_finite"`    // NaN or an infinity
+	OutOfBounds uint64 `json:"out_of_bounds"` // stamped with a time too far from the look's
+	Duplicate   uint64 `json:"duplicate"`     // the same series once more in one answer
 }
 
 // Milliseconds is the duration of the last look.
