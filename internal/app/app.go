@@ -69,6 +69,7 @@ type App struct {
 	saving       sync.Mutex // held during a checkpoint
 	reloading    sync.Mutex // held by Reload and Stop
 	reloadFailed atomic.Bool
+	saveFailed   atomic.Bool
 	knownTargets map[string]bool // of the last evaluation; only the evaluation's own
 	providers    map[string]provider
 	current      atomic.Pointer[Loaded]

@@ -156,11 +156,14 @@ func (a *App) checkpointAlways(ctx context.Context) {
 	}
 }
 
-// save makes a checkpoint and says so where it fails.
+// save makes a checkpoint. That it fails is logged once, since the log may be on the same full disk.
 func (a *App) save() {
 	err := a.checkpoint()
-	if err != nil {
+	switch was := a.saveFailed.Swap(err != nil); {
+	case err != nil && !was:
 		a.log.Error("checkpoint failed, keeping everything in memory until one succeeds", "err", err)
+	case err == nil && was:
+		a.log.Info("checkpoint written again")
 	}
 	a.health.Report(health.StoreFailing, "", err)
 }
