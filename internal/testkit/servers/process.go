@@ -137,6 +137,9 @@ func (p *Process) ExitCode() int {
 	return p.cmd.ProcessState.ExitCode()
 }
 
+// Pid returns the process's number.
+func (p *Process) Pid() int { return p.cmd.Process.Pid }
+
 // Logs returns what the process has written to its standard output and standard error so far.
 func (p *Process) Logs() string { return p.logs.tail(0) }
 
