@@ -54,9 +54,20 @@ type Cycle struct {
 	At       time.Time     // when the look began
 	Interval time.Duration // how often this target is meant to be looked at
 	Samples  []Sample      // valid only during the call that hands the cycle over
-	Err      error         // why the look failed; nil: the target was seen
-	Gone     bool          // the target has left discovery and is no longer expected; no samples
-	Stats    Stats         // for self-monitoring only: nothing is computed from it
+	// Group names targets that are meant to feed the same objectives, such as a job's: one of them
+	// that never answers is then missed. "" is a group of its own.
+	Group string
+	// Process says where the target is reached, whatever its labels: two targets of one process
+	// count the same events. "" is not known.
+	Process string
+	// Epoch is that of the Interest by which the look was made; 0: the present one.
+	Epoch int64
+	// Unusable holds wanted series that were there without a value that can be used. Valid as long
+	// as Samples.
+	Unusable []*Series
+	Err      error // why the look failed; nil: the target was seen
+	Gone     bool  // the target has left discovery and is no longer expected; no samples
+	Stats    Stats // for self-monitoring only: nothing is computed from it
 }
 
 // Interest tells a source which series some objective reads. The zero value wants nothing.
@@ -65,6 +76,8 @@ type Interest struct {
 	Names map[string]struct{}
 	// AllNames is set when some selector does not fix the name; Names is then not to be used.
 	AllNames bool
+	// Epoch tells interests apart; a source hands it back in each Cycle.
+	Epoch int64
 	// Match decides for one series; nil matches nothing. It is safe for concurrent use.
 	Match func(labels.Labels) bool
 }
@@ -84,9 +97,10 @@ type Job struct {
 	// Revision changes when the source's settings change, so that the runner replaces it.
 	Revision string
 	Source   Source
-	// Labels and URL say to people which target this is; they may be empty.
+	// Labels say to people which target this is; they may be empty.
 	Labels labels.Labels
-	URL    string
+	URL    string // where the target is reached; becomes Cycle.Process
+	Group  string // becomes Cycle.Group
 }
 
 // Provider yields the jobs of one configured collector and keeps them current.

@@ -246,9 +246,9 @@ func (r *Runner) look(wctx context.Context, w *worker) {
 		if c.Err != nil && wctx.Err() != nil {
 			return // stopped by us
 		}
-		c.Target, c.At, c.Interval = w.job.Target, at, w.job.Interval
+		c.Target, c.At, c.Interval, c.Group, c.Process = w.job.Target, at, w.job.Interval, w.job.Group, w.job.URL
 		if c.Err != nil {
-			c.Samples = nil
+			c.Samples, c.Unusable = nil, nil
 		}
 		r.note(w, c, time.Since(at))
 		inSink = true

@@ -164,7 +164,6 @@ func (r *rig) mustEqual(t *testing.T, counts map[string]count) map[string][2]flo
 		first := r.difference(t, counts)
 		completed := r.tap.awaitScrapes(t, time.Now(), 2)
 		found := r.statusesAfter(t, completed)
-		metrics := exposition(get(t, r.URL("/metrics")))
 		if second := r.difference(t, counts); fmt.Sprint(first) != fmt.Sprint(second) {
 			if time.Now().After(deadline) {
 				t.Fatalf("the server does not come to rest: %v, then %v", first, second)
@@ -173,7 +172,7 @@ func (r *rig) mustEqual(t *testing.T, counts map[string]count) map[string][2]flo
 		}
 		for name, want := range first {
 			compare(t, found[name], name, want)
-			r.compareMetrics(t, metrics, name, want)
+			r.compareMetrics(t, name, want)
 		}
 		return first
 	}
@@ -205,16 +204,23 @@ func compare(t *testing.T, got status, name string, want [2]float64) {
 	}
 }
 
-// compareMetrics holds the agent's own counters, which a fleet sums, to the same numbers.
-func (r *rig) compareMetrics(t *testing.T, metrics exposition, name string, want [2]float64) {
+// compareMetrics holds the agent's own counters, which a fleet sums, to the same numbers. They are
+// told once they are durable, which a checkpoint makes them.
+func (r *rig) compareMetrics(t *testing.T, name string, want [2]float64) {
 	t.Helper()
-	for i, outcome := range []string{"good", "bad"} {
-		line := fmt.Sprintf(`assayer_sli_events_total\{.*outcome="%s".*slo="%s".*\}`, outcome, name)
-		got := metrics.sum(t, []term{{1, line}})
-		if got != want[i] {
-			t.Errorf("%s: the agent's /metrics say %v %s, the server %v", name, got, outcome, want[i])
+	eventually(t, func(ctx context.Context) error {
+		body, err := fetch(ctx, r.URL("/metrics"))
+		if err != nil {
+			return err
 		}
-	}
+		for i, outcome := range []string{"good", "bad"} {
+			line := fmt.Sprintf(`assayer_sli_events_total\{.*outcome="%s".*slo="%s".*\}`, outcome, name)
+			if got := exposition(body).sum(t, []term{{1, line}}); got != want[i] {
+				return fmt.Errorf("%s: the agent's /metrics say %v %s, the server %v", name, got, outcome, want[i])
+			}
+		}
+		return nil
+	})
 }
 
 // exposition is a /metrics page as text. It is read line by line here, and not with the agent's

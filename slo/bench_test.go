@@ -64,7 +64,7 @@ func each(b *testing.B, count int, thing string, once func(n int)) {
 func BenchmarkObserve(b *testing.B) {
 	objectives, samples := fleet(1000)
 	e := slo.New(slo.Options{})
-	e.Apply(objectives, epoch)
+	must(b, e.Apply(objectives, epoch, nil))
 	each(b, len(samples), "sample", func(n int) {
 		grow(samples, n)
 		e.Observe(collector.Cycle{Target: "a", At: at(time.Duration(n) * interval), Interval: interval, Samples: samples})
@@ -79,7 +79,7 @@ func BenchmarkEvaluate(b *testing.B) {
 			const count = 100
 			objectives, samples := fleet(count)
 			e := slo.New(slo.Options{})
-			e.Apply(objectives, epoch)
+			must(b, e.Apply(objectives, epoch, nil))
 			step := interval
 			if history > time.Hour {
 				step = 10 * time.Minute
@@ -99,7 +99,7 @@ func BenchmarkEvaluate(b *testing.B) {
 func BenchmarkCheckpoint(b *testing.B) {
 	objectives, samples := fleet(1000)
 	e := slo.New(slo.Options{})
-	e.Apply(objectives, epoch)
+	must(b, e.Apply(objectives, epoch, nil))
 	db := storage.NewMemory()
 	each(b, len(objectives), "objective", func(n int) {
 		grow(samples, n)
@@ -108,9 +108,8 @@ func BenchmarkCheckpoint(b *testing.B) {
 		if err := e.Checkpoint(&batch); err != nil {
 			b.Fatal(err)
 		}
-		if err := db.Apply(&batch); err != nil {
-			b.Fatal(err)
-		}
+		must(b, db.Apply(&batch))
+		e.Settle(nil)
 	})
 }
 
@@ -123,7 +122,7 @@ func BenchmarkMemory(b *testing.B) {
 		runtime.GC()
 		runtime.ReadMemStats(&before)
 		e := slo.New(slo.Options{})
-		e.Apply(objectives, epoch)
+		must(b, e.Apply(objectives, epoch, nil))
 		for n := range 30*24*6 + 1 {
 			grow(samples, n)
 			e.Observe(collector.Cycle{Target: "a", At: at(time.Duration(n) * 10 * time.Minute), Interval: 10 * time.Minute, Samples: samples})

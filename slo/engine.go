@@ -1,9 +1,11 @@
 package slo
 
 import (
+	"maps"
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -52,9 +54,11 @@ type Engine struct {
 	rejected   Rejected
 	sweptMs    int64
 	dead       []string // keys to delete at the next checkpoint
-	restored   bool     // targets and epoch have been read back
-	urgent     bool     // a baseline was taken since the last checkpoint
-	alarmed    bool     // bad events were booked since Alarmed was asked last
+	dying      []string // keys that the checkpoint under way deletes
+	storing    []*objective
+	restored   bool // targets and epoch have been read back
+	urgent     bool // a baseline was taken since the last checkpoint
+	alarmed    bool // bad events were booked since Alarmed was asked last
 }
 
 // Rejected counts samples that could not be used, by reason.
@@ -62,6 +66,8 @@ type Rejected struct {
 	OutOfOrder uint64 // not after the series' previous sample
 	NotFinite  uint64 // NaN or infinite
 	Negative   uint64 // a counter below zero
+	// Implausible: more events at once than can be counted exactly, 2^53.
+	Implausible uint64
 }
 
 // New makes an engine without objectives.
@@ -84,31 +90,53 @@ func (e *Engine) SetOptions(o Options) {
 }
 
 // Apply replaces the set of objectives at moment now. An objective whose name and indicator are
-// unchanged keeps its counts, even if its target or window is new. Call Restore afterwards to read
-// back what is stored of the others.
-func (e *Engine) Apply(objectives []spec.Objective, now time.Time) {
+// unchanged keeps its counts, even if its target or window is new. The counts of others, and the
+// first time those of targets, are read back from what earlier checkpoints stored, unless stored is
+// nil. On an error nothing is changed.
+func (e *Engine) Apply(objectives []spec.Objective, now time.Time, stored Scan) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.epoch++
-	e.generation++
-	old := e.byID
-	e.objectives = nil
-	e.byName, e.byID, e.byMetric, e.anyMetric = map[string]*objective{}, map[uint64]*objective{}, map[string][]selector{}, nil
-	for _, s := range objectives {
-		obj := old[objectiveID(&s)]
+	next := restoring{epoch: e.epoch + 1, byID: map[uint64]*objective{}, fresh: map[uint64]*objective{}}
+	all := make([]*objective, len(objectives))
+	for i, s := range objectives {
+		id := objectiveID(&s)
+		obj := e.byID[id]
 		if obj == nil {
-			obj = e.newObjective(s, now.UnixMilli())
-		} else {
-			obj.Objective = s
+			obj = newObjective(s, e.opts, now.UnixMilli(), next.epoch)
+			next.fresh[id] = obj
+		}
+		next.byID[id], all[i] = obj, obj
+	}
+	if stored != nil {
+		if err := next.read(stored, e.opts, now, !e.restored); err != nil {
+			return err
+		}
+		e.restored = true
+	}
+	for i, obj := range all {
+		if next.fresh[obj.id] == nil {
+			obj.Objective = objectives[i]
 			obj.configure(e.opts)
 			obj.ledger.rebucket(obj.finest(), obj.keep(e.opts))
 			obj.anchor(now.UnixMilli())
 		}
-		e.objectives = append(e.objectives, obj)
-		e.byName[s.Name], e.byID[obj.id] = obj, obj
+	}
+	e.epoch, e.byID, e.objectives = next.epoch, next.byID, all
+	e.dead = append(e.dead, next.dead...)
+	maps.Copy(e.targets, next.targets)
+	e.reindex()
+	return nil
+}
+
+// reindex derives everything that follows from the set of objectives.
+func (e *Engine) reindex() {
+	e.generation++
+	e.byName, e.byMetric, e.anyMetric = map[string]*objective{}, map[string][]selector{}, nil
+	slices.SortFunc(e.objectives, func(a, b *objective) int { return strings.Compare(a.Name, b.Name) })
+	for _, obj := range e.objectives {
+		e.byName[obj.Name] = obj
 		e.index(obj)
 	}
-	slices.SortFunc(e.objectives, func(a, b *objective) int { return compareStrings(a.Name, b.Name) })
 	for _, t := range e.targets {
 		t.members = slices.DeleteFunc(t.members, func(m *member) bool { return e.byID[m.obj.id] != m.obj })
 	}
@@ -130,7 +158,7 @@ func (e *Engine) Interest() collector.Interest {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	byMetric, anyMetric := e.byMetric, e.anyMetric
-	in := collector.Interest{Names: make(map[string]struct{}, len(byMetric)), AllNames: len(anyMetric) > 0}
+	in := collector.Interest{Epoch: e.epoch, Names: make(map[string]struct{}, len(byMetric)), AllNames: len(anyMetric) > 0}
 	for name := range byMetric {
 		in.Names[name] = struct{}{}
 	}
@@ -156,16 +184,6 @@ func (e *Engine) Rejected() Rejected {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.rejected
-}
-
-func compareStrings(a, b string) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
 }
 
 func formatFloat(f float64) string { return strconv.FormatFloat(f, 'g', -1, 64) }

@@ -17,6 +17,13 @@ import (
 // epoch is a whole multiple of every bucket width, so that window edges in these tests are exact.
 var epoch = time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)
 
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 func at(d time.Duration) time.Time { return epoch.Add(d) }
 
 // sel makes a selector from label pairs, the first being the metric's name.
@@ -61,7 +68,7 @@ const interval = 15 * time.Second
 
 func newFeeder(t *testing.T, objectives ...spec.Objective) feeder {
 	e := slo.New(slo.Options{})
-	e.Apply(objectives, epoch)
+	must(t, e.Apply(objectives, epoch, nil))
 	return feeder{e, t}
 }
 
@@ -188,7 +195,7 @@ func TestWindowEdges(t *testing.T) {
 
 func TestResolutionBoundsTheFarEdge(t *testing.T) {
 	for _, w := range []time.Duration{5 * time.Minute, time.Hour, 6 * time.Hour, 3 * 24 * time.Hour, 30 * 24 * time.Hour, 400 * 24 * time.Hour} {
-		if r := slo.Resolution(w, 5*time.Second); float64(r) > 0.017*float64(w) {
+		if r := slo.Resolution(w, 5*time.Second, w); float64(r) > 0.017*float64(w) {
 			t.Errorf("window %v may be off by %v, more than 1.7 %%", w, r)
 		}
 	}
@@ -442,14 +449,14 @@ func TestObjectiveAddedLaterStartsFromABaseline(t *testing.T) {
 	second.Indicator = spec.Indicator{Ratio: &spec.Ratio{Bad: sel("__name__", "tx", "outcome", "bad"), Total: sel("__name__", "other")}}
 	other := series("__name__", "other")
 	e := slo.New(slo.Options{})
-	e.Apply([]spec.Objective{first}, epoch)
+	must(t, e.Apply([]spec.Objective{first}, epoch, nil))
 	look := func(d time.Duration, tx, bad, oth float64) {
 		e.Observe(collector.Cycle{Target: "a", At: at(d), Interval: interval, Samples: []collector.Sample{
 			{Series: goodSeries, Value: tx}, {Series: badSeries, Value: bad}, {Series: other, Value: oth}}})
 	}
 	look(0, 100, 5, 1000)
 	look(interval, 110, 6, 1100)
-	e.Apply([]spec.Objective{first, second}, at(interval))
+	must(t, e.Apply([]spec.Objective{first, second}, at(interval), nil))
 	look(2*interval, 120, 7, 1200)
 	look(3*interval, 130, 9, 1250)
 	for _, s := range e.Evaluate(at(time.Minute)) {

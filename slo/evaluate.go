@@ -28,34 +28,67 @@ func (e *Engine) Evaluate(now time.Time) []Status {
 // feed sums up the targets that feed one objective at the moment of an evaluation.
 type feed struct {
 	targets  int
-	fresh    int
-	overdue  []int64 // for each target that is not fresh: its last successful look
+	fresh    int     // answered lately and showed what is needed
+	absent   int     // answered lately without it
+	problem  string  // what one of them lacks; "" when nothing
+	overdue  []int64 // for each target that is silent: its last successful look
 	interval int64   // the longest of their intervals, in milliseconds
 }
 
 func (e *Engine) feeds(now int64) map[*objective]*feed {
 	out := make(map[*objective]*feed, len(e.objectives))
+	groups := map[string]map[*objective]bool{}
 	for _, t := range e.targets {
-		if !t.expected {
+		if !t.expected || t.seenMs == 0 {
 			continue
 		}
 		interval := t.interval.Milliseconds()
+		silent := now-t.seenMs > 2*interval || t.seenMs-now > 2*interval
+		if t.group != "" && groups[t.group] == nil {
+			groups[t.group] = map[*objective]bool{}
+		}
 		for _, m := range t.members {
-			f := out[m.obj]
-			if f == nil {
-				f = &feed{}
-				out[m.obj] = f
-			}
-			f.targets++
+			f := feedOf(out, m.obj)
 			f.interval = max(f.interval, interval)
-			if now-t.seenMs > 2*interval {
-				f.overdue = append(f.overdue, t.seenMs)
-			} else {
-				f.fresh++
+			f.add(t, m, silent)
+			if t.group != "" {
+				groups[t.group][m.obj] = true
+			}
+		}
+	}
+	// A target that has never answered is missed where the others of its group are needed.
+	for _, t := range e.targets {
+		if t.expected && t.seenMs == 0 {
+			for obj := range groups[t.group] {
+				feedOf(out, obj).targets++
 			}
 		}
 	}
 	return out
+}
+
+func feedOf(feeds map[*objective]*feed, obj *objective) *feed {
+	f := feeds[obj]
+	if f == nil {
+		f = &feed{}
+		feeds[obj] = f
+	}
+	return f
+}
+
+func (f *feed) add(t *target, m *member, silent bool) {
+	f.targets++
+	if m.broken != "" && (f.problem == "" || m.broken < f.problem) {
+		f.problem = m.broken // the first by name, whatever the order of the map
+	}
+	switch {
+	case silent:
+		f.overdue = append(f.overdue, t.seenMs)
+	case m.missed:
+		f.absent++
+	default:
+		f.fresh++
+	}
 }
 
 // measure is what is known of one window at one moment.
@@ -100,8 +133,9 @@ func (lg *ledger) weigh(c counts, edge, now int64, late []int64) measure {
 	}
 	expected := c.expectedMs
 	for _, seen := range late {
-		expected += now - max(seen, edge)
+		expected += max(0, now-max(seen, edge))
 	}
+	m.coverage = 1 // where nothing is owed yet, nothing is missing
 	if expected > 0 {
 		m.coverage = min(1, float64(c.coveredMs)/float64(expected))
 	}
@@ -146,10 +180,13 @@ func (e *Engine) evaluate(o *objective, now int64, f *feed) Status {
 		f = &feed{}
 	}
 	if o.ledger.startMs != 0 {
+		if o.ledger.nowMs-now > clockStepMs {
+			o.rewind(now)
+		}
 		o.ledger.advance(now)
 	}
 	if o.slicer != nil && f.interval > 0 {
-		o.slicer.close(&o.Objective, now-2*f.interval, f.targets, o.ledger.add)
+		o.slicer.close(&o.Objective, now-2*f.interval, f.overdue, o.ledger.add)
 	}
 	s := Status{
 		Name: o.Name, DisplayName: o.DisplayName, Service: o.Service, Objective: o.Target, Window: o.Window.Text,
@@ -167,9 +204,9 @@ func (e *Engine) evaluate(o *objective, now int64, f *feed) Status {
 	s.Events = Events{Good: budget.good, Bad: budget.bad, Excluded: budget.excluded, Pending: o.pending()}
 	s.ErrorBudget.RemainingRatio = o.remaining(budget)
 	s.Coverage, s.Filled = budget.coverage, budget.filled
-	s.Totals = o.totals()
+	s.Totals = o.totalsDurable
 	blind := e.blind(o, f, budget)
-	s.Observed, s.Problem = blind == "", o.problem
+	s.Observed, s.Problem = blind == "", f.problem
 	for i := range o.tiers {
 		t := &o.tiers[i]
 		s.Tiers[i] = o.judgeTier(t, measures, now, blind != "")
@@ -190,25 +227,39 @@ func (o *objective) pending() float64 {
 	return float64(len(o.slicer.open))
 }
 
-// totals are the counts since the ledger began, held up so that a counter exported from them never
-// falls.
-func (o *objective) totals() Events {
-	c := o.ledger.cum
-	h := &o.totalsHigh
+// raiseTotals brings the totals up to what has been counted.
+func (o *objective) raiseTotals() {
+	c, h := o.ledger.cum, &o.totalsHigh
 	h.Good, h.Bad, h.Excluded = max(h.Good, c.good), max(h.Bad, c.bad), max(h.Excluded, c.excluded)
-	return *h
+}
+
+// clockStepMs is by how much the clock must be behind the ledger to have been set back.
+const clockStepMs = 1000
+
+// rewind makes the objective go on from a moment to which the clock has been set back.
+func (o *objective) rewind(now int64) {
+	o.ledger.rewind(now)
+	if o.slicer != nil {
+		o.slicer.rewind(now)
+	}
+	for i := range o.tiers {
+		o.tiers[i].sinceMs = min(o.tiers[i].sinceMs, now)
+	}
 }
 
 // blind says in one sentence why the objective cannot be judged now, or "".
 func (e *Engine) blind(o *objective, f *feed, budget measure) string {
+	few := float64(f.fresh) < e.opts.MinCoverage*float64(f.targets)
 	switch {
-	case o.problem != "":
-		return o.problem
+	case few && f.problem != "":
+		return f.problem
 	case o.ledger.startMs == 0:
 		return "no target has exposed a matching series yet"
 	case f.targets == 0:
 		return "no target in discovery feeds it"
-	case float64(f.fresh) < e.opts.MinCoverage*float64(f.targets):
+	case few && f.absent > 0:
+		return fmt.Sprintf("%d of %d targets are silent, %d more answer without its series", f.targets-f.fresh-f.absent, f.targets, f.absent)
+	case few:
 		return fmt.Sprintf("%d of %d targets did not answer for more than two intervals", f.targets-f.fresh, f.targets)
 	case budget.coverage < e.opts.MinCoverage:
 		return fmt.Sprintf("only %s of the time watched was observed, %s is needed", percent(budget.coverage), percent(e.opts.MinCoverage))

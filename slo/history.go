@@ -11,8 +11,11 @@ import (
 // ErrNotFound: there is no objective of that name.
 var ErrNotFound = errors.New("no such objective")
 
-// maxPoints bounds what one History call computes.
-const maxPoints = 2000
+// Bounds of one History call.
+const (
+	maxPoints        = 2000
+	minYear, maxYear = 1970, 2200
+)
 
 // History computes an objective's past from its ledger: points moments from `from` to `to`, each
 // with the burn rate over the window that ends there and the budget that was left. window is a
@@ -24,6 +27,9 @@ func (e *Engine) History(name, window string, from, to time.Time, points int) ([
 	}
 	if points < 2 || points > maxPoints || !from.Before(to) {
 		return nil, fmt.Errorf("points must be between 2 and %d and from before to", maxPoints)
+	}
+	if from.Year() < minYear || to.Year() > maxYear {
+		return nil, fmt.Errorf("from and to must lie between the years %d and %d", minYear, maxYear)
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()

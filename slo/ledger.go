@@ -3,6 +3,7 @@ package slo
 import (
 	"math"
 	"math/bits"
+	"slices"
 	"time"
 )
 
@@ -58,8 +59,18 @@ type level struct {
 	first   int64 // index of closed[0]; bucket i spans (i × width, (i+1) × width]
 	closed  []counts
 
-	dirtyFrom            int64 // lowest index changed since the last checkpoint; noneDirty when none
-	storedFrom, storedTo int64 // the store holds no index outside [storedFrom, storedTo)
+	dirtyFrom            int64  // lowest index changed since the last checkpoint; noneDirty when none
+	storedFrom, storedTo int64  // the store holds no index outside [storedFrom, storedTo)
+	before               stored // the three above as they were before the checkpoint under way
+}
+
+// stored is what a level knows of its place in the store.
+type stored struct{ from, to, dirtyFrom int64 }
+
+// undo takes back that a checkpoint stored the level.
+func (l *level) undo() {
+	l.storedFrom, l.storedTo = min(l.storedFrom, l.before.from), max(l.storedTo, l.before.to)
+	l.dirtyFrom = min(l.dirtyFrom, l.before.dirtyFrom)
 }
 
 const noneDirty = math.MaxInt64
@@ -132,9 +143,9 @@ func (l *level) addSpread(from, to int64, d counts) {
 	}
 }
 
-// before returns the cumulative counts at the start of the bucket that holds the first instant
+// startOf returns the cumulative counts at the start of the bucket that holds the first instant
 // after edge, and whether this level still knows them.
-func (l *level) before(edge int64) (counts, bool) {
+func (l *level) startOf(edge int64) (counts, bool) {
 	i := floorDiv(edge, l.widthMs) - 1 // the last bucket that lies wholly at or before edge
 	if i < l.first || i >= l.next() {
 		return counts{}, false
@@ -174,16 +185,24 @@ func newLedger(finest time.Duration, keep time.Duration) *ledger {
 		lg.levels = append(lg.levels, level{widthMs: width, keep: 800, dirtyFrom: noneDirty})
 	}
 	last := &lg.levels[len(lg.levels)-1]
-	last.keep = int(min(max(800, keep.Milliseconds()/width+2), maxCoarseBuckets))
+	last.widthMs = coarsest(last.widthMs, keep.Milliseconds())
+	last.keep = int(max(800, keep.Milliseconds()/last.widthMs+2))
 	return lg
+}
+
+// coarsest is the width of the coarsest level: the usual one, or as many times as much as it takes
+// to reach back for keep with the buckets there may be.
+func coarsest(usual, keep int64) int64 {
+	return usual * max(1, (keep+usual*maxCoarseBuckets-1)/(usual*maxCoarseBuckets))
 }
 
 // maxCoarseBuckets bounds the memory of the coarsest level: 20,000 buckets of 40 bytes.
 const maxCoarseBuckets = 20_000
 
 // Resolution is by how much a window of length w may reach further back than asked, given the
-// ledger's finest bucket: the width of the finest level that still holds the window's far edge.
-func Resolution(w, finest time.Duration) time.Duration {
+// ledger's finest bucket and how far back it keeps: the width of the finest level that still holds
+// the window's far edge.
+func Resolution(w, finest, keep time.Duration) time.Duration {
 	width := finest
 	for _, factor := range []time.Duration{1, 12, 10, 6} {
 		width *= factor
@@ -191,7 +210,7 @@ func Resolution(w, finest time.Duration) time.Duration {
 			return width
 		}
 	}
-	return width
+	return time.Duration(coarsest(width.Milliseconds(), keep.Milliseconds())) * time.Millisecond
 }
 
 // finestBucket is the ledger's finest width for an objective whose shortest window is w: a
@@ -210,8 +229,9 @@ func finestBucket(w time.Duration) time.Duration {
 // know. It does nothing when they are the same.
 func (lg *ledger) rebucket(finest, keep time.Duration) {
 	next := newLedger(finest, keep).levels
-	if next[0].widthMs == lg.levels[0].widthMs {
-		lg.levels[len(next)-1].keep = next[len(next)-1].keep
+	last := len(next) - 1
+	if next[0].widthMs == lg.levels[0].widthMs && next[last].widthMs == lg.levels[last].widthMs {
+		lg.levels[last].keep = next[last].keep
 		return
 	}
 	for i := range next {
@@ -257,6 +277,30 @@ func (lg *ledger) advance(t int64) {
 	lg.nowMs, lg.changed = t, true
 }
 
+// rewind makes the ledger go on from t, to which the clock has been set back. What was booked at later
+// times stays counted, as if it had happened now.
+func (lg *ledger) rewind(t int64) {
+	for i := range lg.levels {
+		l := &lg.levels[i]
+		open := l.bucketOf(t)
+		if open >= l.next() {
+			continue
+		}
+		if open < l.first {
+			l.first = open
+		}
+		l.closed = l.closed[:open-l.first]
+		if len(l.closed) == 0 {
+			l.first = open
+		}
+	}
+	lg.marks = slices.DeleteFunc(lg.marks, func(m mark) bool { return m.at > t })
+	if lg.following != nil {
+		lg.nextMs = lg.following(t)
+	}
+	lg.nowMs, lg.startMs, lg.changed = t, min(lg.startMs, t), true
+}
+
 // add books d at instant t, which may lie in the past.
 func (lg *ledger) add(t int64, d counts) { lg.spread(t, t, d) }
 
@@ -297,7 +341,7 @@ func (lg *ledger) upTo(t int64) counts {
 		if floorDiv(t, l.widthMs)-1 >= l.next() {
 			return lg.cum // t lies beyond the open bucket
 		}
-		if c, ok := l.before(t); ok {
+		if c, ok := l.startOf(t); ok {
 			return c
 		}
 		if floorDiv(t, l.widthMs) <= l.bucketOf(lg.startMs) {

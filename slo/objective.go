@@ -42,11 +42,13 @@ type objective struct {
 	tiers      []tier
 	windows    []window // distinct, shortest first, the budget's own last
 	period     *calendar.Period
-	problem    string // why it cannot be counted now; "" when it can
-	totalsHigh Events // what Status.Totals said last, so that it never falls
+	totalsHigh Events // of cum, held up so that they never fall
+	// Totals are told only once they are durable: after a crash they would else fall.
+	totalsStoring, totalsDurable Events
 
-	acc     []increment // of the cycle under way
-	touched bool        // acc is in use
+	acc     []increment     // of the cycle under way
+	accAt   map[stretch]int // stretch → index into acc
+	touched bool            // acc is in use
 }
 
 // window is one stretch of time that statuses report on.
@@ -65,9 +67,12 @@ type tier struct {
 	why         string
 }
 
+// stretch is the time over which events are spread evenly, (from, to]; equal: booked at to.
+type stretch struct{ from, to int64 }
+
 // increment is what one cycle brought for one objective over one stretch of time.
 type increment struct {
-	from, to    int64 // spread evenly over (from, to]; equal: booked at to
+	stretch
 	good, bad   float64
 	total       float64
 	excluded    float64
@@ -123,10 +128,10 @@ func selectorsOf(o *spec.Objective) []selector {
 	return out
 }
 
-func (e *Engine) newObjective(o spec.Objective, now int64) *objective {
-	obj := &objective{Objective: o, id: objectiveID(&o), epoch: e.epoch, watchedMs: now}
-	obj.configure(e.opts)
-	obj.ledger = newLedger(obj.finest(), obj.keep(e.opts))
+func newObjective(o spec.Objective, opts Options, now, epoch int64) *objective {
+	obj := &objective{Objective: o, id: objectiveID(&o), epoch: epoch, watchedMs: now}
+	obj.configure(opts)
+	obj.ledger = newLedger(obj.finest(), obj.keep(opts))
 	if o.Method != spec.Occurrences {
 		obj.slicer = newSlicer(o)
 	}
@@ -177,9 +182,12 @@ func (o *objective) anchor(now int64) {
 	if o.period == nil {
 		return
 	}
+	if o.ledger.nowMs != 0 { // a period may have begun since
+		now = o.ledger.nowMs
+	}
 	p := *o.period
 	o.ledger.following = func(t int64) int64 { return p.Next(time.UnixMilli(t)).UnixMilli() }
-	o.ledger.nextMs = o.ledger.following(max(now, o.ledger.nowMs))
+	o.ledger.nextMs = o.ledger.following(now)
 }
 
 // TiersFor gives the burn-alert tiers of an objective whose budget window is w: the table of package

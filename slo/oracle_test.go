@@ -221,18 +221,14 @@ func checkpoint(t *testing.T, e *slo.Engine, db storage.DB) {
 	if err := e.Checkpoint(&b); err != nil {
 		t.Fatal(err)
 	}
-	if err := db.Apply(&b); err != nil {
-		t.Fatal(err)
-	}
+	must(t, db.Apply(&b))
+	e.Settle(nil)
 }
 
 func restart(t *testing.T, db storage.DB, now time.Time) feeder {
 	t.Helper()
 	e := slo.New(slo.Options{})
-	e.Apply(ratioSet(), now)
-	if err := e.Restore(db.Scan, now); err != nil {
-		t.Fatal(err)
-	}
+	must(t, e.Apply(ratioSet(), now, db.Scan))
 	return feeder{e, t}
 }
 
@@ -289,10 +285,7 @@ func TestCheckpointsLeaveNothingBehind(t *testing.T) {
 	}
 	before := f.status(40 * time.Hour)
 	e := slo.New(slo.Options{Tiers: []slo.TierRule{{Severity: "page", Long: 10 * time.Minute, Short: 30 * time.Second, BudgetRatio: 0.1}}})
-	e.Apply(ratioSet(), at(40*time.Hour))
-	if err := e.Restore(db.Scan, at(40*time.Hour)); err != nil {
-		t.Fatal(err)
-	}
+	must(t, e.Apply(ratioSet(), at(40*time.Hour), db.Scan))
 	if after := e.Evaluate(at(40 * time.Hour)); after[0].Events != before.Events {
 		t.Errorf("with other windows: %+v, before %+v", after[0].Events, before.Events)
 	}
@@ -300,10 +293,7 @@ func TestCheckpointsLeaveNothingBehind(t *testing.T) {
 	checkpoint(t, e, db)
 	for range 2 { // what a first restore finds to be stale is gone after the next checkpoint
 		e = slo.New(slo.Options{Tiers: []slo.TierRule{{Severity: "page", Long: 10 * time.Minute, Short: 30 * time.Second, BudgetRatio: 0.1}}})
-		e.Apply(ratioSet(), at(41*time.Hour))
-		if err := e.Restore(db.Scan, at(41*time.Hour)); err != nil {
-			t.Fatal(err)
-		}
+		must(t, e.Apply(ratioSet(), at(41*time.Hour), db.Scan))
 		checkpoint(t, e, db)
 	}
 	if n := stored(t, db); n > 4*1100 {

@@ -8,7 +8,7 @@ import (
 )
 
 // slicer cuts time into slices and makes each one event of the objective, once it is over. A slice
-// that was not observed is no event at all; its absence shows in the coverage.
+// that was not observed well enough is no event at all.
 type slicer struct {
 	widthMs int64
 	open    map[int64]*slice // by index; slice i spans (i × width, (i+1) × width]
@@ -24,6 +24,7 @@ type slice struct {
 	Samples   float64 `json:"n,omitempty"` // of gauges
 	Fine      float64 `json:"f,omitempty"` // of those, within the limit
 	CoveredMs int64   `json:"c,omitempty"` // target-milliseconds looked at
+	OwedMs    int64   `json:"o,omitempty"` // target-milliseconds that should have been
 }
 
 // hour is the traffic of one hour, as far as it was observed.
@@ -63,9 +64,21 @@ func (s *slicer) each(from, to int64, fn func(sl *slice, overlapMs int64)) {
 	}
 }
 
-// cover books that a target was looked at from `from` to `to`.
-func (s *slicer) cover(from, to, _ int64) {
-	s.each(from, to, func(sl *slice, ms int64) { sl.CoveredMs += ms })
+// cover books that a target owed looks from `from` to `to`, and whether it was observed.
+func (s *slicer) cover(from, to int64, observed bool) {
+	s.each(from, to, func(sl *slice, ms int64) {
+		sl.OwedMs += ms
+		if observed {
+			sl.CoveredMs += ms
+		}
+	})
+}
+
+// rewind makes the slicer go on from t, to which the clock has been set back.
+func (s *slicer) rewind(t int64) {
+	now := floorDiv(t, s.widthMs)
+	s.closed = min(s.closed, now)
+	maps.DeleteFunc(s.open, func(i int64, _ *slice) bool { return i > now })
 }
 
 // book puts one increment into its slice. Events of a gap belong to slices that nobody saw and are
@@ -88,14 +101,19 @@ func (s *slicer) book(inc *increment, c counts) {
 }
 
 // close judges every slice that ended at or before limit and gives each event to emit with the
-// instant at which its slice ended. owed is how many targets feed the objective.
-func (s *slicer) close(o *spec.Objective, limit int64, owed int, emit func(end int64, c counts)) {
+// instant at which its slice ended. overdue holds the last looks of targets that are silent: what they
+// owe since then is not booked yet.
+func (s *slicer) close(o *spec.Objective, limit int64, overdue []int64, emit func(end int64, c counts)) {
 	for _, i := range slices.Sorted(maps.Keys(s.open)) {
 		end := (i + 1) * s.widthMs
 		if end > limit {
 			break
 		}
-		if c, ok := s.judge(o, i, s.open[i], owed); ok {
+		sl := s.open[i]
+		for _, seen := range overdue {
+			sl.OwedMs += max(0, end-max(seen, i*s.widthMs))
+		}
+		if c, ok := s.judge(o, i, sl); ok {
 			emit(end, c)
 		}
 		delete(s.open, i)
@@ -104,12 +122,12 @@ func (s *slicer) close(o *spec.Objective, limit int64, owed int, emit func(end i
 	s.closed = max(s.closed, floorDiv(limit, s.widthMs))
 }
 
-// minSliceCoverage is the share of a slice's target-time that must have been looked at for the
-// slice to be judged.
+// minSliceCoverage is the share of the target-time owed in a slice, and of its own length, that must
+// have been looked at for traffic in it to be judged: a part says nothing about the sum.
 const minSliceCoverage = 0.9
 
-func (s *slicer) judge(o *spec.Objective, i int64, sl *slice, owed int) (counts, bool) {
-	whole := float64(sl.CoveredMs) >= minSliceCoverage*float64(s.widthMs)*float64(max(1, owed))
+func (s *slicer) judge(o *spec.Objective, i int64, sl *slice) (counts, bool) {
+	whole := float64(sl.CoveredMs) >= minSliceCoverage*float64(max(s.widthMs, sl.OwedMs))
 	switch {
 	case o.Indicator.Threshold != nil:
 		return verdict(sl.Fine >= o.SliceTarget*sl.Samples), sl.Samples > 0

@@ -70,21 +70,23 @@ type storedMark struct {
 	Cum []float64 `json:"cum"`
 }
 
-// Checkpoint writes everything that changed since the last one. When the store then fails to make
-// it durable, call CheckpointFailed.
+// Checkpoint writes everything that changed since the last one. Call Settle with what came of it
+// before the next.
 func (e *Engine) Checkpoint(to Store) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, key := range e.dead {
 		to.Delete(key)
 	}
-	e.dead, e.urgent = nil, false
+	e.dying, e.dead, e.urgent = e.dead, nil, false
 	head := storedEngine{Version: stateVersion, Epoch: e.epoch}
+	e.storing = e.storing[:0]
 	for _, o := range e.objectives {
 		head.Active = append(head.Active, hex(o.id))
 		if !o.ledger.changed {
 			continue
 		}
+		e.storing = append(e.storing, o)
 		if err := o.store(to); err != nil {
 			return fmt.Errorf("encoding objective %s: %w", o.Name, err)
 		}
@@ -92,7 +94,7 @@ func (e *Engine) Checkpoint(to Store) error {
 	for id, t := range e.targets {
 		if t.changed {
 			to.Set(targetKey(id), t.encode())
-			t.changed = false
+			t.changed, t.storing = false, true
 		}
 	}
 	data, err := json.Marshal(head)
@@ -103,6 +105,32 @@ func (e *Engine) Checkpoint(to Store) error {
 	return nil
 }
 
+// Settle says whether the last checkpoint is durable: nil, or why it is not. What is not durable will
+// be part of the next one.
+func (e *Engine) Settle(err error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if err != nil {
+		e.urgent = true
+		e.dead = append(e.dead, e.dying...)
+	}
+	for _, o := range e.storing {
+		if err == nil {
+			o.totalsDurable = o.totalsStoring
+			continue
+		}
+		o.ledger.changed = true
+		for i := range o.ledger.levels {
+			o.ledger.levels[i].undo()
+		}
+	}
+	for _, t := range e.targets {
+		t.changed = t.changed || (t.storing && err != nil)
+		t.storing = false
+	}
+	e.storing, e.dying = e.storing[:0], nil
+}
+
 // Urgent reports whether a baseline was taken since the last checkpoint. A baseline that a crash
 // loses cannot be had again, so it should be durable before anything counted from it is shown.
 func (e *Engine) Urgent() bool {
@@ -111,28 +139,14 @@ func (e *Engine) Urgent() bool {
 	return e.urgent
 }
 
-// CheckpointFailed makes the next checkpoint write everything again.
-func (e *Engine) CheckpointFailed() {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.urgent = true
-	for _, o := range e.objectives {
-		o.ledger.changed = true
-		for i := range o.ledger.levels {
-			o.ledger.levels[i].dirtyFrom = o.ledger.levels[i].first
-		}
-	}
-	for _, t := range e.targets {
-		t.changed = true
-	}
-}
-
 func (o *objective) store(to Store) error {
+	o.raiseTotals()
 	lg := o.ledger
 	m := storedObjective{
 		Version: stateVersion, Name: o.Name, Epoch: o.epoch, WatchedMs: o.watchedMs, StartMs: lg.startMs, NowMs: lg.nowMs,
 		Cum: lg.cum.floats(), Totals: o.totalsHigh, Firing: map[string]int64{},
 	}
+	o.totalsStoring = o.totalsHigh
 	for i := range lg.levels {
 		l := &lg.levels[i]
 		m.Levels = append(m.Levels, storedLevel{l.widthMs, l.first, l.next()})
@@ -147,6 +161,7 @@ func (o *objective) store(to Store) error {
 				to.Set(bucketKey(i, b, o.id), l.closed[b-l.first].encode())
 			}
 		}
+		l.before = stored{l.storedFrom, l.storedTo, l.dirtyFrom}
 		l.storedFrom, l.storedTo, l.dirtyFrom = l.first, l.next(), noneDirty
 	}
 	for _, k := range lg.marks {
@@ -172,44 +187,46 @@ func (o *objective) store(to Store) error {
 // Scan calls fn for every stored key with the prefix, in order.
 type Scan func(prefix string, fn func(key string, value []byte) error) error
 
-// Restore reads back what was stored of the objectives in force that have no counts yet, and, the
-// first time, of the targets. now decides what is too old to keep.
-func (e *Engine) Restore(scan Scan, now time.Time) error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	active, err := e.restoreHead(scan)
+// restoring is a set of objectives on its way into force.
+type restoring struct {
+	epoch   int64
+	byID    map[uint64]*objective
+	fresh   map[uint64]*objective // those of byID that have no counts yet
+	targets map[collector.Target]*target
+	dead    []string // stored keys that nothing needs any more
+}
+
+// read fills in the fresh objectives and, if first, the targets and the epoch. now decides what is
+// too old to keep.
+func (r *restoring) read(scan Scan, opts Options, now time.Time, first bool) error {
+	active := map[string]bool{}
+	if first {
+		if err := r.readHead(scan, active); err != nil {
+			return err
+		}
+	}
+	loading, err := r.readObjectives(scan, now, active)
 	if err != nil {
 		return err
 	}
-	loading, err := e.restoreObjectives(scan, now, active)
-	if err != nil {
-		return err
-	}
-	if err := e.restoreBuckets(scan, loading); err != nil {
+	if err := r.readBuckets(scan, loading); err != nil {
 		return err
 	}
 	for _, o := range loading {
 		if o != nil {
-			o.ledger.rebucket(o.finest(), o.keep(e.opts))
-			o.anchor(o.ledger.nowMs)
+			o.ledger.rebucket(o.finest(), o.keep(opts))
+			o.anchor(now.UnixMilli())
 		}
 	}
-	if !e.restored {
-		if err := e.restoreTargets(scan); err != nil {
-			return err
-		}
+	if first {
+		return r.readTargets(scan)
 	}
-	e.restored = true
 	return nil
 }
 
-// restoreHead returns the objectives that were in force when the state was written; a restored
-// objective that was not among them must not trust baselines from before.
-func (e *Engine) restoreHead(scan Scan) (map[string]bool, error) {
-	active := map[string]bool{}
-	if e.restored {
-		return active, nil
-	}
+// readHead fills active with the objectives that were in force when the state was written; one that
+// was not among them must not trust baselines from before.
+func (r *restoring) readHead(scan Scan, active map[string]bool) error {
 	err := scan(keyEngine, func(_ string, value []byte) error {
 		var head storedEngine
 		if err := json.Unmarshal(value, &head); err != nil {
@@ -218,21 +235,21 @@ func (e *Engine) restoreHead(scan Scan) (map[string]bool, error) {
 		if head.Version > stateVersion {
 			return fmt.Errorf("%w: engine state %d, this one reads %d", ErrVersion, head.Version, stateVersion)
 		}
-		e.epoch = head.Epoch + 1
+		r.epoch = head.Epoch + 1
 		for _, id := range head.Active {
 			active[id] = true
 		}
 		return nil
 	})
-	for _, o := range e.objectives {
-		o.epoch = e.epoch
+	for _, o := range r.fresh {
+		o.epoch = r.epoch
 	}
-	return active, err
+	return err
 }
 
-// restoreObjectives fills in everything but the buckets. The result maps stored objectives to the
-// one being loaded, or to nil when they are to be deleted.
-func (e *Engine) restoreObjectives(scan Scan, now time.Time, active map[string]bool) (map[uint64]*objective, error) {
+// readObjectives fills in everything but the buckets. The result maps stored objectives to the one
+// being loaded, or to nil when they are to be deleted.
+func (r *restoring) readObjectives(scan Scan, now time.Time, active map[string]bool) (map[uint64]*objective, error) {
 	loading := map[uint64]*objective{}
 	oldest := now.AddDate(0, 0, -orphanDays).UnixMilli()
 	err := scan(prefixMeta, func(key string, value []byte) error {
@@ -247,14 +264,13 @@ func (e *Engine) restoreObjectives(scan Scan, now time.Time, active map[string]b
 		if err != nil {
 			return fmt.Errorf("decoding key %q: %w", key, err)
 		}
-		o := e.byID[id]
-		switch {
-		case o == nil && m.NowMs < oldest:
-			loading[id] = nil
-			e.dead = append(e.dead, key)
-		case o != nil && o.ledger.startMs == 0:
+		switch o := r.fresh[id]; {
+		case o != nil:
 			loading[id] = o
 			o.load(&m, active[hex(id)])
+		case r.byID[id] == nil && m.NowMs < oldest:
+			loading[id] = nil
+			r.dead = append(r.dead, key)
 		}
 		return nil
 	})
@@ -263,9 +279,9 @@ func (e *Engine) restoreObjectives(scan Scan, now time.Time, active map[string]b
 
 func (o *objective) load(m *storedObjective, continued bool) {
 	if continued {
-		o.epoch = m.Epoch
+		o.epoch, o.watchedMs = m.Epoch, m.WatchedMs
 	}
-	o.watchedMs, o.totalsHigh = m.WatchedMs, m.Totals
+	o.totalsHigh, o.totalsDurable = m.Totals, m.Totals
 	lg := o.ledger
 	lg.startMs, lg.nowMs, lg.cum = m.StartMs, m.NowMs, countsOf(m.Cum)
 	for i := range lg.levels {
@@ -294,10 +310,18 @@ func (o *objective) load(m *storedObjective, continued bool) {
 	}
 }
 
-// restoreBuckets fills the levels. A bucket that is missing, after a repair, repeats the one before
-// it: the events are then booked later than they happened, never twice.
-func (e *Engine) restoreBuckets(scan Scan, loading map[uint64]*objective) error {
+// readBuckets fills the levels. A bucket that is missing, after a repair, repeats the one before it:
+// its events are then taken to have happened later, never twice. Where the oldest are missing, coarser
+// levels take over.
+func (r *restoring) readBuckets(scan Scan, loading map[uint64]*objective) error {
 	seen := map[*level][]bool{}
+	for _, o := range loading {
+		if o != nil {
+			for i := range o.ledger.levels {
+				seen[&o.ledger.levels[i]] = make([]bool, len(o.ledger.levels[i].closed))
+			}
+		}
+	}
 	err := scan(prefixBuckets, func(key string, value []byte) error {
 		i, index, id, err := parseBucketKey(key)
 		if err != nil {
@@ -308,34 +332,34 @@ func (e *Engine) restoreBuckets(scan Scan, loading map[uint64]*objective) error 
 			return nil
 		}
 		if o == nil || i >= len(o.ledger.levels) || index < o.ledger.levels[i].first || index >= o.ledger.levels[i].next() {
-			e.dead = append(e.dead, key)
+			r.dead = append(r.dead, key)
 			return nil
 		}
 		l := &o.ledger.levels[i]
-		if seen[l] == nil {
-			seen[l] = make([]bool, len(l.closed))
-		}
 		seen[l][index-l.first] = true
 		l.closed[index-l.first], err = decodeCounts(value)
 		return err
 	})
 	for l, ok := range seen {
-		for i := 1; i < len(ok); i++ {
+		known := max(0, slices.Index(append(slices.Clone(ok), true), true))
+		for i := known + 1; i < len(ok); i++ {
 			if !ok[i] {
 				l.closed[i] = l.closed[i-1]
 			}
 		}
+		l.forget(known)
 	}
 	return err
 }
 
-func (e *Engine) restoreTargets(scan Scan) error {
+func (r *restoring) readTargets(scan Scan) error {
+	r.targets = map[collector.Target]*target{}
 	return scan(prefixTargets, func(key string, value []byte) error {
 		t := &target{id: collector.Target(strings.TrimPrefix(key, prefixTargets)), series: map[uint64]*series{}}
-		if err := t.decode(value, e.byID); err != nil {
+		if err := t.decode(value, r.byID); err != nil {
 			return fmt.Errorf("decoding target %s: %w", t.id, err)
 		}
-		e.targets[t.id] = t
+		r.targets[t.id] = t
 		return nil
 	})
 }
@@ -391,18 +415,23 @@ func decodeCounts(b []byte) (counts, error) {
 }
 
 // encode writes a target as little-endian 64-bit words: version, last look, epoch, whether it had
-// left, interval, number of objectives and their ids, then hash, value and time of each series.
+// left, interval, hash of its process, number of objectives and their ids, then hash, value, time and
+// start timestamp of each series. A series without a usable value has NaN.
 func (t *target) encode() []byte {
 	var left uint64
 	if t.left || !t.expected {
 		left = 1
 	}
-	words := []uint64{stateVersion, uint64(t.seenMs), uint64(t.epoch), left, uint64(t.interval.Milliseconds()), uint64(len(t.members))}
+	words := []uint64{stateVersion, uint64(t.seenMs), uint64(t.epoch), left, uint64(t.interval.Milliseconds()), t.process, uint64(len(t.members))}
 	for _, m := range t.members {
 		words = append(words, m.obj.id)
 	}
 	for hash, s := range t.series {
-		words = append(words, hash, math.Float64bits(s.value), uint64(s.atMs))
+		value := s.value
+		if s.unset {
+			value = math.NaN()
+		}
+		words = append(words, hash, math.Float64bits(value), uint64(s.atMs), uint64(s.fromMs))
 	}
 	out := make([]byte, 0, 8*len(words))
 	for _, w := range words {
@@ -411,7 +440,7 @@ func (t *target) encode() []byte {
 	return out
 }
 
-const targetHeadWords = 6
+const targetHeadWords, seriesWords = 7, 4
 
 func (t *target) decode(b []byte, byID map[uint64]*objective) error {
 	if len(b)%8 != 0 || len(b) < 8*targetHeadWords {
@@ -424,18 +453,21 @@ func (t *target) decode(b []byte, byID map[uint64]*objective) error {
 	if words[0] > stateVersion {
 		return fmt.Errorf("%w: target %d, this one reads %d", ErrVersion, words[0], stateVersion)
 	}
-	members, rest := words[5], words[targetHeadWords:]
-	if members > uint64(len(rest)) || (uint64(len(rest))-members)%3 != 0 {
+	members, rest := words[6], words[targetHeadWords:]
+	if members > uint64(len(rest)) || (uint64(len(rest))-members)%seriesWords != 0 {
 		return fmt.Errorf("got %d words for %d objectives", len(rest), members)
 	}
 	t.seenMs, t.epoch, t.left, t.interval = int64(words[1]), int64(words[2]), words[3] == 1, time.Duration(words[4])*time.Millisecond
+	t.process = words[5]
 	for _, id := range rest[:members] {
 		if o := byID[id]; o != nil {
 			t.members = append(t.members, &member{obj: o})
 		}
 	}
-	for r := rest[members:]; len(r) > 0; r = r[3:] {
-		t.series[r[0]] = &series{value: math.Float64frombits(r[1]), atMs: int64(r[2])}
+	for r := rest[members:]; len(r) > 0; r = r[seriesWords:] {
+		sr := &series{value: math.Float64frombits(r[1]), atMs: int64(r[2]), fromMs: int64(r[3]), seenMs: t.seenMs}
+		sr.unset = math.IsNaN(sr.value)
+		t.series[r[0]] = sr
 	}
 	return nil
 }

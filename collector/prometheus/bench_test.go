@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"testing"
 	"time"
 
@@ -31,24 +32,32 @@ func exposition(families, series int) []byte {
 
 const benchWanted = "payments_family_42_total"
 
-// report gives the cost of one sample of the exposition, and of one that is wanted.
-func report(b *testing.B, exposed, matched, size int) {
+const exposed, matched = 100_000, 1000
+
+// each runs once for b.Loop and reports the cost of one exposed series: time, bytes allocated and
+// bytes of body, of which there are size in all.
+func each(b *testing.B, size int, once func()) {
 	b.Helper()
-	ns := float64(b.Elapsed().Nanoseconds()) / float64(b.N)
-	b.ReportMetric(ns/float64(exposed), "ns/sample")
-	b.ReportMetric(ns/float64(matched), "ns/matched")
-	b.ReportMetric(float64(size)/float64(exposed), "B/sample")
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for b.Loop() {
+		once()
+	}
+	runtime.ReadMemStats(&after)
+	per := func(total, n float64, unit string) { b.ReportMetric(total/n/exposed, unit) }
+	per(float64(b.Elapsed().Nanoseconds()), float64(b.N), "ns/sample")
+	per(float64(after.TotalAlloc-before.TotalAlloc), float64(b.N), "B/sample")
+	per(float64(size), 1, "wire-B/sample")
 }
 
-// BenchmarkScrape compares, in one run, selective scraping with what it is built of: the bare
-// search for line breaks as the floor (over HTTP with gunzip, if asked for), and Prometheus' parser over everything as the way it
-// replaces. "memory" leaves HTTP out, "http" is a whole cycle over loopback.
+// BenchmarkScrape compares, in one run, selective scraping with what it is built of: the bare search
+// for line breaks as the floor (over HTTP with gunzip, if asked for), and Prometheus' parser over
+// everything as the way it replaces. "memory" leaves HTTP out, "http" is a whole cycle over loopback,
+// which the time and the bytes allocated by the serving side are part of.
 func BenchmarkScrape(b *testing.B) {
 	body := exposition(100, 1000)
-	const exposed, matched = 100_000, 1000
 	b.Run("floor/newlines", func(b *testing.B) {
-		b.ReportAllocs()
-		for b.Loop() {
+		each(b, len(body), func() {
 			n := 0
 			for rest := body; len(rest) > 0; n++ {
 				rest = rest[bytes.IndexByte(rest, '\n')+1:]
@@ -56,11 +65,9 @@ func BenchmarkScrape(b *testing.B) {
 			if n != exposed+200 {
 				b.Fatal(n)
 			}
-		}
-		report(b, exposed, matched, len(body))
+		})
 	})
-	b.Run("textparse/series", func(b *testing.B) { benchParser(b, body, false) })
-	b.Run("textparse/labels", func(b *testing.B) { benchParser(b, body, true) })
+	b.Run("textparse/labels", func(b *testing.B) { benchParser(b, body) })
 
 	zip := zipped(b, func(w io.Writer) { _, _ = w.Write(body) })
 	b.Run("selective/memory/plain", func(b *testing.B) { benchMemory(b, body, "", len(body)) })
@@ -73,9 +80,8 @@ func BenchmarkScrape(b *testing.B) {
 	}
 }
 
-func benchParser(b *testing.B, body []byte, withLabels bool) {
-	b.ReportAllocs()
-	for b.Loop() {
+func benchParser(b *testing.B, body []byte) {
+	each(b, len(body), func() {
 		p := textparse.NewPromParser(body, labels.NewSymbolTable(), false)
 		n := 0
 		var ls labels.Labels
@@ -89,24 +95,21 @@ func benchParser(b *testing.B, body []byte, withLabels bool) {
 			}
 			if entry == textparse.EntrySeries {
 				p.Series()
-				if n++; withLabels {
-					p.Labels(&ls)
-				}
+				p.Labels(&ls)
+				n++
 			}
 		}
-		if n != 100_000 {
+		if n != exposed {
 			b.Fatal(n)
 		}
-	}
-	report(b, 100_000, 1000, len(body))
+	})
 }
 
 func benchMemory(b *testing.B, body []byte, encoding string, size int) {
 	p := testPool(b, "scrape_configs: [{job_name: x}]")
 	m := newMemory(p, labels.FromStrings("job", "x", "instance", "a:1"))
 	want := newInterest(wantNames(benchWanted))
-	b.ReportAllocs()
-	for b.Loop() {
+	each(b, size, func() {
 		m.begin(want)
 		sc := p.scratches.get()
 		a := &answer{memory: m, atMs: 1, honor: true, samples: sc.samples[:0]}
@@ -119,12 +122,11 @@ func benchMemory(b *testing.B, body []byte, encoding string, size int) {
 			b.Fatal(err)
 		}
 		m.end(true)
-		if sc.samples = a.samples; len(a.samples) != 1000 || a.stats.Seen != 100_000 {
+		if sc.samples = a.samples; len(a.samples) != matched || a.stats.Seen != exposed {
 			b.Fatal(len(a.samples), a.stats.Seen)
 		}
 		p.scratches.put(sc)
-	}
-	report(b, 100_000, 1000, size)
+	})
 }
 
 // benchServer exposes body, or zip to those who ask for gzip.
@@ -147,7 +149,7 @@ func benchHTTPFloor(b *testing.B, server *httptest.Server, compress bool, size i
 	}
 	req.Header.Set("Accept-Encoding", map[bool]string{false: "identity", true: "gzip"}[compress])
 	sc, buf := (&scratches{}).get(), make([]byte, readSize)
-	for b.Loop() {
+	each(b, size, func() {
 		resp, err := server.Client().Do(req)
 		if err != nil {
 			b.Fatal(err)
@@ -162,22 +164,19 @@ func benchHTTPFloor(b *testing.B, server *httptest.Server, compress bool, size i
 			n, err = r.Read(buf)
 			lines += bytes.Count(buf[:n], []byte("\n"))
 		}
-		if _ = resp.Body.Close(); !errors.Is(err, io.EOF) || lines != 100_200 {
+		if _ = resp.Body.Close(); !errors.Is(err, io.EOF) || lines != exposed+200 {
 			b.Fatal(lines, err)
 		}
-	}
-	report(b, 100_000, 1000, size)
+	})
 }
 
 func benchHTTP(b *testing.B, server *httptest.Server, compress bool, size int) {
 	j := launch(b, section(server, fmt.Sprint("enable_compression: ", compress)), wantNames(benchWanted)).jobs(1)[0]
-	b.ReportAllocs()
-	for b.Loop() {
+	each(b, size, func() {
 		j.Source.Collect(context.Background(), time.Now(), func(c collector.Cycle) {
-			if c.Err != nil || len(c.Samples) != 1000 {
+			if c.Err != nil || len(c.Samples) != matched {
 				b.Fatal(len(c.Samples), c.Err)
 			}
 		})
-	}
-	report(b, 100_000, 1000, size)
+	})
 }

@@ -16,11 +16,12 @@ import (
 
 // scratch is what reading one answer needs; it is reused by whichever target is read next.
 type scratch struct {
-	gunzip  gzip.Reader
-	text    textScan
-	proto   protoScan
-	samples []collector.Sample
-	starts  []*start
+	gunzip   gzip.Reader
+	text     textScan
+	proto    protoScan
+	samples  []collector.Sample
+	unusable []*collector.Series
+	starts   []*start
 }
 
 // scratches lends scratch space, so that it is bounded by the looks under way and not by targets.

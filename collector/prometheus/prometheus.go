@@ -263,7 +263,7 @@ func (p *Provider) jobs(groups map[string][]*targetgroup.Group) []collector.Job 
 func (p *Provider) job(pool *pool, t target, over error) collector.Job {
 	job := collector.Job{
 		Target: t.id, Interval: t.interval, Timeout: t.timeout, Revision: pool.revision,
-		Labels: t.public, URL: t.url,
+		Labels: t.public, URL: t.url, Group: pool.cfg.JobName,
 	}
 	if over != nil {
 		job.Revision += "/over"

@@ -290,11 +290,12 @@ type answer struct {
 	atMs   int64
 	honor  bool // explicit timestamps
 
-	samples []collector.Sample
-	link    bool     // OpenMetrics: start timestamps come as samples of their own
-	starts  []*start // beside samples, if link
-	stats   collector.Stats
-	dropped int // samples that metric_relabel_configs dropped, as far as they were read
+	samples  []collector.Sample
+	unusable []*collector.Series // wanted ones that were there without a value to use
+	link     bool                // OpenMetrics: start timestamps come as samples of their own
+	starts   []*start            // beside samples, if link
+	stats    collector.Stats
+	dropped  int // samples that metric_relabel_configs dropped, as far as they were read
 }
 
 // add takes one sample of the series e; ts is nil without an explicit timestamp.
@@ -315,12 +316,14 @@ func (a *answer) add(e *entry, v float64, ts *int64, fromMs int64) error {
 	e.state.seen = a.memory.cycle
 	if math.IsNaN(v) || math.IsInf(v, 0) {
 		a.stats.Dropped.NotFinite++
+		a.unusable = append(a.unusable, e.state.series)
 		return nil
 	}
 	var atMs int64
 	if ts != nil && a.honor {
 		if atMs = *ts; atMs > a.atMs+maxAheadMs || atMs < a.atMs-maxBehindMs {
 			a.stats.Dropped.OutOfBounds++
+			a.unusable = append(a.unusable, e.state.series)
 			return nil
 		}
 	}

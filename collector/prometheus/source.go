@@ -45,17 +45,19 @@ func (s *source) Collect(ctx context.Context, at time.Time, emit func(collector.
 	cycle := collector.Cycle{Target: s.target.id, At: at, Interval: s.target.interval}
 	a := answer{
 		memory: s.memory, atMs: at.UnixMilli(), honor: s.pool.cfg.HonorTimestamps,
-		samples: sc.samples[:0], starts: sc.starts[:0],
+		samples: sc.samples[:0], unusable: sc.unusable[:0], starts: sc.starts[:0],
 	}
-	s.memory.begin(s.want.Load())
+	want := s.want.Load()
+	cycle.Epoch = want.Epoch
+	s.memory.begin(want)
 	err := s.scrape(ctx, sc, &a)
 	s.memory.end(err == nil)
-	sc.samples, sc.starts = a.samples, a.starts
+	sc.samples, sc.unusable, sc.starts = a.samples, a.unusable, a.starts
 	cycle.Stats = a.stats
 	if err != nil {
 		cycle.Err = failure(ctx, err)
 	} else {
-		cycle.Samples = a.samples
+		cycle.Samples, cycle.Unusable = a.samples, a.unusable
 	}
 	emit(cycle)
 }

@@ -150,6 +150,7 @@ func (s selfCollector) Collect(ch chan<- prometheus.Metric) {
 	counter(d.rejected, outOfBounds, "out_of_bounds")
 	counter(d.rejected, r.OutOfOrder, "out_of_order")
 	counter(d.rejected, r.Negative, "negative")
+	counter(d.rejected, r.Implausible, "implausible")
 	up := map[[2]string]float64{}
 	for name := range s.runner.Totals() {
 		up[[2]string{name, "true"}], up[[2]string{name, "false"}] = 0, 0

@@ -158,8 +158,7 @@ func (a *App) openAudit(context.Context) error {
 
 func (a *App) makeEngine(context.Context) error {
 	a.engine = slo.New(a.loaded().engineOptions())
-	a.engine.Apply(a.loaded().Objectives, a.now())
-	if err := a.engine.Restore(a.db.Scan, a.now()); err != nil {
+	if err := a.engine.Apply(a.loaded().Objectives, a.now(), a.db.Scan); err != nil {
 		return fmt.Errorf("restoring budgets: %w", err)
 	}
 	a.onStop("budgets", func(context.Context) error { return a.checkpoint() })

@@ -200,9 +200,9 @@ func TestLife(t *testing.T) {
 	s.shop.bad.Add(2)
 	s.wantEvents(a, "sales", 98, 2)
 	s.get(a, "/-/ready", http.StatusOK)
-	if m := s.get(a, "/metrics", http.StatusOK); !strings.Contains(m, `assayer_sli_events_total{outcome="bad",service="shop",slo="sales"} 2`) {
-		t.Errorf("metrics lack the two bad events:\n%s", m)
-	}
+	s.eventually("/metrics to tell of the two bad events, once they are durable", func() bool {
+		return strings.Contains(s.get(a, "/metrics", http.StatusOK), `assayer_sli_events_total{outcome="bad",service="shop",slo="sales"} 2`)
+	})
 	if err := a.Stop(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -78,8 +78,8 @@ func (a *App) reload() error {
 	}
 	a.current.Store(&loaded)
 	a.engine.SetOptions(loaded.engineOptions())
-	a.engine.Apply(loaded.Objectives, a.now())
-	if err := a.engine.Restore(a.db.Scan, a.now()); err != nil {
+	if err := a.engine.Apply(loaded.Objectives, a.now(), a.db.Scan); err != nil {
+		a.engine.SetOptions(old.engineOptions())
 		return fmt.Errorf("restoring budgets of added objectives: %w", err)
 	}
 	for _, p := range a.providers {

@@ -173,12 +173,10 @@ func (a *App) checkpoint() error {
 	a.saving.Lock()
 	defer a.saving.Unlock()
 	var b storage.Batch
-	if err := a.engine.Checkpoint(&b); err != nil {
-		return err
+	err := a.engine.Checkpoint(&b)
+	if err == nil {
+		err = a.db.Apply(&b)
 	}
-	if err := a.db.Apply(&b); err != nil {
-		a.engine.CheckpointFailed()
-		return err
-	}
-	return nil
+	a.engine.Settle(err)
+	return err
 }

@@ -72,7 +72,7 @@ func (p Period) nth(n int) time.Time {
 
 // estimate is near the number of the period that holds t; the caller corrects it by a few steps.
 func (p Period) estimate(t time.Time) int {
-	days := t.Sub(p.Anchor).Hours() / 24
+	days := float64(t.Unix()-p.Anchor.Unix()) / 86_400 // a Duration would end after 292 years
 	length := map[Unit]float64{Day: 1, Week: 7, Month: 30.436875, Quarter: 91.310625, Year: 365.2425}[p.Unit]
 	if length == 0 {
 		return 0
