@@ -67,6 +67,7 @@ type Action struct {
 	Error      string    `json:"error,omitempty"`
 	DecidedBy  string    `json:"decided_by,omitempty"` // who approved or rejected
 	Resends    int       `json:"resends,omitempty"`    // after restarts, with the same ID
+	Queued     bool      `json:"queued,omitempty"`     // running, but it waits for its turn: no call has gone out
 	// StartedAt is when the call was decided for good; cooldowns and caps count from it. Nil: never.
 	StartedAt *time.Time `json:"started_at"`
 	// CalledAt is when the call had succeeded; verification uses only data from after it.

@@ -84,7 +84,13 @@ func TestApprovalIsRefused(t *testing.T) {
 			w.mangle = func(s *slo.Status) { s.State, s.Observed = slo.Unknown, false }
 			w.run(step)
 		}, "ops", hooks.ErrHeldBack, "no data is never evidence", hooks.WaitingApproval},
-		"after a rejection":     {func(w *world, _ *objective) { _ = w.q.Reject(w.in(hooks.WaitingApproval)[0].ID, "lead") }, "ops", hooks.ErrNotWaiting, "rejected", hooks.Rejected},
+		"after a rejection": {func(w *world, _ *objective) { _ = w.q.Reject(w.in(hooks.WaitingApproval)[0].ID, "lead") }, "ops", hooks.ErrNotWaiting, "rejected", hooks.Rejected},
+		"hook observes now": {func(w *world, _ *objective) {
+			p := w.policies[0]
+			p.Mode = hooks.Observe
+			_ = w.q.Reload([]hooks.Policy{p}, nil)
+		}, "ops", hooks.ErrSuperseded, "now in mode observe", hooks.Superseded},
+		"hook was removed":      {func(w *world, _ *objective) { _ = w.q.Reload(nil, nil); _ = w.step() }, "ops", hooks.ErrNotWaiting, "superseded", hooks.Superseded},
 		"objective was removed": {func(w *world, _ *objective) { w.objectives = w.objectives[1:]; _ = w.step() }, "ops", hooks.ErrNotWaiting, "superseded", hooks.Superseded},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -148,4 +154,69 @@ func TestFailedCallIsNotRepeated(t *testing.T) {
 			t.Errorf("action is %+v", a)
 		}
 	})
+}
+
+// A hook whose last action failed is in trouble until one succeeds or a person sees to it.
+func TestTroubles(t *testing.T) {
+	for name, tt := range map[string]struct {
+		then func(w *world)
+		over bool
+	}{
+		"nothing":             {func(w *world) { w.run(3 * time.Hour) }, false},
+		"the next succeeds":   {func(w *world) { w.runner.err = nil; again(w) }, true},
+		"the next fails":      {again, false},
+		"actions are resumed": {func(w *world) { _ = w.q.Resume("ops") }, true},
+		"actions are paused":  {func(w *world) { _ = w.q.Pause("ops", "market close") }, false},
+		"hooks are reloaded": {func(w *world) {
+			_ = w.q.Reload(w.policies, map[string]hooks.Runner{"card-rollback": w.runner})
+		}, true},
+		"the next is proposed": {again, false},
+		"the next is rejected": {func(w *world) { again(w); _ = w.q.Reject(w.want(hooks.WaitingApproval, 1)[0].ID, "ops") }, true},
+		"the next is approved": {func(w *world) {
+			gate := make(chan struct{})
+			w.t.Cleanup(func() { close(gate) })
+			w.runner.before = func(hooks.Action) { <-gate } // it takes its time
+			again(w)
+			if err := w.q.Approve(w.t.Context(), w.want(hooks.WaitingApproval, 1)[0].ID, "ops"); err != nil {
+				w.t.Error(err)
+			}
+		}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				p := auto()
+				p.Cooldown = time.Minute
+				if strings.Contains(name, "next is") {
+					p.Mode = hooks.Approve
+				}
+				w := newWorld(t, p)
+				if got := w.q.Troubles(); len(got) != 1 || got[0] != (hooks.Trouble{Hook: "card-rollback"}) {
+					t.Errorf("at the start: %+v", got)
+				}
+				w.runner.err = errors.New("card-deployer answered 403")
+				w.incident(1)
+				w.run(3 * time.Minute)
+				for _, a := range w.in(hooks.WaitingApproval) {
+					_ = w.q.Approve(t.Context(), a.ID, "ops")
+					synctest.Wait()
+				}
+				w.want(hooks.Failed, 1)
+				tt.then(w)
+				got := w.q.Troubles()[0].Failed
+				if (got == "") != tt.over || !tt.over && !strings.HasSuffix(got, " on card-auth: card-deployer answered 403") {
+					t.Errorf("in trouble: %q", got)
+				}
+			})
+		})
+	}
+}
+
+// again has people repair the service and somebody break it once more.
+func again(w *world) {
+	o := w.objectives[0]
+	burning(o, 0)
+	w.record("card-auth", hooks.KindRollback, "v41")
+	w.run(3 * time.Hour)
+	w.deployBad(o, "v43", 1)
+	w.run(3 * time.Minute)
 }

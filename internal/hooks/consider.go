@@ -1,6 +1,7 @@
 package hooks
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -162,7 +163,7 @@ func finiteAll(list slo.WindowValues) slo.WindowValues {
 }
 
 // start makes the action one that is about to be called.
-func (a *Action) start(at time.Time) { a.State, a.StartedAt = Running, &at }
+func (a *Action) start(at time.Time) { a.State, a.StartedAt, a.Queued = Running, &at, true }
 
 // open gives the actions that are not final, oldest first.
 func (q *Queue) open() []Action {
@@ -183,7 +184,7 @@ func (q *Queue) advance(w *work) {
 		case a.State == WaitingApproval && w.now.Sub(a.CreatedAt) >= q.policy(a.Hook).ApprovalTTL:
 			q.expire(w, a)
 		case a.State == WaitingApproval:
-			if why := q.movedOn(&a); why != "" {
+			if why := cmp.Or(q.unwanted(&a, true), q.movedOn(&a)); why != "" {
 				q.supersede(w, a, why)
 			}
 		case a.State == Verifying:
@@ -201,8 +202,31 @@ func (q *Queue) expire(w *work, a Action) {
 }
 
 func (q *Queue) supersede(w *work, a Action, why string) {
-	a.State, a.Error = Superseded, why
+	a.State, a.Error, a.Queued = Superseded, why, false
 	w.set(q, a, q.outcomeEntry(&a, "hook_superseded"))
+}
+
+// unwanted says why the policies now in force do not let an action go out that was decided earlier
+// under others, or "".
+func (q *Queue) unwanted(a *Action, approved bool) string {
+	i := slices.IndexFunc(q.policies, func(p Policy) bool { return p.Name == a.Hook })
+	if i < 0 {
+		return "the hook was removed"
+	}
+	p := q.policies[i]
+	switch demoted := q.demoted[a.Hook]; {
+	case p.Mode != Approve && p.Mode != Auto:
+		return fmt.Sprintf("the hook is now in mode %s", p.Mode)
+	case p.Mode == Approve && !approved:
+		return "the hook is now in mode approve, and nobody approved it"
+	case demoted != "" && !approved:
+		return "the hook now has to ask, since " + demoted
+	case !p.selects(a.Objective):
+		return "the hook no longer has the objective " + a.Objective
+	case len(p.Tiers) > 0 && !slices.ContainsFunc(p.Tiers, func(s string) bool { return matches(s, a.Tier) }):
+		return "the hook no longer answers " + a.Tier
+	}
+	return ""
 }
 
 // movedOn says why an action decided earlier no longer fits what is now, or "".

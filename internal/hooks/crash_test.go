@@ -87,6 +87,89 @@ func TestKilledAtAnyPoint(t *testing.T) {
 	}
 }
 
+// Nothing goes out that the policy now in force would not let go out, whatever was decided before.
+func TestNothingIsSentAgainThatTheHookMayNoLongerDo(t *testing.T) {
+	for name, tt := range map[string]struct {
+		change func(w *world)
+		says   string
+	}{
+		"observes":           {func(w *world) { w.policies[0].Mode = hooks.Observe }, "now in mode observe"},
+		"recommends":         {func(w *world) { w.policies[0].Mode = hooks.Recommend }, "now in mode recommend"},
+		"asks":               {func(w *world) { w.policies[0].Mode = hooks.Approve }, "nobody approved it"},
+		"another objective":  {func(w *world) { w.policies[0].Objectives = []string{"other"} }, "no longer has the objective card-auth-availability"},
+		"another tier":       {func(w *world) { w.policies[0].Tiers = []string{"page-6h"} }, "no longer answers page-1h"},
+		"removed":            {func(w *world) { w.policies = nil }, "the hook was removed"},
+		"removed by reload":  {func(w *world) { w.boot(); _ = w.q.Reload(nil, nil) }, "the hook was removed"},
+		"observes by reload": {func(w *world) { w.boot(); p := auto(); p.Mode = hooks.Observe; _ = w.q.Reload([]hooks.Policy{p}, nil) }, "now in mode observe"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				w := newWorld(t, auto())
+				w.incident(1)
+				w.runner.useless = true
+				w.runner.after = func(hooks.Action) { w.kill() }
+				for w.runner.count() == 0 {
+					_ = w.step()
+				}
+				w.runner.after = nil
+				tt.change(w)
+				if !strings.Contains(name, "reload") {
+					w.boot()
+				}
+				w.run(10 * time.Minute)
+				w.wantCalls(1)
+				if a := w.want(hooks.Failed, 1)[0]; !strings.Contains(a.Error, "outcome unknown after restart; not sent again: ") || !strings.Contains(a.Error, tt.says) {
+					t.Errorf("failed with %q", a.Error)
+				}
+			})
+		})
+	}
+}
+
+// An action that waited for its turn when the agent stopped was never called, and nobody says otherwise.
+func TestStopBeforeTheCallBegan(t *testing.T) {
+	for name, tt := range map[string]struct {
+		meanwhile func(w *world)
+		calls     int
+		state     hooks.State
+	}{
+		"it still fits":   {func(*world) {}, 1, hooks.Verified},
+		"a newer change":  {func(w *world) { w.record("svc4", hooks.KindDeploy, "v3") }, 0, hooks.Superseded},
+		"the hook is off": {func(w *world) { w.policies[0].Mode = hooks.Observe; w.boot() }, 0, hooks.Superseded},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				w, release := blocked(t)
+				w.runner.idempotent = false
+				ctx, cancel := context.WithCancel(t.Context())
+				cancel()
+				stopped := make(chan error)
+				go func() { stopped <- w.q.Stop(ctx) }()
+				synctest.Wait()
+				release()
+				if err := <-stopped; !errors.Is(err, context.Canceled) {
+					t.Errorf("Stop gave %v", err)
+				}
+				w.wantCalls(0)
+				w.boot()
+				tt.meanwhile(w)
+				w.run(30 * time.Minute)
+				w.wantCalls(tt.calls)
+				for _, a := range w.q.List() {
+					unknown := strings.Contains(a.Error, "outcome unknown")
+					if a.Service == "svc4" && a.StartedAt != nil && (a.State != tt.state || unknown || a.Resends > 0) {
+						t.Errorf("svc4: %s %q, sent again %d times", a.State, a.Error, a.Resends)
+					}
+					if a.Service != "svc4" && a.State == hooks.Failed && !unknown {
+						t.Errorf("%s: %q", a.Service, a.Error)
+					}
+				}
+				w.want(hooks.Failed, 4)
+			})
+		})
+	}
+}
+
 func TestKilledWhileCallingWhatCannotBeSentTwice(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := newWorld(t, auto())
@@ -102,6 +185,9 @@ func TestKilledWhileCallingWhatCannotBeSentTwice(t *testing.T) {
 		a := w.want(hooks.Failed, 1)[0]
 		if !strings.Contains(a.Error, "outcome unknown after restart") {
 			t.Errorf("failed with %q", a.Error)
+		}
+		if got := w.q.Troubles(); len(got) != 1 || got[0].Failed != "action "+a.ID+" on card-auth: "+a.Error {
+			t.Errorf("troubles %+v", got)
 		}
 	})
 }
@@ -197,6 +283,28 @@ func TestNoAuditNoAction(t *testing.T) {
 		setErr(w.log, nil)
 		w.run(step)
 		w.wantCalls(1)
+	})
+}
+
+// Without a note that the call begins, nobody would know after a crash that it may have gone out.
+func TestNoNoteOfTheCallNoCall(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t, auto())
+		w.incident(1)
+		for len(w.log.find("hook_action_intent")) == 0 {
+			w.db.mu.Lock()
+			w.db.failAt = 2 // the intent is the first
+			w.db.mu.Unlock()
+			if err := w.step(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.wantCalls(0)
+		w.run(step)
+		w.wantCalls(1)
+		if got := w.log.types(); !slices.Equal(got, []string{"hook_action_intent", "hook_action_result"}) {
+			t.Errorf("audited %v", got)
+		}
 	})
 }
 

@@ -28,10 +28,11 @@
 //
 // # Crashes
 //
-// Intent is in the journal before the call, the result after it. At a restart an action without a
-// result is sent again with the same idempotency key if its kind allows that (delivery is at least
-// once; the receiver drops what it has already done), its episode still stands and nothing is paused;
-// otherwise it becomes failed with "outcome unknown after restart". Cooldowns and caps are computed
+// Intent is in the journal before the call, that the call begins as well, and the result after it. At a
+// restart an action without a result is sent again with the same idempotency key if its kind allows
+// that (delivery is at least once; the receiver drops what it has already done), its episode still
+// stands, its hook still may and nothing is paused; otherwise it becomes failed with "outcome unknown
+// after restart". One whose call had not begun is sent or superseded. Cooldowns and caps are computed
 // from the journal and so survive as well. Hooks in mode auto stay paused after every start until
 // somebody resumes them, unless their policy sets resume_on_start.
 //

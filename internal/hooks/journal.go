@@ -38,6 +38,12 @@ func (w *work) call(id string) { w.calls = append(w.calls, id) }
 
 // set puts an action into memory and remembers to audit and store it.
 func (w *work) set(q *Queue, a Action, e audit.Entry) {
+	w.keep(q, a)
+	w.entries = append(w.entries, e)
+}
+
+// keep is set for what the audit log has already been told.
+func (w *work) keep(q *Queue, a Action) {
 	a.UpdatedAt = w.now
 	before := q.actions[a.ID]
 	w.undo = append(w.undo, func() {
@@ -49,7 +55,6 @@ func (w *work) set(q *Queue, a Action, e audit.Entry) {
 	})
 	q.actions[a.ID] = &a
 	w.changed = append(w.changed, a)
-	w.entries = append(w.entries, e)
 }
 
 // commit audits the step, then stores it. If either fails memory is as it was before the step, and

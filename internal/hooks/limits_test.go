@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/assayer-io/assayer/internal/hooks"
@@ -138,6 +139,54 @@ func TestNewerChangeBetweenDecisionAndCall(t *testing.T) {
 	})
 }
 
+// Rule 9, by the configuration: a hook that is switched off between decision and call makes no call.
+func TestHookSwitchedOffBetweenDecisionAndCall(t *testing.T) {
+	for says, change := range map[string]func(p *hooks.Policy){
+		"now in mode observe":                           func(p *hooks.Policy) { p.Mode = hooks.Observe },
+		"no longer has the objective svc4-availability": func(p *hooks.Policy) { p.Objectives = []string{"svc0-*"} },
+		"now in mode approve, and nobody approved it":   func(p *hooks.Policy) { p.Mode = hooks.Approve },
+		"now in mode recommend":                         func(p *hooks.Policy) { p.Mode = hooks.Recommend },
+		"no longer answers page-1h":                     func(p *hooks.Policy) { p.Tiers = []string{"page-6h"} },
+		"the hook was removed":                          func(p *hooks.Policy) { p.Name, p.Objectives = "another", []string{"other"} },
+	} {
+		t.Run(says, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				w, release := blocked(t)
+				p := w.policies[0]
+				change(&p)
+				if err := w.q.Reload([]hooks.Policy{p}, map[string]hooks.Runner{p.Name: w.runner}); err != nil {
+					t.Fatal(err)
+				}
+				release()
+				for _, a := range w.q.List() {
+					if a.Service == "svc4" && a.StartedAt != nil && (a.State != hooks.Superseded || !strings.Contains(a.Error, says)) {
+						t.Errorf("%s because %q", a.State, a.Error)
+					}
+				}
+				if slices.ContainsFunc(w.runner.calls, func(a hooks.Action) bool { return a.Service == "svc4" }) {
+					t.Error("it was called")
+				}
+			})
+		})
+	}
+}
+
+// However long an action waits for its turn, it has not been called and is not said to be.
+func TestWaitingForATurnIsNoTimeout(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w, release := blocked(t)
+		<-time.After(10 * time.Minute) // twice what a call may take
+		release()
+		w.want(hooks.Failed, 4)
+		if a := w.want(hooks.Verifying, 1)[0]; a.Service != "svc4" || a.Resends != 0 || a.Attempts != 1 {
+			t.Errorf("%+v", a)
+		}
+		if got := w.log.find("hook_action_resent"); len(got) > 0 {
+			t.Errorf("audited %+v", got)
+		}
+	})
+}
+
 // blocked gives a world in which four calls are stuck and a fifth action, on svc4, waits for its turn.
 func blocked(t *testing.T) (w *world, release func()) {
 	p := auto()
@@ -160,6 +209,7 @@ func blocked(t *testing.T) (w *world, release func()) {
 	w.want(hooks.Running, 5)
 	return w, func() {
 		close(gate)
+		synctest.Wait()
 		w.run(step)
 	}
 }

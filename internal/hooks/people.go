@@ -1,6 +1,7 @@
 package hooks
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -71,19 +72,17 @@ func (q *Queue) Approve(ctx context.Context, id, who string) error {
 	if err := q.commit(w); err != nil {
 		return fmt.Errorf("approving action: %w", err)
 	}
+	delete(q.failing, a.Hook)
 	q.start(ctx, id)
 	return nil
 }
 
 // reconsider says why a waiting action may not run now, or "", and whether that can pass.
 func (q *Queue) reconsider(a *Action, now time.Time) (why string, held bool) {
-	if why := q.movedOn(a); why != "" {
+	if why := cmp.Or(q.unwanted(a, true), q.movedOn(a)); why != "" {
 		return why, false
 	}
 	p := q.policy(a.Hook)
-	if q.runners[a.Hook] == nil || !p.selects(a.Objective) {
-		return "the hook was removed or no longer has this objective", false
-	}
 	p.Mode = Approve
 	d := Decide(q.input(p, *q.status(a.Objective), a.ID, now))
 	switch {
@@ -116,6 +115,7 @@ func (q *Queue) Reject(id, who string) error {
 	if err := q.commit(w); err != nil {
 		return fmt.Errorf("rejecting action: %w", err)
 	}
+	delete(q.failing, a.Hook)
 	return nil
 }
 
@@ -193,6 +193,7 @@ func (q *Queue) Resume(who string) error {
 		return fmt.Errorf("resuming actions: %w", err)
 	}
 	q.paused, q.fresh = nil, false
+	clear(q.failing)
 	return nil
 }
 

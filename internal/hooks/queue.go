@@ -24,6 +24,12 @@ type Runner interface {
 	Idempotent() bool
 }
 
+// Breaker is a [Runner] that stops calling what keeps failing.
+type Breaker interface {
+	// BreakerOpen reports whether calls are kept in at present.
+	BreakerOpen() bool
+}
+
 // Auditor is what the queue needs of the audit log: all entries on disk, in order, or an error.
 type Auditor interface {
 	Append(entries ...audit.Entry) error
@@ -44,7 +50,7 @@ const (
 	maxConcurrentCalls = 4
 	maxKept            = 1000            // final actions that were called, and as many that were not
 	maxResends         = 3               // of one action, after restarts
-	callTimeout        = 5 * time.Minute // of one call with all its retries
+	callTimeout        = 5 * time.Minute // of one call with all its retries, once it has its turn
 	unresolvedFor      = 15 * time.Minute
 )
 
@@ -68,6 +74,7 @@ type Queue struct {
 	paused    *Pause
 	fresh     bool              // started and not resumed since
 	demoted   map[string]string // hook to why
+	failing   map[string]string // hook to what its last action failed of, until somebody has seen to it
 	counts    map[countKey]uint64
 	cancels   map[string]context.CancelFunc // of calls under way
 	startedAt time.Time
@@ -80,14 +87,14 @@ func New(d Deps) (*Queue, error) {
 	if d.DB == nil || d.Audit == nil || d.Changes == nil || d.Now == nil || d.Logger == nil {
 		return nil, errors.New("making hook queue: a store, an audit log, a change log, a clock and a logger are required")
 	}
-	if err := checkHooks(d.Policies, d.Actions); err != nil {
+	if err := Check(d.Policies, d.Actions); err != nil {
 		return nil, fmt.Errorf("making hook queue: %w", err)
 	}
 	q := &Queue{
 		db: d.DB, audit: d.Audit, changes: d.Changes, now: d.Now, log: d.Logger,
 		slots: make(chan struct{}, maxConcurrentCalls), policies: d.Policies, runners: d.Actions,
 		actions: map[string]*Action{}, watches: map[string]*watch{}, burns: map[string]burn{},
-		demoted: map[string]string{}, counts: map[countKey]uint64{}, cancels: map[string]context.CancelFunc{},
+		demoted: map[string]string{}, failing: map[string]string{}, counts: map[countKey]uint64{}, cancels: map[string]context.CancelFunc{},
 		fresh: true, startedAt: d.Now(),
 	}
 	if err := q.load(); err != nil {
@@ -99,7 +106,8 @@ func New(d Deps) (*Queue, error) {
 	return q, nil
 }
 
-func checkHooks(policies []Policy, runners map[string]Runner) error {
+// Check reports what keeps policies and their actions, by policy name, from being put in force.
+func Check(policies []Policy, runners map[string]Runner) error {
 	seen := map[string]bool{}
 	for _, p := range policies {
 		if err := p.Validate(); err != nil {
@@ -116,14 +124,16 @@ func checkHooks(policies []Policy, runners map[string]Runner) error {
 	return nil
 }
 
-// Reload replaces policies and actions. Actions under way go on as they were begun.
+// Reload replaces policies and actions. Calls under way go on as they were begun; what is decided and
+// not yet called goes by the new policies. An error changes nothing; [Check] finds it beforehand.
 func (q *Queue) Reload(policies []Policy, actions map[string]Runner) error {
-	if err := checkHooks(policies, actions); err != nil {
+	if err := Check(policies, actions); err != nil {
 		return fmt.Errorf("reloading hooks: %w", err)
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.policies, q.runners = policies, actions
+	clear(q.failing) // of the hooks as they were
 	return nil
 }
 
@@ -220,6 +230,25 @@ func (q *Queue) Condition() Condition {
 		}
 	}
 	return c
+}
+
+// Trouble is what is wrong with one hook itself.
+type Trouble struct {
+	Hook        string
+	Failed      string // what its last action failed of; "" once one has succeeded, or a person has resumed, approved, rejected or reloaded
+	BreakerOpen bool
+}
+
+// Troubles gives one value for each hook, those in no trouble included.
+func (q *Queue) Troubles() []Trouble {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	var out []Trouble
+	for _, p := range q.policies {
+		b, ok := q.runners[p.Name].(Breaker)
+		out = append(out, Trouble{Hook: p.Name, Failed: q.failing[p.Name], BreakerOpen: ok && b.BreakerOpen()})
+	}
+	return out
 }
 
 // Count is one value of assayer_hook_actions_total: actions of a hook that ended in a final state

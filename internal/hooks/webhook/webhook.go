@@ -68,7 +68,10 @@ type Hook struct {
 	log     *slog.Logger
 }
 
-var _ hooks.Runner = (*Hook)(nil)
+var (
+	_ hooks.Runner  = (*Hook)(nil)
+	_ hooks.Breaker = (*Hook)(nil)
+)
 
 // New makes a hook from a valid configuration. It calls nobody.
 func New(cfg Config, d Deps) (*Hook, error) {
@@ -113,6 +116,9 @@ func New(cfg Config, d Deps) (*Hook, error) {
 
 // Idempotent implements hooks.Runner: the receiver drops keys it has seen.
 func (h *Hook) Idempotent() bool { return true }
+
+// BreakerOpen implements hooks.Breaker.
+func (h *Hook) BreakerOpen() bool { return h.breaker.State() == gobreaker.StateOpen }
 
 // Run implements hooks.Runner.
 func (h *Hook) Run(ctx context.Context, a hooks.Action) (attempts int, err error) {

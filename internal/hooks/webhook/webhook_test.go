@@ -285,11 +285,17 @@ func TestTargetThatFailsForAnHour(t *testing.T) {
 		var logs bytes.Buffer
 		h := hook(t, valid(), r, &logs)
 		keptIn := 0
+		if h.BreakerOpen() {
+			t.Error("the breaker is open before any call")
+		}
 		for began := time.Now(); time.Since(began) < time.Hour; <-time.After(10 * time.Second) {
 			if _, err := h.Run(t.Context(), action(t)); err == nil {
 				t.Fatal("a failing target was called with success")
 			} else if strings.Contains(err.Error(), "calls are kept in") {
 				keptIn++
+				if !h.BreakerOpen() {
+					t.Fatal("calls are kept in and the breaker is said to be closed")
+				}
 			}
 		}
 		// Five until the breaker opens, then one each five minutes.
@@ -311,6 +317,9 @@ func TestTargetThatFailsForAnHour(t *testing.T) {
 		}
 		if _, err := h.Run(t.Context(), action(t)); err != nil {
 			t.Errorf("after the target came back, second call: %v", err)
+		}
+		if h.BreakerOpen() {
+			t.Error("the breaker is open after calls that succeeded")
 		}
 	})
 }
