@@ -167,7 +167,7 @@ func (a *App) makeEngine(context.Context) error {
 
 func (a *App) makeHooks(context.Context) error {
 	var err error
-	if a.changes, err = hooks.NewChangeLog(a.db, a.now); err != nil {
+	if a.changes, err = hooks.NewChangeLog(a.db, a.audit, a.now); err != nil {
 		return err
 	}
 	runners, err := a.loaded().runners(a.deps())

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/assayer-io/assayer/internal/audit"
 	"github.com/assayer-io/assayer/internal/problem"
 	"github.com/assayer-io/assayer/internal/storage"
 	"github.com/assayer-io/assayer/slo"
@@ -63,16 +64,17 @@ type serviceLog struct {
 // ChangeLog remembers what changed where, and which revisions have shown themselves good. It keeps
 // the last 100 changes of the 1,000 services that changed last. It is safe for concurrent use.
 type ChangeLog struct {
-	db  storage.DB
-	now func() time.Time
+	db    storage.DB
+	audit Auditor
+	now   func() time.Time
 
 	mu       sync.Mutex
 	services map[string]*serviceLog
 }
 
 // NewChangeLog reads the log from db.
-func NewChangeLog(db storage.DB, now func() time.Time) (*ChangeLog, error) {
-	l := &ChangeLog{db: db, now: now, services: map[string]*serviceLog{}}
+func NewChangeLog(db storage.DB, audit Auditor, now func() time.Time) (*ChangeLog, error) {
+	l := &ChangeLog{db: db, audit: audit, now: now, services: map[string]*serviceLog{}}
 	err := db.Scan(changesPrefix, func(key string, value []byte) error {
 		var s serviceLog
 		if err := json.Unmarshal(value, &s); err != nil {
@@ -91,9 +93,10 @@ func NewChangeLog(db storage.DB, now func() time.Time) (*ChangeLog, error) {
 var ErrConflict = errors.New("another change has this id")
 
 // Record keeps a change and returns it as kept: At defaults to now, ID to a hash of the rest. To
-// record the same change again is fine and does nothing. What is wrong with c comes as a
-// [problem.List].
-func (l *ChangeLog) Record(c Change) (Change, error) {
+// record the same change again is fine and does nothing. The audit log is told who asked for it: by,
+// or the change's author where by is empty. What is wrong with c comes as a [problem.List]; what
+// cannot be audited is not kept.
+func (l *ChangeLog) Record(c Change, by string) (Change, error) {
 	now := l.now()
 	dated := !c.At.IsZero()
 	if !dated {
@@ -133,12 +136,30 @@ func (l *ChangeLog) Record(c Change) (Change, error) {
 	if evicted != "" {
 		b.Delete(changesPrefix + evicted)
 	}
+	entry := c.entry(by)
+	if err := l.audit.Append(entry); err != nil {
+		return c, fmt.Errorf("recording change: auditing: %w", err)
+	}
 	if err := l.db.Apply(&b); err != nil {
-		return c, fmt.Errorf("recording change: %w", err)
+		entry.Outcome, entry.Description = audit.Failure, entry.Description+" was not recorded: "+err.Error()
+		return c, fmt.Errorf("recording change: %w", errors.Join(err, l.audit.Append(entry)))
 	}
 	delete(l.services, evicted)
 	l.services[c.Service] = &next
 	return c, nil
+}
+
+// entry is the audit entry of recording c.
+func (c Change) entry(by string) audit.Entry {
+	evidence, err := json.Marshal(c)
+	if err != nil {
+		evidence = nil // unreachable: texts and a time that was checked
+	}
+	return audit.Entry{
+		Category: audit.CategoryMedium, Type: "change_recorded", Risk: audit.RiskLow, Outcome: audit.Success, Actor: cmp.Or(by, c.Author, "unknown"),
+		Description: fmt.Sprintf("%s %s of %s at %s", c.Kind, c.Revision, c.Service, clock(c.At)), AffectedSystems: []string{c.Service},
+		ImpactAssessment: "hooks may tie a burn that follows to it", Evidence: evidence,
+	}
 }
 
 func validateChange(c Change, now time.Time) error {

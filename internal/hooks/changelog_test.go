@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/assayer-io/assayer/internal/audit"
 	"github.com/assayer-io/assayer/internal/hooks"
 	"github.com/assayer-io/assayer/internal/problem"
 	"github.com/assayer-io/assayer/internal/storage"
@@ -16,14 +17,15 @@ import (
 
 type ledger struct {
 	t   *testing.T
-	db  *storage.Memory
+	db  *mortal
+	log auditor
 	now time.Time
 	*hooks.ChangeLog
 	good float64
 }
 
 func newLedger(t *testing.T) *ledger {
-	l := &ledger{t: t, db: storage.NewMemory(), now: start}
+	l := &ledger{t: t, db: &mortal{DB: storage.NewMemory()}, now: start}
 	l.open()
 	return l
 }
@@ -31,14 +33,14 @@ func newLedger(t *testing.T) *ledger {
 func (l *ledger) open() {
 	l.t.Helper()
 	var err error
-	if l.ChangeLog, err = hooks.NewChangeLog(l.db, func() time.Time { return l.now }); err != nil {
+	if l.ChangeLog, err = hooks.NewChangeLog(l.db, &l.log, func() time.Time { return l.now }); err != nil {
 		l.t.Fatal(err)
 	}
 }
 
 func (l *ledger) record(kind, revision string) {
 	l.t.Helper()
-	if _, err := l.Record(hooks.Change{Service: "card-auth", Kind: kind, Revision: revision}); err != nil {
+	if _, err := l.Record(hooks.Change{Service: "card-auth", Kind: kind, Revision: revision}, ""); err != nil {
 		l.t.Fatal(err)
 	}
 }
@@ -161,24 +163,58 @@ func TestFlagsAndDeploymentsBakeApart(t *testing.T) {
 
 func TestRecord(t *testing.T) {
 	l := newLedger(t)
-	c, err := l.Record(hooks.Change{ID: "d-1", Service: "card-auth", Kind: hooks.KindDeploy, Revision: "v1"})
+	c, err := l.Record(hooks.Change{ID: "d-1", Service: "card-auth", Kind: hooks.KindDeploy, Revision: "v1"}, "")
 	if err != nil || !c.At.Equal(start) {
 		t.Fatalf("got %+v, %v", c, err)
 	}
 	l.now = l.now.Add(time.Minute)
-	again, err := l.Record(hooks.Change{ID: "d-1", Service: "card-auth", Kind: hooks.KindDeploy, Revision: "v1"})
+	again, err := l.Record(hooks.Change{ID: "d-1", Service: "card-auth", Kind: hooks.KindDeploy, Revision: "v1"}, "")
 	if err != nil || again != c || len(l.List("")) != 1 {
 		t.Errorf("the same again: %+v, %v, %d kept", again, err, len(l.List("")))
 	}
-	if _, err := l.Record(hooks.Change{ID: "d-1", Service: "card-auth", Kind: hooks.KindDeploy, Revision: "v2"}); !errors.Is(err, hooks.ErrConflict) {
+	if _, err := l.Record(hooks.Change{ID: "d-1", Service: "card-auth", Kind: hooks.KindDeploy, Revision: "v2"}, ""); !errors.Is(err, hooks.ErrConflict) {
 		t.Errorf("another change with its id: %v", err)
 	}
 	// One that is told late takes its place in time.
-	if _, err := l.Record(hooks.Change{Service: "card-auth", Kind: hooks.KindConfig, Revision: "c1", At: start.Add(-time.Hour)}); err != nil {
+	if _, err := l.Record(hooks.Change{Service: "card-auth", Kind: hooks.KindConfig, Revision: "c1", At: start.Add(-time.Hour)}, ""); err != nil {
 		t.Fatal(err)
 	}
 	if got := l.List("card-auth"); got[0].Revision != "v1" || got[1].Revision != "c1" || got[1].ID == "" {
 		t.Errorf("got %+v", got)
+	}
+}
+
+// Who told the agent of a change, and what, is on record; once, and before anything follows from it.
+func TestRecordedChangesAreAudited(t *testing.T) {
+	l := newLedger(t)
+	v1 := hooks.Change{Service: "card-auth", Kind: hooks.KindDeploy, Revision: "v1", Author: "dev"}
+	for _, by := range []string{"", "pipeline", "pipeline"} {
+		if _, err := l.Record(v1, by); err != nil {
+			t.Fatal(err)
+		}
+		v1.At = start // the same again from here on
+	}
+	v2 := hooks.Change{Service: "card-auth", Kind: hooks.KindRollback, Revision: "v0", Author: "dev"}
+	if _, err := l.Record(v2, "ops"); err != nil {
+		t.Fatal(err)
+	}
+	got := l.log.find("change_recorded")
+	if len(got) != 2 || got[0].Actor != "dev" || got[1].Actor != "ops" || got[1].Description != "rollback v0 of card-auth at 2026-11-21T08:00:00Z" {
+		t.Errorf("audited %+v", got)
+	}
+	setErr(&l.log, errors.New("no space left on device"))
+	v3 := hooks.Change{Service: "card-auth", Kind: hooks.KindDeploy, Revision: "v3"}
+	if _, err := l.Record(v3, "ops"); err == nil || len(l.List("")) != 2 {
+		t.Errorf("recorded without a trace: %v", err)
+	}
+	setErr(&l.log, nil)
+	l.db.failAt = 1
+	if _, err := l.Record(v3, "ops"); err == nil || len(l.List("")) != 2 {
+		t.Errorf("recorded though the store failed: %v", err)
+	}
+	got = l.log.find("change_recorded")
+	if n := len(got); n != 4 || got[3].Outcome != audit.Failure || !strings.Contains(got[3].Description, "was not recorded: no space left on device") {
+		t.Errorf("audited %+v", got)
 	}
 }
 
@@ -192,7 +228,7 @@ func TestRecordRefuses(t *testing.T) {
 		"author":   {Service: "a", Kind: hooks.KindDeploy, Revision: "v1", Author: "a\nb"},
 		"summary":  {Service: "a", Kind: hooks.KindDeploy, Revision: "v1", Summary: strings.Repeat("x", 2000)},
 	} {
-		_, err := l.Record(c)
+		_, err := l.Record(c, "")
 		var list problem.List
 		if !errors.As(err, &list) || list[0].Path != path {
 			t.Errorf("%s: got %v", path, err)
@@ -211,7 +247,7 @@ func TestChangeLogIsBounded(t *testing.T) {
 	}
 	for i := range 1200 {
 		l.now = l.now.Add(time.Second)
-		if _, err := l.Record(hooks.Change{Service: fmt.Sprintf("s%d", i), Kind: hooks.KindDeploy, Revision: "v1"}); err != nil {
+		if _, err := l.Record(hooks.Change{Service: fmt.Sprintf("s%d", i), Kind: hooks.KindDeploy, Revision: "v1"}, ""); err != nil {
 			t.Fatal(err)
 		}
 	}

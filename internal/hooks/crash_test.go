@@ -327,7 +327,7 @@ func TestNoJournalNoAction(t *testing.T) {
 func TestNewRefusesToGoWithout(t *testing.T) {
 	db := storage.NewMemory()
 	now := func() time.Time { return start }
-	changes, err := hooks.NewChangeLog(db, now)
+	changes, err := hooks.NewChangeLog(db, &auditor{}, now)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -72,7 +72,7 @@ func (w *world) stop() {
 func (w *world) boot() {
 	w.t.Helper()
 	w.db = &mortal{DB: w.store}
-	changes, err := hooks.NewChangeLog(w.db, w.clock)
+	changes, err := hooks.NewChangeLog(w.db, &auditor{}, w.clock)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -104,7 +104,7 @@ func (w *world) add(name, service string) *objective {
 
 func (w *world) record(service, kind, revision string) hooks.Change {
 	w.t.Helper()
-	c, err := w.changes.Record(hooks.Change{Service: service, Kind: kind, Revision: revision, Author: "dev"})
+	c, err := w.changes.Record(hooks.Change{Service: service, Kind: kind, Revision: revision, Author: "dev"}, "")
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -19,18 +19,19 @@ import (
 // fixture is an agent in the middle of an incident: one objective overspent, one burning, one
 // unknown, and an action that waits for a person.
 type fixture struct {
-	now       time.Time
-	statuses  []slo.Status
-	actions   []hooks.Action
-	changes   []hooks.Change
-	problems  []health.Problem
-	ready     bool
-	paused    bool
-	waiting   []string
-	demoted   map[string]string
-	calls     []string // what was asked of the hooks
-	fail      error
-	histories int // looks into the past
+	now        time.Time
+	statuses   []slo.Status
+	actions    []hooks.Action
+	changes    []hooks.Change
+	problems   []health.Problem
+	ready      bool
+	paused     bool
+	waiting    []string
+	demoted    map[string]string
+	calls      []string // what was asked of the hooks
+	fail       error
+	recordedBy string
+	histories  int // looks into the past
 }
 
 func (f *fixture) Statuses() []slo.Status { return f.statuses }
@@ -120,10 +121,11 @@ func (f fakeChanges) List(service string) []hooks.Change {
 	return out
 }
 
-func (f fakeChanges) Record(c hooks.Change) (hooks.Change, error) {
+func (f fakeChanges) Record(c hooks.Change, by string) (hooks.Change, error) {
 	if f.fail != nil {
 		return c, f.fail
 	}
+	f.recordedBy = by
 	if c.At.IsZero() {
 		c.At = f.now
 	}

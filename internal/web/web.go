@@ -49,8 +49,8 @@ type Changes interface {
 	List(service string) []hooks.Change
 	// Record stores c and returns it as stored, with a time and an ID if it had none. The same
 	// change may be recorded again; a different one under the same ID is hooks.ErrConflict, and what
-	// is wrong with it comes as a problem.List.
-	Record(c hooks.Change) (hooks.Change, error)
+	// is wrong with it comes as a problem.List. by is who asked, "" if nobody logged in.
+	Record(c hooks.Change, by string) (hooks.Change, error)
 }
 
 // Health is what is wrong with the agent itself.

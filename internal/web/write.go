@@ -165,13 +165,14 @@ func (s *Server) recordChange(w http.ResponseWriter, r *http.Request) {
 	if c.Kind == "" {
 		c.Kind = "deploy"
 	}
-	if user, _, ok := r.BasicAuth(); ok && c.Author == "" {
+	user, _, _ := r.BasicAuth()
+	if c.Author == "" {
 		c.Author = user
 	}
 	if refused(w, checkChange(c, now)) {
 		return
 	}
-	stored, err := s.deps.Changes.Record(c)
+	stored, err := s.deps.Changes.Record(c, user)
 	_, wrong := errors.AsType[problem.List](err)
 	switch {
 	case wrong:

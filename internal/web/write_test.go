@@ -119,6 +119,10 @@ func TestRecordChange(t *testing.T) {
 	if !strings.Contains(body, `"author":"pipeline"`) {
 		t.Errorf("who logged in is not the author: %s", body)
 	}
+	_, body = ask(t, h, "POST", "/api/v1/changes", `{"service": "ledger", "revision": "v9", "author": "dev"}`, func(r *http.Request) { r.SetBasicAuth("pipeline", "x") })
+	if !strings.Contains(body, `"author":"dev"`) || f.recordedBy != "pipeline" {
+		t.Errorf("recorded by %q: %s", f.recordedBy, body)
+	}
 	long := strings.Repeat("v", 201)
 	for body, want := range map[string][]string{
 		`{}`:                                {"service: missing", "revision: missing"},
@@ -144,8 +148,8 @@ func TestRecordChange(t *testing.T) {
 			t.Errorf("%v: %d, want %d", err, resp.StatusCode, status)
 		}
 	}
-	if n := len(f.changes); n != 4 {
-		t.Errorf("%d changes are recorded, want the 2 of before and 2 more", n)
+	if n := len(f.changes); n != 5 {
+		t.Errorf("%d changes are recorded, want the 2 of before and 3 more", n)
 	}
 }
 
