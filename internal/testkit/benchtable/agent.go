@@ -3,27 +3,40 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
 	"syscall"
 	"time"
-
-	"github.com/assayer-io/assayer/internal/testkit/servers"
 )
+
+// process is one that is measured.
+type process struct {
+	cmd *exec.Cmd
+	log lockedBuffer
+}
+
+func launch(ctx context.Context, binary, dir string, args ...string) (*process, error) {
+	p := &process{}
+	p.cmd = exec.CommandContext(ctx, binary, args...)
+	p.cmd.Dir, p.cmd.Stdout, p.cmd.Stderr = dir, &p.log, &p.log
+	return p, p.cmd.Start()
+}
 
 // agent is one running process of the agent.
 type agent struct {
-	cmd   *exec.Cmd
-	log   lockedBuffer
+	*process
 	ready time.Duration // from the start of the process until /-/ready answers 200
 }
 
+// start runs the agent from dir on a free port and returns when it is ready.
 func start(ctx context.Context, binary, dir string) (*agent, error) {
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -33,21 +46,52 @@ func start(ctx context.Context, binary, dir string) (*agent, error) {
 	if err := l.Close(); err != nil {
 		return nil, err
 	}
-	a := &agent{}
-	a.cmd = exec.CommandContext(ctx, binary, "run", "--config", "assayer.yaml", "--web.listen-address", address)
-	a.cmd.Dir, a.cmd.Stdout, a.cmd.Stderr = dir, &a.log, &a.log
-	began := time.Now()
-	if err := a.cmd.Start(); err != nil {
+	if binary, err = filepath.Abs(binary); err != nil {
 		return nil, err
 	}
-	wait, cancel := context.WithTimeout(ctx, 30*time.Second)
+	began := time.Now()
+	p, err := launch(ctx, binary, dir, "run", "--config", "assayer.yaml", "--web.listen-address", address)
+	if err != nil {
+		return nil, err
+	}
+	a := &agent{process: p}
+	wait, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	if err := servers.Poll(wait, func(ctx context.Context) error { return answers(ctx, "http://"+address+"/-/ready") }); err != nil {
+	if err := poll(wait, func() error { return answers(wait, "http://"+address+"/-/ready") }); err != nil {
 		a.stop()
 		return nil, fmt.Errorf("waiting for the agent: %w\n%s", err, a.log.String())
 	}
 	a.ready = time.Since(began)
 	return a, nil
+}
+
+// poll calls try every few milliseconds until it succeeds or ctx ends.
+func poll(ctx context.Context, try func() error) error {
+	ticker := time.NewTicker(2 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		err := try()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return errors.Join(err, ctx.Err())
+		case <-ticker.C:
+		}
+	}
+}
+
+// wait lets d pass.
+func wait(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
 }
 
 func answers(ctx context.Context, url string) error {
@@ -67,15 +111,15 @@ func answers(ctx context.Context, url string) error {
 }
 
 // stop ends the process; what it was is measured by then.
-func (a *agent) stop() {
-	_ = a.cmd.Process.Signal(syscall.SIGTERM)
-	_ = a.cmd.Wait()
+func (p *process) stop() {
+	_ = p.cmd.Process.Signal(syscall.SIGTERM)
+	_ = p.cmd.Wait()
 }
 
 // cpu returns the processor time used so far, user and system together.
-func (a *agent) cpu() (time.Duration, error) {
+func (p *process) cpu() (time.Duration, error) {
 	const ticks = 100 // a second; Linux shows times in this unit whatever its own is
-	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", a.cmd.Process.Pid))
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
 	if err != nil {
 		return 0, err
 	}
@@ -95,22 +139,18 @@ func (a *agent) cpu() (time.Duration, error) {
 	return time.Duration(sum) * time.Second / ticks, nil
 }
 
-// resident returns the most memory the process ever had in RAM, in bytes.
-func (a *agent) resident() (int64, error) {
-	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", a.cmd.Process.Pid))
-	if err != nil {
-		return 0, err
-	}
-	for line := range strings.Lines(string(data)) {
-		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
-			n, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(rest), " kB"), 10, 64)
-			if err != nil {
-				return 0, fmt.Errorf("reading resident memory: %w", err)
-			}
-			return n << 10, nil
+// resident says how much memory the process has in RAM, how much of it is pages of files, which the
+// kernel takes back when it needs them, and how much it was at most.
+func (p *process) resident() (string, error) {
+	var values []any
+	for _, key := range []string{"VmRSS", "RssFile", "VmHWM"} {
+		kb, err := strconv.ParseFloat(strings.TrimSuffix(field(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid), key), " kB"), 64)
+		if err != nil {
+			return "", fmt.Errorf("reading resident memory: %s: %w", key, err)
 		}
+		values = append(values, kb/1024)
 	}
-	return 0, fmt.Errorf("reading resident memory: no VmHWM in /proc/%d/status", a.cmd.Process.Pid)
+	return fmt.Sprintf("%.0f MiB (%.0f of them file pages; peak %.0f)", values...), nil
 }
 
 type lockedBuffer struct {

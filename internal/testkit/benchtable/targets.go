@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -8,36 +9,101 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync/atomic"
+	"time"
 
-	"github.com/assayer-io/assayer/internal/testkit/servers"
+	"github.com/klauspost/compress/gzip"
 )
 
-const (
-	wanted   = "bench_requests_total" // the metric that the objectives read
-	services = 10
-)
-
-// targets are all scrape targets, each with a listener of its own.
-type targets struct {
-	list []*target
-}
-
+// target is one scrape target with a listener of its own.
 type target struct {
 	server *httptest.Server
-	looks  atomic.Int64
-	rest   []byte // the 99 % that nobody asks for; the same at every look
-	lines  int    // how many series are wanted
+	looks  atomic.Int64            // by the agent
+	visits atomic.Int64            // by anybody else
+	head   func(look int64) []byte // what changes from look to look
+	rest   []byte                  // the same at every look
+	zipped []byte                  // rest as a gzip member
+	served atomic.Pointer[served]  // the first answer that mark accepted
+	mark   func(look int64) bool
 }
 
-func newTargets(s size) *targets {
-	t := &targets{}
-	for range s.targets {
-		one := &target{lines: max(s.series/100, services*2)}
-		one.rest = noise(s.series - one.lines)
-		one.server = httptest.NewServer(one)
-		t.list = append(t.list, one)
-	}
+// served is when an answer was complete.
+type served struct{ at time.Time }
+
+func newTarget(head func(look int64) []byte, rest []byte) *target {
+	t := &target{head: head, rest: rest, zipped: zip(rest)}
+	t.server = httptest.NewServer(t)
 	return t
+}
+
+// zip makes one member of a gzip stream; members that follow each other are read as one.
+func zip(data []byte) []byte {
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	_, err := z.Write(data)
+	if err = errors.Join(err, z.Close()); err != nil {
+		return nil // never: a buffer takes everything
+	}
+	return b.Bytes()
+}
+
+// ServeHTTP writes the exposition, compressed if asked to.
+func (t *target) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	count := &t.visits
+	if strings.HasPrefix(r.UserAgent(), "Assayer/") {
+		count = &t.looks
+	}
+	look := count.Add(1)
+	head, rest := t.head(look), t.rest
+	w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+	if r.Header.Get("Accept-Encoding") == "gzip" {
+		w.Header().Set("Content-Encoding", "gzip")
+		head, rest = zip(head), t.zipped
+	}
+	for _, part := range [][]byte{head, rest} {
+		if _, err := w.Write(part); err != nil {
+			return // the reader has gone away
+		}
+	}
+	if t.mark != nil && t.mark(look) {
+		t.served.CompareAndSwap(nil, &served{time.Now()})
+	}
+}
+
+func (t *target) address() string { return strings.TrimPrefix(t.server.URL, "http://") }
+
+// await waits until the target has been scraped n times.
+func (t *target) await(ctx context.Context, n int64) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	return poll(ctx, func() error {
+		if t.looks.Load() < n {
+			return fmt.Errorf("%s was not scraped %d times", t.address(), n)
+		}
+		return nil
+	})
+}
+
+// farm is many targets of which 1 % of the series are wanted.
+type farm []*target
+
+const farmServices = 10
+
+func newFarm(targets, series int) farm {
+	lines := max(series/100, 2*farmServices)
+	rest := noise(series - lines)
+	head := func(look int64) []byte {
+		b := fmt.Appendf(nil, "# TYPE %s counter\n", wanted)
+		for i := range lines {
+			code := 200 + 300*(i/farmServices%2)
+			b = fmt.Appendf(b, "%s{service=\"s%d\",code=\"%d\",shard=\"%d\"} %d\n", wanted, i%farmServices, code, i/farmServices/2, look*int64(1+i))
+		}
+		return b
+	}
+	f := make(farm, targets)
+	for i := range f {
+		f[i] = newTarget(head, rest)
+	}
+	return f
 }
 
 // noise is an exposition of n series with names and labels like those of common exporters.
@@ -52,65 +118,42 @@ func noise(n int) []byte {
 	return []byte(b.String())
 }
 
-// ServeHTTP writes counters that have grown since the last look, and everything else.
-func (t *target) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
-	n := t.looks.Add(1)
-	var b strings.Builder
-	fmt.Fprintf(&b, "# TYPE %s counter\n", wanted)
-	for i := range t.lines {
-		code := "200"
-		if i/services%2 == 1 {
-			code = "500"
-		}
-		fmt.Fprintf(&b, "%s{service=\"s%d\",code=\"%s\",shard=\"%d\"} %d\n", wanted, i%services, code, i/services/2, n*int64(1+i))
-	}
-	w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
-	for _, part := range [][]byte{[]byte(b.String()), t.rest} {
-		if _, err := w.Write(part); err != nil {
-			return // the reader has gone away
-		}
-	}
-}
-
-func (t *targets) urls() []string {
+func (f farm) urls() []string {
 	var urls []string
-	for _, one := range t.list {
-		urls = append(urls, one.server.URL+"/metrics")
+	for _, t := range f {
+		urls = append(urls, t.server.URL+"/metrics")
 	}
 	return urls
 }
 
-func (t *targets) addresses() []string {
+func (f farm) addresses() []string {
 	var addresses []string
-	for _, one := range t.list {
-		addresses = append(addresses, strings.TrimPrefix(one.server.URL, "http://"))
+	for _, t := range f {
+		addresses = append(addresses, t.address())
 	}
 	return addresses
 }
 
-// looked returns how many scrapes there were of all targets together.
-func (t *targets) looked() int64 {
-	var sum int64
-	for _, one := range t.list {
-		sum += one.looks.Load()
+// looks returns how many scrapes there were of all targets together, by the agent and by others.
+func (f farm) looks() (agent, others int64) {
+	for _, t := range f {
+		agent += t.looks.Load()
+		others += t.visits.Load()
 	}
-	return sum
+	return agent, others
 }
 
-// await waits until every target has been scraped n times.
-func (t *targets) await(ctx context.Context, n int) error {
-	return servers.Poll(ctx, func(context.Context) error {
-		for _, one := range t.list {
-			if one.looks.Load() < int64(n) {
-				return errors.New("not every target was scraped")
-			}
+func (f farm) await(ctx context.Context, n int64) error {
+	for _, t := range f {
+		if err := t.await(ctx, n); err != nil {
+			return err
 		}
-		return nil
-	})
+	}
+	return nil
 }
 
-func (t *targets) close() {
-	for _, one := range t.list {
-		one.server.Close()
+func (f farm) close() {
+	for _, t := range f {
+		t.server.Close()
 	}
 }
