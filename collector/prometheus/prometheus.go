@@ -83,21 +83,41 @@ func (p *Provider) SetInterest(in collector.Interest) { p.want.Store(newInterest
 // Reload replaces the configuration. Targets whose settings stay the same are not disturbed. On
 // an error nothing changes.
 func (p *Provider) Reload(cfg Config) error {
+	apply, err := p.Prepare(cfg)
+	if err == nil {
+		apply()
+	}
+	return err
+}
+
+// Prepare does all of a reload that can fail and gives what puts cfg in force; until that is called
+// nothing changes.
+func (p *Provider) Prepare(cfg Config) (apply func(), err error) {
 	if err := cfg.Validate(); err != nil {
-		return err
+		return nil, err
 	}
 	p.mu.Lock()
-	defer p.mu.Unlock()
+	revision := fmt.Sprintf("%s.%d", p.serial, p.reloads)
+	p.reloads++
+	p.mu.Unlock()
 	pools, finders := map[string]*pool{}, map[string]discovery.Configs{}
 	for _, sc := range cfg.ScrapeConfigs {
-		fresh, err := newPool(&cfg, sc, p.scratches, fmt.Sprintf("%s.%d", p.serial, p.reloads))
-		if err != nil {
-			return err
+		if pools[sc.JobName], err = newPool(&cfg, sc, p.scratches, revision); err != nil {
+			return nil, err
 		}
-		if old := p.pools[sc.JobName]; old != nil && sameSettings(old, fresh) {
-			fresh = old
+		finders[sc.JobName] = sc.discovery(cfg.ExtraDiscovery)
+	}
+	return func() { p.replace(pools, finders) }, nil
+}
+
+// replace puts pools and finders in force, keeping the pools there are where settings are the same.
+func (p *Provider) replace(pools map[string]*pool, finders map[string]discovery.Configs) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for name, fresh := range pools {
+		if old := p.pools[name]; old != nil && sameSettings(old, fresh) {
+			pools[name] = old
 		}
-		pools[sc.JobName], finders[sc.JobName] = fresh, sc.discovery(cfg.ExtraDiscovery)
 	}
 	for name, old := range p.pools {
 		if pools[name] != old {
@@ -105,9 +125,7 @@ func (p *Provider) Reload(cfg Config) error {
 		}
 	}
 	p.pools, p.finders = pools, finders
-	p.reloads++
 	p.poke()
-	return nil
 }
 
 // poke has Run look at the configuration.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -212,6 +213,45 @@ func TestReloadDisturbsOnlyWhatChanged(t *testing.T) {
 	if err := r.Reload(bad); err == nil {
 		t.Error("an invalid configuration was taken over")
 	}
+}
+
+func TestReloadToNothingAndBack(t *testing.T) {
+	text := "scrape_configs: [{job_name: x, static_configs: [{targets: ['a:1']}]}]"
+	r := launch(t, text, wantNames("wanted"))
+	r.jobs(1)
+	for _, want := range []int{0, 1} {
+		cfg := Default()
+		if want > 0 {
+			cfg = mustLoad(t, text)
+		}
+		if err := r.Reload(cfg); err != nil {
+			t.Fatal(err)
+		}
+		r.until(fmt.Sprint(want, " targets"), func(jobs []collector.Job) bool { return len(jobs) == want })
+	}
+}
+
+// All that can fail of a reload fails before anything is touched, files that a client needs included.
+func TestPrepareTouchesNothing(t *testing.T) {
+	r := launch(t, "scrape_configs: [{job_name: x, static_configs: [{targets: ['a:1']}]}]", wantNames("wanted"))
+	before := r.jobs(1)[0]
+	noFile := mustLoad(t, "scrape_configs: [{job_name: x, tls_config: {ca_file: /nowhere/ca.pem}, static_configs: [{targets: ['b:1']}]}]")
+	if _, err := r.Prepare(noFile); err == nil || !strings.Contains(err.Error(), "/nowhere/ca.pem") {
+		t.Errorf("a client without its file was prepared: %v", err)
+	}
+	apply, err := r.Prepare(mustLoad(t, "scrape_configs: [{job_name: x, static_configs: [{targets: ['a:1', 'c:1']}]}]"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.poke() // has Run look at what is in force
+	r.until("a:1 alone", func(jobs []collector.Job) bool {
+		if len(jobs) != 1 || jobs[0].Source != before.Source {
+			t.Fatalf("changed before it was applied: %+v", jobs)
+		}
+		return true
+	})
+	apply()
+	r.until("c:1", func(jobs []collector.Job) bool { return len(jobs) == 2 })
 }
 
 func TestRunLeavesTheRegistryAsItWas(t *testing.T) {
