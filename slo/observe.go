@@ -31,8 +31,11 @@ type member struct {
 	obj    *objective
 	broken string // what the target lacks; "" when nothing
 	missed bool   // the last look did not show what the objective needs
+	// decisive: the target has series that the objective cannot be judged without. One that counts
+	// only failures, while another counts all events, has none.
+	decisive bool
 	// Of the look under way:
-	present     bool // series that the objective cannot be judged without were there
+	present     bool // decisive series were there, or any if it has none
 	total, good int  // increases booked in those roles
 }
 
@@ -170,7 +173,12 @@ func (l *look) find(s *collector.Series) (sr *series, known bool) {
 	}
 	sr.seenMs = l.at
 	for _, b := range sr.bindings {
-		b.member.present = b.member.present || b.role.decisive(b.member.obj)
+		switch m := b.member; {
+		case b.role.decisive(m.obj):
+			m.decisive, m.present = true, true
+		case !m.decisive:
+			m.present = true
+		}
 	}
 	return sr, known
 }

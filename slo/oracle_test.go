@@ -280,7 +280,7 @@ func TestCheckpointsLeaveNothingBehind(t *testing.T) {
 			}
 		}
 	}
-	if limit := 4 * 1100; most > limit { // four levels of at most 1,000 buckets, and heads
+	if limit := 4 * 40; most > limit { // four levels of at most 1,000 buckets, 32 to a value, and heads
 		t.Errorf("store grew to %d keys, want at most %d", most, limit)
 	}
 	before := f.status(40 * time.Hour)
@@ -296,7 +296,7 @@ func TestCheckpointsLeaveNothingBehind(t *testing.T) {
 		must(t, e.Apply(ratioSet(), at(41*time.Hour), db.Scan))
 		checkpoint(t, e, db)
 	}
-	if n := stored(t, db); n > 4*1100 {
+	if n := stored(t, db); n > 4*40 {
 		t.Errorf("after a change of windows the store holds %d keys", n)
 	}
 }

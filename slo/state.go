@@ -21,11 +21,11 @@ type Store interface {
 	Delete(key string)
 }
 
-// Keys. Buckets are ordered by time before objective, so that a checkpoint writes neighbours.
+// Keys. Chunks of buckets are ordered by time before objective, so that a checkpoint writes neighbours.
 const (
 	keyEngine     = "slo/engine"
 	prefixMeta    = "slo/o/" // + objective
-	prefixBuckets = "slo/b/" // + level / index / objective
+	prefixChunks  = "slo/c/" // + level / chunk / objective
 	prefixTargets = "slo/t/" // + target
 
 	stateVersion = 1
@@ -150,17 +150,7 @@ func (o *objective) store(to Store) error {
 	for i := range lg.levels {
 		l := &lg.levels[i]
 		m.Levels = append(m.Levels, storedLevel{l.widthMs, l.first, l.next()})
-		for b := l.storedFrom; b < min(l.storedTo, l.first); b++ {
-			to.Delete(bucketKey(i, b, o.id))
-		}
-		for b := max(l.storedFrom, l.next()); b < l.storedTo; b++ { // after a change of widths
-			to.Delete(bucketKey(i, b, o.id))
-		}
-		if l.dirtyFrom != noneDirty {
-			for b := max(l.first, l.dirtyFrom); b < l.next(); b++ {
-				to.Set(bucketKey(i, b, o.id), l.closed[b-l.first].encode())
-			}
-		}
+		l.store(to, i, o.id)
 		l.before = stored{l.storedFrom, l.storedTo, l.dirtyFrom}
 		l.storedFrom, l.storedTo, l.dirtyFrom = l.first, l.next(), noneDirty
 	}
@@ -182,6 +172,23 @@ func (o *objective) store(to Store) error {
 	to.Set(prefixMeta+hex(o.id), data)
 	lg.changed = false
 	return nil
+}
+
+// store writes the chunks that changed and deletes those whose buckets are all forgotten.
+func (l *level) store(to Store, i int, id uint64) {
+	from, end := chunks(l.first, l.next())
+	oldFrom, oldEnd := chunks(l.storedFrom, l.storedTo)
+	for c := oldFrom; c < min(oldEnd, from); c++ {
+		to.Delete(chunkKey(i, c, id))
+	}
+	for c := max(oldFrom, end); c < oldEnd; c++ { // after a change of widths
+		to.Delete(chunkKey(i, c, id))
+	}
+	if l.dirtyFrom != noneDirty {
+		for c := max(from, chunkOf(l.dirtyFrom)); c < end; c++ {
+			to.Set(chunkKey(i, c, id), l.encodeChunk(c))
+		}
+	}
 }
 
 // Scan calls fn for every stored key with the prefix, in order.
@@ -322,8 +329,8 @@ func (r *restoring) readBuckets(scan Scan, loading map[uint64]*objective) error 
 			}
 		}
 	}
-	err := scan(prefixBuckets, func(key string, value []byte) error {
-		i, index, id, err := parseBucketKey(key)
+	err := scan(prefixChunks, func(key string, value []byte) error {
+		i, chunk, id, err := parseChunkKey(key)
 		if err != nil {
 			return err
 		}
@@ -331,14 +338,20 @@ func (r *restoring) readBuckets(scan Scan, loading map[uint64]*objective) error 
 		if !stored {
 			return nil
 		}
-		if o == nil || i >= len(o.ledger.levels) || index < o.ledger.levels[i].first || index >= o.ledger.levels[i].next() {
+		if o == nil || i >= len(o.ledger.levels) {
 			r.dead = append(r.dead, key)
 			return nil
 		}
 		l := &o.ledger.levels[i]
-		seen[l][index-l.first] = true
-		l.closed[index-l.first], err = decodeCounts(value)
-		return err
+		if from, end := chunks(l.first, l.next()); chunk < from || chunk >= end {
+			r.dead = append(r.dead, key)
+			return nil
+		}
+		return decodeChunk(chunk, value, func(index int64, c counts) {
+			if index >= l.first && index < l.next() { // the others were forgotten after they were stored
+				l.closed[index-l.first], seen[l][index-l.first] = c, true
+			}
+		})
 	})
 	for l, ok := range seen {
 		known := max(0, slices.Index(append(slices.Clone(ok), true), true))
@@ -368,24 +381,6 @@ func hex(id uint64) string { return fmt.Sprintf("%016x", id) }
 
 func targetKey(id collector.Target) string { return prefixTargets + string(id) }
 
-func bucketKey(level int, index int64, id uint64) string {
-	return fmt.Sprintf("%s%d/%016x/%016x", prefixBuckets, level, uint64(index), id)
-}
-
-func parseBucketKey(key string) (level int, index int64, id uint64, err error) {
-	parts := strings.Split(strings.TrimPrefix(key, prefixBuckets), "/")
-	if len(parts) != 3 {
-		return 0, 0, 0, fmt.Errorf("decoding key %q: want three parts", key)
-	}
-	level, err1 := strconv.Atoi(parts[0])
-	i, err2 := strconv.ParseUint(parts[1], 16, 64)
-	id, err3 := strconv.ParseUint(parts[2], 16, 64)
-	if err := errors.Join(err1, err2, err3); err != nil {
-		return 0, 0, 0, fmt.Errorf("decoding key %q: %w", key, err)
-	}
-	return level, int64(i), id, nil
-}
-
 func (c counts) floats() []float64 {
 	return []float64{c.good, c.bad, c.excluded, float64(c.coveredMs), float64(c.expectedMs)}
 }
@@ -393,25 +388,6 @@ func (c counts) floats() []float64 {
 func countsOf(f []float64) counts {
 	f = append(slices.Clone(f), 0, 0, 0, 0, 0)
 	return counts{f[0], f[1], f[2], int64(f[3]), int64(f[4])}
-}
-
-func (c counts) encode() []byte {
-	out := make([]byte, 0, 40)
-	for _, f := range c.floats() {
-		out = binary.LittleEndian.AppendUint64(out, math.Float64bits(f))
-	}
-	return out
-}
-
-func decodeCounts(b []byte) (counts, error) {
-	if len(b) != 40 {
-		return counts{}, fmt.Errorf("decoding bucket: got %d bytes, want 40", len(b))
-	}
-	f := make([]float64, 5)
-	for i := range f {
-		f[i] = math.Float64frombits(binary.LittleEndian.Uint64(b[8*i:]))
-	}
-	return countsOf(f), nil
 }
 
 // encode writes a target as little-endian 64-bit words: version, last look, epoch, whether it had
