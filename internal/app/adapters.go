@@ -7,8 +7,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	exporter "github.com/assayer-io/assayer/exporters/prometheus"
-	"github.com/assayer-io/assayer/internal/audit"
-	"github.com/assayer-io/assayer/internal/health"
 	"github.com/assayer-io/assayer/internal/web"
 	"github.com/assayer-io/assayer/slo"
 )
@@ -42,16 +40,6 @@ func (a *App) targets() []web.Target {
 	return out
 }
 
-// auditor is the audit log, and tells the agent's health whether it can be written.
-type auditor struct{ *App }
-
-// Append implements hooks.Auditor.
-func (a auditor) Append(entries ...audit.Entry) error {
-	err := a.audit.Append(entries...)
-	a.health.Report(health.AuditNotWritable, "", err)
-	return err
-}
-
 // hostNames are under which names beside localhost people reach the page, as configured.
 func (l *Loaded) hostNames() []string {
 	u, err := url.Parse(l.Config.Web.ExternalURL)
@@ -59,41 +47,6 @@ func (l *Loaded) hostNames() []string {
 		return nil
 	}
 	return []string{u.Hostname()}
-}
-
-// slowShare is the share of its interval that a look may take before its target is called slow.
-const slowShare = 0.8
-
-// observeHealth brings the agent's own conditions up to date.
-func (a *App) observeHealth(statuses []slo.Status) {
-	seen := map[string]bool{}
-	for _, t := range a.runner.Targets() {
-		name := string(t.Target)
-		seen[name] = true
-		if t.LastError != "" {
-			a.health.Set(health.TargetDown, name, t.LastError)
-		} else {
-			a.health.Clear(health.TargetDown, name)
-		}
-		if t.LastDuration.Seconds() > slowShare*t.Interval.Seconds() {
-			a.health.Set(health.TargetSlow, name, "the last look took "+t.LastDuration.Round(time.Millisecond).String()+" of every "+t.Interval.String())
-		} else {
-			a.health.Clear(health.TargetSlow, name)
-		}
-	}
-	for name := range a.knownTargets {
-		if !seen[name] {
-			a.health.Forget(name)
-		}
-	}
-	a.knownTargets = seen
-	for _, s := range statuses {
-		if s.Problem != "" {
-			a.health.Set(health.BucketMissing, s.Name, s.Problem)
-		} else {
-			a.health.Clear(health.BucketMissing, s.Name)
-		}
-	}
 }
 
 func (a *App) actionCounts() []exporter.ActionCount {

@@ -67,10 +67,12 @@ type App struct {
 	alarms   chan struct{} // bad events have come; holds at most one
 
 	saving       sync.Mutex // held during a checkpoint
-	reloading    sync.Mutex // held by Reload and Stop
+	reloading    sync.Mutex // held by Reload, and by Stop until no other reload can begin
 	reloadFailed atomic.Bool
 	saveFailed   atomic.Bool
-	knownTargets map[string]bool // of the last evaluation; only the evaluation's own
+	auditFailed  atomic.Bool
+	auditRetried time.Time          // this and overruns are only the evaluation's own
+	overruns     map[string]overrun // by target
 	providers    map[string]provider
 	current      atomic.Pointer[Loaded]
 
@@ -152,7 +154,12 @@ func (a *App) openAudit(context.Context) error {
 	if err != nil {
 		return err
 	}
-	a.onStop("audit log", func(context.Context) error { return a.audit.Close() })
+	a.onStop("audit log", func(context.Context) error {
+		if a.started {
+			a.auditLife("agent_stop", "the agent was told to stop and has stopped")
+		}
+		return a.audit.Close()
+	})
 	return nil
 }
 
@@ -167,7 +174,7 @@ func (a *App) makeEngine(context.Context) error {
 
 func (a *App) makeHooks(context.Context) error {
 	var err error
-	if a.changes, err = hooks.NewChangeLog(a.db, a.audit, a.now); err != nil {
+	if a.changes, err = hooks.NewChangeLog(a.db, auditor{a}, a.now); err != nil {
 		return err
 	}
 	runners, err := a.loaded().runners(a.deps())
@@ -251,11 +258,12 @@ func (a *App) fail(err error) {
 // nothing.
 func (a *App) Stop(ctx context.Context) error {
 	a.reloading.Lock()
-	defer a.reloading.Unlock()
-	if a.stopped {
+	before := a.stopped
+	a.stopped = true
+	a.reloading.Unlock() // before the web server waits for a request that waits for the lock
+	if before {
 		return nil
 	}
-	a.stopped = true
 	a.health.Set(health.Stopping, "", "the agent was told to stop")
 	err := a.unwind(ctx)
 	a.log.Info("stopped")

@@ -2,7 +2,10 @@ package app
 
 import (
 	"errors"
+	"time"
 
+	"github.com/assayer-io/assayer/collector"
+	"github.com/assayer-io/assayer/internal/health"
 	"github.com/assayer-io/assayer/internal/storage"
 )
 
@@ -10,6 +13,34 @@ import (
 type fullDisk struct{ storage.DB }
 
 func (fullDisk) Apply(*storage.Batch) error { return errors.New("no space left on device") }
+
+// unreadable is a store that cannot be read.
+type unreadable struct{ storage.DB }
+
+func (unreadable) Scan(string, func(string, []byte) error) error {
+	return errors.New("input/output error")
+}
+
+// BreakReading makes the agent's budgets unreadable.
+func BreakReading(a *App) {
+	a.saving.Lock()
+	defer a.saving.Unlock()
+	a.db = unreadable{a.db}
+}
+
+// Watch is what an agent makes of the state of its targets.
+type Watch struct{ a *App }
+
+// NewWatch makes one with the clock now.
+func NewWatch(now func() time.Time) Watch {
+	return Watch{&App{now: now, health: health.New(now, health.Conditions())}}
+}
+
+// Targets takes the state of all targets in.
+func (w Watch) Targets(all ...collector.TargetStatus) { w.a.observeTargets(all) }
+
+// Problems gives what shows.
+func (w Watch) Problems() []health.Problem { return w.a.health.Problems() }
 
 // BreakStore makes every write of the agent's budgets fail, or work again.
 func BreakStore(a *App, broken bool) {

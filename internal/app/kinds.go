@@ -56,9 +56,10 @@ type collectorKind func(config.Section, config.Config) (collectorPlan, problem.L
 
 // collectorPlan is one collector as configured, not yet made.
 type collectorPlan struct {
-	make   func(Deps) (provider, error)
-	reload func(provider) error
-	jobs   []job
+	make func(Deps) (provider, error)
+	// prepare does all of a reload of what make made that can fail, and gives the rest.
+	prepare func(provider) (apply func(), err error)
+	jobs    []job
 }
 
 // job is what cross-checks know of one group of targets.
@@ -77,12 +78,12 @@ func readPrometheus(s config.Section, c config.Config) (collectorPlan, problem.L
 		make: func(d Deps) (provider, error) {
 			return prometheus.New(cfg, prometheus.Deps{Logger: d.Log.With("component", "prometheus"), Registerer: d.Registerer, Version: version.Version})
 		},
-		reload: func(p provider) error {
+		prepare: func(p provider) (func(), error) {
 			old, ok := p.(*prometheus.Provider)
 			if !ok {
-				return fmt.Errorf("collector is a %T", p)
+				return nil, fmt.Errorf("collector is a %T", p)
 			}
-			return old.Reload(cfg)
+			return old.Prepare(cfg)
 		},
 	}
 	for _, sc := range cfg.ScrapeConfigs {

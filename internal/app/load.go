@@ -43,6 +43,12 @@ func Load(opts LoadOptions) (Loaded, problem.List) {
 		l.plans[s.Kind] = plan
 		problems = append(problems, found...)
 	}
+	for kind, read := range collectorKinds() {
+		if _, written := l.plans[kind]; !written {
+			// It has nothing to look at, and a reload can give it something.
+			l.plans[kind], _ = read(config.Section{Kind: kind}, cfg)
+		}
+	}
 	for _, s := range cfg.Exporters {
 		problems = append(problems, s.UnknownKind(nil))
 	}

@@ -4,15 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 
 	"github.com/assayer-io/assayer/internal/audit"
 	"github.com/assayer-io/assayer/internal/health"
+	"github.com/assayer-io/assayer/internal/hooks"
 )
 
 // Reload reads the configuration again and puts it in force. All that can fail is done before
-// anything live is touched; an error leaves the agent as it was. Objectives whose name and indicator
-// are unchanged keep their counts, targets whose settings are unchanged are not disturbed.
+// anything live is touched; an error leaves the agent as it was, unless it says that it came late.
+// Objectives whose name and indicator are unchanged keep their counts, targets whose settings are
+// unchanged are not disturbed.
 func (a *App) Reload(context.Context) error {
 	a.reloading.Lock()
 	defer a.reloading.Unlock()
@@ -20,6 +21,10 @@ func (a *App) Reload(context.Context) error {
 		return errors.New("reloading: the agent is stopping")
 	}
 	err := a.reload()
+	late, isLate := errors.AsType[*lateError](err)
+	if err != nil && !isLate {
+		err = fmt.Errorf("nothing was changed: %w", err)
+	}
 	a.reloadFailed.Store(err != nil)
 	a.health.Report(health.ReloadFailed, "", err)
 	entry := audit.Entry{
@@ -27,11 +32,17 @@ func (a *App) Reload(context.Context) error {
 		Description: "configuration read again and in force", AffectedSystems: []string{"assayer"}, ResourcesUsed: []string{a.opts.ConfigPath},
 		ImpactAssessment: "objectives, collectors and hooks are those of the file",
 	}
-	if err != nil {
-		entry.Outcome, entry.Description = audit.Failure, "configuration refused: "+firstLine(err)
+	switch {
+	case isLate:
+		entry.Outcome, entry.Description, entry.ImpactAssessment = audit.Partial, "configuration in force in part: "+firstLine(late.err), late.done
+	case err != nil:
+		entry.Outcome, entry.Description = audit.Failure, "configuration refused: "+firstLine(errors.Unwrap(err))
 		entry.ImpactAssessment = "none: the configuration from before stays in force"
 	}
 	if auditErr := (auditor{a}).Append(entry); auditErr != nil {
+		if err == nil {
+			auditErr = &lateError{"the new configuration is in force", auditErr}
+		}
 		err = errors.Join(err, auditErr)
 	}
 	if err == nil {
@@ -39,6 +50,15 @@ func (a *App) Reload(context.Context) error {
 	}
 	return err
 }
+
+// lateError came when part of a reload was in force.
+type lateError struct {
+	done string // what is in force now
+	err  error
+}
+
+func (e *lateError) Error() string { return e.done + ", but: " + e.err.Error() }
+func (e *lateError) Unwrap() error { return e.err }
 
 func (a *App) reload() error {
 	loaded, problems := Load(LoadOptions{Path: a.opts.ConfigPath})
@@ -53,30 +73,31 @@ func (a *App) reload() error {
 		{"storage.path", loaded.Config.Storage.Path != old.Config.Storage.Path},
 		{"storage.retention", loaded.Config.Storage.Retention != old.Config.Storage.Retention},
 		{"audit.path", loaded.Config.Audit.Path != old.Config.Audit.Path},
-		{"which kinds stand under collectors", !maps.EqualFunc(loaded.plans, old.plans, func(_, _ collectorPlan) bool { return true })},
 	} {
 		if fixed.changed {
 			return fmt.Errorf("reloading: %s cannot change while the agent runs; restart it", fixed.what)
 		}
+	}
+	runners, err := loaded.runners(a.deps())
+	if err != nil {
+		return err
+	}
+	if err := hooks.Check(loaded.policies(), runners); err != nil {
+		return fmt.Errorf("reloading hooks: %w", err)
+	}
+	var collectors []func()
+	for name, plan := range loaded.plans {
+		apply, err := plan.prepare(a.providers[name])
+		if err != nil {
+			return fmt.Errorf("reloading collector %s: %w", name, err)
+		}
+		collectors = append(collectors, apply)
 	}
 	// What is counted so far belongs to the objectives of before; one that is removed and comes back
 	// later finds it in the store.
 	if err := a.checkpoint(); err != nil {
 		return fmt.Errorf("saving budgets before the reload: %w", err)
 	}
-	runners, err := loaded.runners(a.deps())
-	if err != nil {
-		return err
-	}
-	for name, plan := range loaded.plans {
-		if err := plan.reload(a.providers[name]); err != nil {
-			return fmt.Errorf("reloading collector %s: %w", name, err)
-		}
-	}
-	if err := a.queue.Reload(loaded.policies(), runners); err != nil {
-		return err
-	}
-	a.current.Store(&loaded)
 	a.engine.SetOptions(loaded.engineOptions())
 	if err := a.engine.Apply(loaded.Objectives, a.now(), a.db.Scan); err != nil {
 		a.engine.SetOptions(old.engineOptions())
@@ -84,6 +105,13 @@ func (a *App) reload() error {
 	}
 	for _, p := range a.providers {
 		p.SetInterest(a.engine.Interest())
+	}
+	for _, apply := range collectors {
+		apply()
+	}
+	a.current.Store(&loaded)
+	if err := a.queue.Reload(loaded.policies(), runners); err != nil {
+		return &lateError{"objectives and collectors are those of the file, hooks are those from before", err}
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/assayer-io/assayer/collector"
 	"github.com/assayer-io/assayer/internal/health"
 	"github.com/assayer-io/assayer/internal/storage"
+	"github.com/assayer-io/assayer/internal/version"
 	"github.com/prometheus/exporter-toolkit/web"
 )
 
@@ -24,6 +25,8 @@ func (a *App) Start(ctx context.Context) {
 	a.started = true
 	// Whoever ends ctx calls Stop next; the parts must not end before that, all at once.
 	ctx = context.WithoutCancel(ctx)
+	a.auditLife("agent_start", fmt.Sprintf("assayer %s started; objectives: %d, scrape configs: %d, hooks: %d",
+		version.Version, len(a.loaded().Objectives), a.loaded().Jobs(), a.loaded().HookCount()))
 	a.serve()
 	a.background(ctx, "evaluation", a.evaluateAlways)
 	a.background(ctx, "checkpoints", a.checkpointAlways)

@@ -65,7 +65,7 @@ func run(ctx context.Context, f runFlags, s Streams) error {
 		select {
 		case <-hup:
 			if err := a.Reload(ctx); err != nil {
-				log.Error("reload refused, running on as before", "err", err)
+				log.Error("reload failed", "err", err)
 			}
 		case err := <-a.Failed():
 			return joinStop(ctx, a, err)

@@ -2,8 +2,8 @@ package health
 
 import "time"
 
-// The conditions the agent knows. The subject is the target, the hook, the alertmanager or the
-// file concerned, and "" where there is only one.
+// The conditions the agent knows. The subject is the target, the hook or the objective concerned, and
+// "" where there is only one.
 const (
 	Starting         Name = "starting"
 	Stopping         Name = "stopping"
@@ -15,7 +15,6 @@ const (
 	TargetSlow       Name = "target_slow"
 	ScrapeOverrun    Name = "scrape_overrun"
 	BucketMissing    Name = "histogram_bucket_missing"
-	ExporterFailing  Name = "exporter_failing"
 	HookFailing      Name = "hook_failing"
 	HookBreakerOpen  Name = "hook_breaker_open"
 )
@@ -43,10 +42,8 @@ func Conditions() []Condition {
 			Advice: "Raise scrape_interval, or give the agent more CPU: looks were left out because the one before had not ended."},
 		{Name: BucketMissing, Severity: Warning, DependsOn: []Name{TargetDown},
 			Advice: "Use a limit that the histogram has as a bucket, or add the bucket to the service."},
-		{Name: ExporterFailing, Severity: Warning, TimeToVisible: time.Minute,
-			Advice: "Check the destination's address and credentials; what does not fit the queue is lost there, not here."},
 		{Name: HookFailing, Severity: Error, DependsOn: []Name{HookBreakerOpen},
-			Advice: "Check the hook's address and credentials."},
+			Advice: "Check the hook's address and credentials; this shows until an action succeeds or somebody approves, rejects, resumes or reloads."},
 		{Name: HookBreakerOpen, Severity: Error, DependsOn: []Name{Stopping},
 			Advice: "The hook failed too often and is not called for a while; check what it calls."},
 	}

@@ -11,6 +11,7 @@ package health
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -53,7 +54,7 @@ type Condition struct {
 // Problem is a condition that is visible now.
 type Problem struct {
 	Name     Name      `json:"name"`
-	Subject  string    `json:"subject,omitempty"` // the target, hook or file concerned; "" is the agent
+	Subject  string    `json:"subject,omitempty"` // the target, hook or objective concerned; "" is the agent
 	Severity Severity  `json:"severity"`
 	Message  string    `json:"message"`
 	Advice   string    `json:"advice,omitempty"`
@@ -89,6 +90,10 @@ func New(now func() time.Time, conditions []Condition) *Tracker {
 func (t *Tracker) Set(name Name, subject, message string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.hold(name, subject, message)
+}
+
+func (t *Tracker) hold(name Name, subject, message string) {
 	subjects := t.set[name]
 	if subjects == nil {
 		subjects = map[string]entry{}
@@ -121,12 +126,13 @@ func (t *Tracker) Report(name Name, subject string, err error) {
 	t.Set(name, subject, err.Error())
 }
 
-// Forget clears every condition of a subject that no longer exists.
-func (t *Tracker) Forget(subject string) {
+// Replace says for which subjects the condition holds, and why; it holds for no other.
+func (t *Tracker) Replace(name Name, messages map[string]string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, subjects := range t.set {
-		delete(subjects, subject)
+	maps.DeleteFunc(t.set[name], func(subject string, _ entry) bool { _, holds := messages[subject]; return !holds })
+	for subject, message := range messages {
+		t.hold(name, subject, message)
 	}
 }
 

@@ -101,7 +101,26 @@ func TestReady(t *testing.T) {
 	}
 }
 
-func TestOrderReportAndForget(t *testing.T) {
+// What is no longer among those that a condition holds for is forgotten, other conditions of it are not.
+func TestReplace(t *testing.T) {
+	tr, c := newTracker(Condition{Name: "down", Severity: Warning, TimeToVisible: time.Minute}, Condition{Name: "slow", Severity: Warning})
+	tr.Set("slow", "a", "9 s")
+	tr.Replace("down", map[string]string{"a": "refused", "b": "refused"})
+	c.advance(time.Minute)
+	tr.Replace("down", map[string]string{"a": "timed out", "c": "refused"})
+	if got, want := shown(tr), []string{"down/a", "slow/a"}; !slices.Equal(got, want) {
+		t.Fatalf("got %v, want %v: c is down only since now", got, want)
+	}
+	if p := tr.Problems()[0]; p.Message != "timed out" || c.now().Sub(p.Since) != time.Minute {
+		t.Errorf("a is down: %+v", p)
+	}
+	tr.Replace("down", nil)
+	if got, want := shown(tr), []string{"slow/a"}; !slices.Equal(got, want) {
+		t.Fatalf("got %v, want %v", got, want)
+	}
+}
+
+func TestOrderReportAndClear(t *testing.T) {
 	tr, c := newTracker(Condition{Name: "w", Severity: Warning}, Condition{Name: "e", Severity: Error})
 	tr.Set("w", "old", "m")
 	c.advance(time.Second)
@@ -112,7 +131,7 @@ func TestOrderReportAndForget(t *testing.T) {
 		t.Fatalf("order %v, want %v", got, want)
 	}
 	tr.Report("e", "x", nil)
-	tr.Forget("old")
+	tr.Clear("w", "old")
 	tr.Clear("no such", "")
 	if got, want := shown(tr), []string{"w/new"}; !slices.Equal(got, want) {
 		t.Fatalf("after clearing: %v, want %v", got, want)

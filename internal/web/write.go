@@ -219,5 +219,5 @@ func (s *Server) reload(w http.ResponseWriter, r *http.Request) {
 	if _, ok := errors.AsType[problem.List](err); ok {
 		status = http.StatusUnprocessableEntity
 	}
-	writeError(w, status, "nothing was changed: %v", err)
+	writeError(w, status, "%v", err)
 }

@@ -1,0 +1,107 @@
+package app
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/assayer-io/assayer/collector"
+	"github.com/assayer-io/assayer/internal/audit"
+	"github.com/assayer-io/assayer/internal/health"
+	"github.com/assayer-io/assayer/slo"
+)
+
+// auditor is the audit log, and tells the agent's health whether it can be written.
+type auditor struct{ *App }
+
+// Append implements hooks.Auditor.
+func (a auditor) Append(entries ...audit.Entry) error {
+	err := a.audit.Append(entries...)
+	a.auditFailed.Store(err != nil)
+	a.health.Report(health.AuditNotWritable, "", err)
+	return err
+}
+
+// auditRetryEvery is how often an audit log that could not be written is tried again though nothing
+// is to be written: whoever has made room should see so without waiting for an action.
+const auditRetryEvery = 10 * time.Second
+
+func (a *App) retryAudit() {
+	if now := a.now(); a.auditFailed.Load() && now.Sub(a.auditRetried) >= auditRetryEvery {
+		a.auditRetried = now
+		a.auditLife("audit_resumed", "the audit log can be written again after it could not")
+	}
+}
+
+// auditLife audits a moment of the agent's own life, which explains gaps between other entries. That
+// it could not is told by the agent's health, and logged once.
+func (a *App) auditLife(kind, what string) {
+	was := a.auditFailed.Load()
+	err := auditor{a}.Append(audit.Entry{
+		Category: audit.CategoryMedium, Type: kind, Risk: audit.RiskLow, Outcome: audit.Success, Description: what,
+		AffectedSystems: []string{"assayer"}, ResourcesUsed: []string{a.opts.ConfigPath},
+	})
+	if err != nil && !was {
+		a.log.Error("auditing", "entry", kind, "err", err)
+	}
+}
+
+// observeHealth brings the agent's own conditions up to date.
+func (a *App) observeHealth(statuses []slo.Status) {
+	a.observeTargets(a.runner.Targets())
+	missing := map[string]string{}
+	for _, s := range statuses {
+		if s.Problem != "" {
+			missing[s.Name] = s.Problem
+		}
+	}
+	a.health.Replace(health.BucketMissing, missing)
+	failing, open := map[string]string{}, map[string]string{}
+	for _, t := range a.queue.Troubles() {
+		if t.Failed != "" {
+			failing[t.Hook] = t.Failed
+		}
+		if t.BreakerOpen {
+			open[t.Hook] = "calls are kept in"
+		}
+	}
+	a.health.Replace(health.HookBreakerOpen, open)
+	a.health.Replace(health.HookFailing, failing)
+	a.retryAudit()
+}
+
+const (
+	slowShare   = 0.8 // of its interval that a look may take before its target is called slow
+	overrunHold = 4   // intervals for which one look left out is held against a target
+)
+
+// overrun is what is known of the looks left out at one target.
+type overrun struct {
+	skipped uint64
+	until   time.Time // it is held against the target
+}
+
+func (a *App) observeTargets(targets []collector.TargetStatus) {
+	now, overruns := a.now(), map[string]overrun{}
+	down, slow, late := map[string]string{}, map[string]string{}, map[string]string{}
+	for _, t := range targets {
+		name := string(t.Target)
+		if t.LastError != "" {
+			down[name] = t.LastError
+		}
+		if t.LastDuration.Seconds() > slowShare*t.Interval.Seconds() {
+			slow[name] = "the last look took " + t.LastDuration.Round(time.Millisecond).String() + " of every " + t.Interval.String()
+		}
+		o := a.overruns[name]
+		if t.Totals.Skipped > o.skipped {
+			o.until = now.Add(overrunHold * t.Interval)
+		}
+		if o.skipped = t.Totals.Skipped; now.Before(o.until) {
+			late[name] = fmt.Sprintf("%d looks were left out so far, the last %s ago at most", o.skipped, overrunHold*t.Interval)
+		}
+		overruns[name] = o
+	}
+	a.overruns = overruns
+	a.health.Replace(health.TargetDown, down)
+	a.health.Replace(health.TargetSlow, slow)
+	a.health.Replace(health.ScrapeOverrun, late)
+}

@@ -1,0 +1,145 @@
+package app_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/assayer-io/assayer/internal/app"
+)
+
+// TestCollectorsComeAndGo: a section that is not there is a collector without anything to look at.
+func TestCollectorsComeAndGo(t *testing.T) {
+	s := newSite(t)
+	with := fmt.Sprintf(agentFile, s.shop.Listener.Addr())
+	without, _, _ := strings.Cut(with, "collectors:")
+	s.write("assayer.yaml", without)
+	a := s.start()
+	reload := func(text string) {
+		t.Helper()
+		s.write("assayer.yaml", text)
+		if err := a.Reload(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	reload(with)
+	s.baseline()
+	s.shop.good.Add(10)
+	s.wantEvents(a, "sales", 10, 0)
+
+	reload(without)
+	s.eventually("the target to go", func() bool { return !strings.Contains(s.get(a, "/api/v1/targets", http.StatusOK), `"target"`) })
+	n := s.shop.looks.Load()
+	<-time.After(300 * time.Millisecond)   // six looks
+	if m := s.shop.looks.Load(); m > n+1 { // one may have been under way
+		t.Errorf("the shop was looked at %d times after its collector was removed", m-n)
+	}
+
+	reload(with)
+	s.baseline()
+	before := s.statuses(a)["sales"].Events.Good
+	s.shop.good.Add(5)
+	s.wantEvents(a, "sales", before+5, 0)
+}
+
+// TestStopAmongReloads: neither waits for the other until the time to stop is up.
+func TestStopAmongReloads(t *testing.T) {
+	for range 4 {
+		s := newSite(t)
+		a, err := app.New(t.Context(), s.options())
+		if err != nil {
+			t.Fatal(err)
+		}
+		a.Start(t.Context())
+		s.baseline()
+		var clients sync.WaitGroup
+		for range 4 {
+			clients.Go(func() {
+				for {
+					res, err := http.Post("http://"+a.Addr()+"/-/reload", "", nil)
+					if err != nil {
+						return // it has stopped
+					}
+					_ = res.Body.Close()
+				}
+			})
+		}
+		s.baseline()
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		if err := a.Stop(ctx); err != nil {
+			t.Error(err)
+		}
+		cancel()
+		clients.Wait()
+		if err := a.Reload(t.Context()); err == nil || !strings.Contains(err.Error(), "stopping") {
+			t.Errorf("reloading what has stopped gave %v", err)
+		}
+	}
+}
+
+// TestReloadThatFailsTouchesNothing: whatever fails, the agent is as it was.
+func TestReloadThatFailsTouchesNothing(t *testing.T) {
+	hook := func(more string) string {
+		return "hooks: [{name: undo, kind: webhook, mode: approve, objectives: [sales], url: 'http://127.0.0.1:1/', secret: s" + more + "}]\n"
+	}
+	for says, fail := range map[string]func(a *app.App, file *string){
+		"making hook undo": func(_ *app.App, f *string) { *f += hook(", tls_config: {ca_file: nowhere.pem}") },
+		"HTTP client of job shop": func(_ *app.App, f *string) {
+			*f = strings.Replace(*f, "job_name: shop", "job_name: shop\n        tls_config: {ca_file: nowhere.pem}", 1) + hook("")
+		},
+		"saving budgets before the reload":      func(a *app.App, f *string) { app.BreakStore(a, true); *f += hook("") },
+		"restoring budgets of added objectives": func(a *app.App, f *string) { app.BreakReading(a); *f += hook("") },
+	} {
+		t.Run(says, func(t *testing.T) {
+			s, other := newSite(t), newShop(t)
+			a := s.start()
+			s.baseline()
+			file := fmt.Sprintf(agentFile, other.Listener.Addr())
+			s.write("slo/more.yaml", objective("more", 0.5))
+			fail(a, &file)
+			t.Cleanup(func() { app.BreakStore(a, false) })
+			s.write("assayer.yaml", file)
+			res, err := http.Post("http://"+a.Addr()+"/-/reload", "", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer res.Body.Close()
+			answer := s.body(res)
+			if res.StatusCode != http.StatusInternalServerError || !strings.Contains(answer, "nothing was changed: ") || !strings.Contains(answer, says) {
+				t.Errorf("%d %s", res.StatusCode, answer)
+			}
+			s.baseline()
+			if n := other.looks.Load(); n > 0 {
+				t.Errorf("the other shop was looked at %d times", n)
+			}
+			if _, there := s.statuses(a)["more"]; there {
+				t.Error("the added objective is there")
+			}
+			if m := s.get(a, "/metrics", http.StatusOK); strings.Contains(m, `hook="undo"`) {
+				t.Error("the added hook is there")
+			}
+		})
+	}
+}
+
+// TestReloadThatCannotBeAuditedSaysWhatIsInForce: an answer that nothing was changed would be wrong.
+func TestReloadThatCannotBeAuditedSaysWhatIsInForce(t *testing.T) {
+	s := newSite(t)
+	a := s.start()
+	inTheWay := filepath.Join(s.dir, inTheWayOfTheAuditLog)
+	if err := os.Mkdir(inTheWay, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.Remove(inTheWay) })
+	s.write("slo/more.yaml", objective("more", 0.5))
+	if err := a.Reload(t.Context()); err == nil || !strings.HasPrefix(err.Error(), "the new configuration is in force, but: writing audit entry: ") {
+		t.Errorf("got %v", err)
+	}
+	s.eventually("the added objective", func() bool { _, there := s.statuses(a)["more"]; return there })
+}
