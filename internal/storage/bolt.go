@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
+	"strings"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -116,10 +118,14 @@ func (s *Bolt) Scan(prefix string, fn func(key string, value []byte) error) erro
 
 // Apply implements DB. When it fails, for instance on a full disk, nothing of the batch is kept.
 func (s *Bolt) Apply(b *Batch) error {
+	// In order of keys, since in any other order each write of a large batch moves what was written
+	// before it. Writes of one key keep their order.
+	ops := slices.Clone(b.ops)
+	slices.SortStableFunc(ops, func(a, b op) int { return strings.Compare(a.key, b.key) })
 	err := guard(func() error {
 		return s.db.Update(func(tx *bbolt.Tx) error {
 			bucket := tx.Bucket(bucketName())
-			for _, o := range b.ops {
+			for _, o := range ops {
 				if o.delete {
 					if err := bucket.Delete([]byte(o.key)); err != nil {
 						return err
