@@ -33,7 +33,8 @@ func launch(ctx context.Context, binary, dir string, args ...string) (*process, 
 // agent is one running process of the agent.
 type agent struct {
 	*process
-	ready time.Duration // from the start of the process until /-/ready answers 200
+	ready      time.Duration // from the start of the process until /-/ready answers 200
+	objectives int
 }
 
 // start runs the agent from dir on a free port and returns when it is ready.

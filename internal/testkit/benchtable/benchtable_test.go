@@ -38,6 +38,12 @@ func TestRoundsAreReadFromWhatGoTestPrints(t *testing.T) {
 	if got := l.ratio("A/b=1h0m0s", "Floor", "sample"); got != "2.00 ×" {
 		t.Errorf("ratio is %q", got)
 	}
+	if got := l.ratio("Floor", "A/b=1h0m0s", "sample"); got != "0.50 ×" {
+		t.Errorf("ratio is %q", got)
+	}
+	if got := times(0.04); got != "1/25" {
+		t.Errorf("a small ratio is %q", got)
+	}
 	l.ns("Gone", "sample")
 	if want := []string{"Gone ns/sample"}; !slices.Equal(l.missing, want) {
 		t.Errorf("missing is %q, want %q", l.missing, want)

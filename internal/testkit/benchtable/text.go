@@ -85,6 +85,12 @@ func bytesText(n float64) string {
 	return fmt.Sprintf("%.1f MiB", n/(1<<20))
 }
 
-func times(ratio float64) string { return fmt.Sprintf("%.2f ×", ratio) }
+// times writes how many times as much one thing is as another, or which part of it.
+func times(ratio float64) string {
+	if ratio > 0 && ratio < 0.5 {
+		return fmt.Sprintf("1/%.0f", 1/ratio)
+	}
+	return fmt.Sprintf("%.2f ×", ratio)
+}
 
 func milliseconds(d time.Duration) string { return fmt.Sprintf("%d ms", d.Milliseconds()) }
