@@ -1,0 +1,134 @@
+package docs_test
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/assayer-io/assayer/slo/burnrate"
+	"github.com/assayer-io/assayer/slo/spec"
+)
+
+func TestObjectiveFiles(t *testing.T) {
+	for _, f := range fences(t, "yaml", "objectives") {
+		objectives, problems := spec.Load([]spec.File{{Name: f.page, Data: []byte(f.text)}}, spec.Options{Strict: true})
+		if len(problems) > 0 || len(objectives) == 0 {
+			t.Errorf("%s: %d objectives, %v in\n%s", f.page, len(objectives), problems, f.text)
+		}
+	}
+}
+
+// TestExpanded expands the short form of the page; what the page shows is how that begins.
+func TestExpanded(t *testing.T) {
+	var short string
+	for _, f := range fences(t, "yaml", "objectives") {
+		if strings.Contains(f.text, "kind: GoldenSignals") {
+			short = f.text
+		}
+	}
+	got, problems := spec.Expand([]spec.File{{Name: "short.yaml", Data: []byte(short)}}, spec.Options{})
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	for _, f := range fences(t, "yaml", "expanded") {
+		if !strings.HasPrefix(string(got), f.text+"---\n") {
+			t.Errorf("%s shows\n%s\nexpand prints\n%s", f.page, f.text, got)
+		}
+	}
+	objectives, _ := spec.Load([]spec.File{{Name: "short.yaml", Data: []byte(short)}}, spec.Options{})
+	for i, name := range []string{"card-auth-errors", "card-auth-latency", "card-auth-traffic", "card-auth-saturation"} {
+		if i >= len(objectives) || objectives[i].Name != name {
+			t.Errorf("objective %d is not %s", i, name)
+		}
+	}
+}
+
+// TestGoldenKeys asks the reader itself which keys it knows: it lists them for one it does not.
+func TestGoldenKeys(t *testing.T) {
+	for _, path := range []string{"spec", "spec.errors", "spec.latency", "spec.traffic", "spec.saturation"} {
+		inner := "{zzz: 1}"
+		if _, signal, ok := strings.Cut(path, "."); ok {
+			inner = "{" + signal + ": " + inner + "}"
+		}
+		text := "apiVersion: assayer.dev/v1\nkind: GoldenSignals\nmetadata: {name: x}\nspec: " + inner + "\n"
+		_, problems := spec.Load([]spec.File{{Name: "f.yaml", Data: []byte(text)}}, spec.Options{})
+		var known, written []string
+		for _, p := range problems {
+			if strings.HasSuffix(p.Path, ".zzz") {
+				known = strings.Split(p.Allowed, ", ")
+			}
+		}
+		for _, row := range tables(t, "objectives.md", "golden: "+path) {
+			written = append(written, codes(row[0])...)
+		}
+		wantSame(t, path, written, known)
+	}
+}
+
+// TestGoldenDefaults leaves out what has a default.
+func TestGoldenDefaults(t *testing.T) {
+	text := "apiVersion: assayer.dev/v1\nkind: GoldenSignals\nmetadata: {name: x}\nspec: {traffic: {total: t, atLeast: 5/s}}\n"
+	objectives, problems := spec.Load([]spec.File{{Name: "f.yaml", Data: []byte(text)}}, spec.Options{})
+	if problems.Err() != nil {
+		t.Fatal(problems)
+	}
+	o := objectives[0]
+	want := map[string]string{"window": o.Window.Text, "slice": burnrate.Text(o.Slice), "objective": strconv.FormatFloat(100*o.Target, 'g', -1, 64) + "%"}
+	rows := append(tables(t, "objectives.md", "golden: spec"), tables(t, "objectives.md", "golden: spec.traffic")...)
+	for key, value := range want {
+		if !slices.ContainsFunc(rows, func(row []string) bool { return row[0] == "`"+key+"`" && row[1] == "`"+value+"`" }) {
+			t.Errorf("the default of %s is %s, and the manual does not say so", key, value)
+		}
+	}
+}
+
+// TestLeniencies counts the places where the reader is lenient: each has a row.
+func TestLeniencies(t *testing.T) {
+	places := strings.Count(sources(t, "slo/spec"), ".lenient(")
+	if rows := len(tables(t, "objectives.md", "lenient")); rows != places {
+		t.Errorf("the manual has %d leniencies, the code %d", rows, places)
+	}
+}
+
+func TestHints(t *testing.T) {
+	const document = `apiVersion: openslo/v1
+kind: SLO
+metadata: {name: x}
+spec:
+  service: s
+  budgetingMethod: Occurrences
+  indicator:
+    metadata: {name: x}
+    spec:
+      ratioMetric:
+        counter: true
+        bad:   {metricSource: {type: Prometheus, spec: {query: %q}}}
+        total: {metricSource: {type: Prometheus, spec: {query: x_total}}}
+  timeWindow: [{duration: 30d, isRolling: true}]
+  objectives: [{target: 0.99}]
+`
+	for _, row := range tables(t, "objectives.md", "hints") {
+		query, told := strings.Trim(row[0], "`"), strings.Trim(row[1], "`")
+		_, problems := spec.Load([]spec.File{{Name: "f.yaml", Data: fmt.Appendf(nil, document, query)}}, spec.Options{})
+		if problems.Errors() != 1 || !strings.Contains(problems.Error(), told) {
+			t.Errorf("%s: told %v, the manual says %s", query, problems, told)
+		}
+	}
+}
+
+func TestTiers(t *testing.T) {
+	var have []string
+	for _, tier := range burnrate.Tiers(30 * 24 * time.Hour) {
+		have = append(have, fmt.Sprintf("`%s` %s %s %v %% %v", tier.Name, burnrate.Text(tier.Long), burnrate.Text(tier.Short), 100*tier.BudgetRatio, tier.Factor))
+	}
+	var written []string
+	for _, row := range tables(t, "objectives.md", "tiers: 30d") {
+		written = append(written, strings.Join(row, " "))
+	}
+	if !slices.Equal(written, have) {
+		t.Errorf("the manual has\n%s\nthe code\n%s", strings.Join(written, "\n"), strings.Join(have, "\n"))
+	}
+}
