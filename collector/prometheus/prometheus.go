@@ -157,7 +157,7 @@ func (p *Provider) Run(ctx context.Context, update func([]collector.Job)) error 
 		return fmt.Errorf("registering the metrics of service discovery: %w", err)
 	}
 	defer unregister(metrics)
-	manager := discovery.NewManager(ctx, p.deps.Logger, p.deps.Registerer, metrics, discovery.Name("collector"), discovery.Updatert(discoveryThrottle))
+	manager := discovery.NewManager(ctx, slog.New(newQuiet(p.deps.Logger.Handler())), p.deps.Registerer, metrics, discovery.Name("collector"), discovery.Updatert(discoveryThrottle))
 	if manager == nil {
 		cancel()
 		return errors.New("making the discovery manager: its metrics are taken")
