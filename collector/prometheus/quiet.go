@@ -29,7 +29,9 @@ const (
 	maxSaid  = 1000
 )
 
-func newQuiet(h slog.Handler) quiet { return quiet{Handler: h, said: &said{at: map[string]time.Time{}}} }
+func newQuiet(h slog.Handler) quiet {
+	return quiet{Handler: h, said: &said{at: map[string]time.Time{}}}
+}
 
 // Handle implements slog.Handler.
 func (q quiet) Handle(ctx context.Context, r slog.Record) error {

@@ -127,8 +127,14 @@ func (l *Loaded) checkObjective(o spec.Objective) problem.List {
 	for _, t := range l.tiers(o) {
 		if t.Short < minLooks*interval {
 			at(problem.Problem{Path: o.Name, Message: fmt.Sprintf("burn alert %s looks at %s, which holds fewer than %d looks at one every %v", t.Name, burnrate.Text(t.Short), minLooks, interval),
-				Allowed: "a longer window, or a shorter scrape_interval"})
+				Allowed: "a longer window, a shorter scrape_interval, or burn_alerts of your own"})
 			break
+		}
+	}
+	for _, t := range l.tiers(o) {
+		if len(l.Config.BurnAlerts) > 0 && t.Factor < 1 {
+			at(problem.Problem{Path: o.Name, Message: fmt.Sprintf("burn alert %s fires at %.2f times the even burn, on a service that keeps its promise", t.Name, t.Factor),
+				Allowed: "a budget that is a larger share than long is of the window", Warning: true})
 		}
 	}
 	return problems

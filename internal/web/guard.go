@@ -31,7 +31,7 @@ func (s *Server) guard(next http.Handler) http.Handler {
 		h.Set("Cross-Origin-Embedder-Policy", "require-corp")
 		h.Set("Cache-Control", "no-store")
 		if !s.hostAllowed(r) {
-			writeError(w, http.StatusForbidden, "host %q is not served on this address; ask for localhost or 127.0.0.1", r.Host)
+			writeError(w, http.StatusForbidden, "host %q is not served on this address; ask for localhost or 127.0.0.1, or name it in web.external_url", r.Host)
 			return
 		}
 		next.ServeHTTP(w, r)
