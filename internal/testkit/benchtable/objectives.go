@@ -216,15 +216,26 @@ func manyObjectives(ctx context.Context, p plan, dir string, t *table) error {
 	t.head("The agent as a process, scraping and evaluating every 5 s")
 	t.row("binary", bytesText(float64(info.Size())), "", "")
 	for i, what := range []string{"1 objective", many, many + ", 30 days of history"} {
-		memory, err := agents[i].resident()
-		if err != nil {
+		if err := agents[i].rows(t, what, (after[i]-before[i]).Seconds()/p.watch.Seconds()); err != nil {
 			return err
 		}
-		cpu := (after[i] - before[i]).Seconds() / p.watch.Seconds()
-		t.row("start until ready, "+what, milliseconds(agents[i].ready), "", "")
-		t.row("resident memory, "+what, memory, "", "")
-		t.row("CPU, "+what, fmt.Sprintf("%.1f %% of a core, %.2f ms an objective in 30 s", 100*cpu, 30e3*cpu/float64(agents[i].objectives)), "", "")
 	}
+	return nil
+}
+
+// rows adds what the agent took; cpu is the share of a core.
+func (a *agent) rows(t *table, what string, cpu float64) error {
+	memory, err := a.resident()
+	if err != nil {
+		return err
+	}
+	used := fmt.Sprintf("%.1f %% of a core", 100*cpu)
+	if a.objectives > 1 {
+		used += fmt.Sprintf(", %.2f ms an objective in 30 s", 30e3*cpu/float64(a.objectives))
+	}
+	t.row("start until ready, "+what, milliseconds(a.ready), "", "")
+	t.row("resident memory, "+what, memory, "", "")
+	t.row("CPU, "+what, used, "", "")
 	return nil
 }
 
