@@ -307,6 +307,8 @@ func TestShortTierKeepsALongWindow(t *testing.T) {
 func TestNotSeenIsNotOK(t *testing.T) {
 	latency := hourly()
 	latency.Indicator = spec.Indicator{Ratio: &spec.Ratio{Good: sel("__name__", "h_bucket", "le", "1"), Total: sel("__name__", "h_count"), Latency: true}}
+	gauge := spec.Objective{Name: "g", Target: 0.9, Method: spec.Timeslices, Slice: time.Minute, SliceTarget: 1, Window: rolling("1h", time.Hour),
+		Indicator: spec.Indicator{Threshold: &spec.Threshold{Query: *sel("__name__", "g"), Op: spec.LessThan, Value: 1}}}
 	count, bucket := series("__name__", "h_count"), series("__name__", "h_bucket", "le", "1")
 	histogram := func(f feeder, d time.Duration, name string, whole bool) {
 		samples := []collector.Sample{{Series: count, Value: float64(d / interval)}}
@@ -326,6 +328,25 @@ func TestNotSeenIsNotOK(t *testing.T) {
 				f.cycle(d)
 			}
 		}},
+		"its counters are not numbers": {hourly(), func(f feeder, d time.Duration) {
+			if d < 2*time.Hour {
+				f.tx(d, float64(d/interval), 0)
+			} else {
+				f.cycle(d, collector.Sample{Series: goodSeries, Value: math.NaN()}, collector.Sample{Series: badSeries, Value: -1})
+			}
+		}},
+		"failures alone are not numbers": {hourly(), func(f feeder, d time.Duration) {
+			f.cycle(d, collector.Sample{Series: goodSeries, Value: float64(d / interval)}, collector.Sample{Series: badSeries, Value: math.NaN()})
+		}},
+		"its source drops every sample": {hourly(), func(f feeder, d time.Duration) {
+			f.Observe(collector.Cycle{Target: "a", At: at(d), Interval: interval, Unusable: []*collector.Series{goodSeries}})
+		}},
+		"its timestamps stand still": {hourly(), func(f feeder, d time.Duration) {
+			f.cycle(d, collector.Sample{Series: goodSeries, Value: float64(min(d, time.Hour) / interval), AtMs: at(min(d, time.Hour)).UnixMilli() + 1})
+		}},
+		"a gauge is not a number": {gauge, func(f feeder, d time.Duration) {
+			f.cycle(d, collector.Sample{Series: series("__name__", "g"), Value: math.NaN()})
+		}},
 		"one of two lacks the bucket":   {latency, func(f feeder, d time.Duration) { histogram(f, d, "broken", false); histogram(f, d, "whole", true) }},
 		"the same, the other way round": {latency, func(f feeder, d time.Duration) { histogram(f, d, "whole", true); histogram(f, d, "broken", false) }},
 		"most of the job never answered": {hourly(), func(f feeder, d time.Duration) {
@@ -344,6 +365,19 @@ func TestNotSeenIsNotOK(t *testing.T) {
 				t.Errorf("%s, observed %v, coverage %v (%s)", s.State, s.Observed, s.Coverage, s.Reason)
 			}
 		})
+	}
+}
+
+// TestExporterThatRepeatsItsSamples: one that has new numbers once a minute and is scraped four times
+// as often is observed all the time.
+func TestExporterThatRepeatsItsSamples(t *testing.T) {
+	f := newFeeder(t, hourly())
+	for d := time.Duration(0); d <= 2*time.Hour; d += interval {
+		minute := d.Truncate(time.Minute)
+		f.cycle(d, collector.Sample{Series: goodSeries, Value: float64(minute / interval), AtMs: at(minute).UnixMilli() + 1})
+	}
+	if s := f.status(2 * time.Hour); s.State != slo.OK || s.Coverage != 1 || s.Events.Good == 0 {
+		t.Errorf("%s, coverage %v, %+v (%s)", s.State, s.Coverage, s.Events, s.Reason)
 	}
 }
 

@@ -78,8 +78,12 @@ func feedOf(feeds map[*objective]*feed, obj *objective) *feed {
 
 func (f *feed) add(t *target, m *member, silent bool) {
 	f.targets++
-	if m.broken != "" && (f.problem == "" || m.broken < f.problem) {
-		f.problem = m.broken // the first by name, whatever the order of the map
+	problem := m.broken
+	if problem == "" && m.spoilt {
+		problem = "target " + string(t.id) + " shows samples of it that cannot be used: not a number, negative, or with a timestamp that is out of order, too old or in the future"
+	}
+	if problem != "" && (f.problem == "" || problem < f.problem) {
+		f.problem = problem // the first by name, whatever the order of the map
 	}
 	switch {
 	case silent:

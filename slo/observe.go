@@ -31,11 +31,13 @@ type member struct {
 	obj    *objective
 	broken string // what the target lacks; "" when nothing
 	missed bool   // the last look did not show what the objective needs
+	spoilt bool   // because it brought samples of it that cannot be used
 	// decisive: the target has series that the objective cannot be judged without. One that counts
 	// only failures, while another counts all events, has none.
 	decisive bool
 	// Of the look under way:
-	present     bool // decisive series were there, or any if it has none
+	present     bool // samples of decisive series came that can be used, or of any if it has none
+	unusable    bool // samples came that cannot; of several gauges one may be so, of counters none
 	total, good int  // increases booked in those roles
 }
 
@@ -144,20 +146,44 @@ func (l *look) sample(s *collector.Sample) {
 		if at < sr.atMs || s.Value != sr.value {
 			l.engine.rejected.OutOfOrder++
 		}
+		l.shown(sr, l.at-sr.atMs <= staleMs) // some exporters show a sample again until they have a newer one
 		return
 	}
 	if !l.book(sr, known, s, at) {
 		sr.unset = sr.unset || !known
+		l.shown(sr, false)
 		return
 	}
+	l.shown(sr, true)
 	sr.value, sr.atMs, sr.fromMs, sr.unset = s.Value, at, s.FromMs, false
+}
+
+// staleMs is how long a sample may be shown again and still say how things are: five minutes, as
+// Prometheus has it.
+const staleMs = 5 * 60 * 1000
+
+// shown notes for every objective that reads the series whether this look brought a sample of it that
+// can be used.
+func (l *look) shown(sr *series, usable bool) {
+	for _, b := range sr.bindings {
+		m, decisive := b.member, b.role.decisive(b.member.obj)
+		m.decisive = m.decisive || decisive
+		switch {
+		case usable && (decisive || !m.decisive):
+			m.present = true
+		case !usable && b.role != roleExcluded:
+			m.unusable = true
+		}
+	}
 }
 
 // unusable notes that a series was there although its sample could not be used.
 func (l *look) unusable(s *collector.Series) {
-	if sr, known := l.find(s); !known {
+	sr, known := l.find(s)
+	if !known {
 		sr.unset, l.engine.urgent = true, true
 	}
+	l.shown(sr, false)
 }
 
 // find returns the state of a series, bound to the objectives that read it, and whether it was
@@ -172,14 +198,6 @@ func (l *look) find(s *collector.Series) (sr *series, known bool) {
 		l.bind(sr, s)
 	}
 	sr.seenMs = l.at
-	for _, b := range sr.bindings {
-		switch m := b.member; {
-		case b.role.decisive(m.obj):
-			m.decisive, m.present = true, true
-		case !m.decisive:
-			m.present = true
-		}
-	}
 	return sr, known
 }
 
@@ -355,9 +373,10 @@ func (l *look) finish() {
 	}
 	e.touched = e.touched[:0]
 	for _, m := range l.target.members {
-		m.missed = !m.present || m.broken != ""
+		m.missed = !m.present || m.broken != "" || m.unusable && m.obj.Indicator.Threshold == nil
+		m.spoilt = m.missed && m.unusable
 		l.cover(m.obj, !m.missed)
-		m.present, m.good, m.total = false, 0, 0
+		m.present, m.unusable, m.good, m.total = false, false, 0, 0
 	}
 }
 
