@@ -154,7 +154,7 @@ func (o *objective) keep(opts Options) time.Duration {
 func (o *objective) configure(opts Options) {
 	var old []tier
 	old, o.tiers, o.windows, o.period = o.tiers, nil, nil, nil
-	for _, t := range TiersFor(o.Window.Length, opts.Tiers) {
+	for _, t := range TiersFor(o.Window.Length, o.MinTierWindow, opts.Tiers) {
 		next := tier{Tier: t}
 		if i := slices.IndexFunc(old, func(x tier) bool { return x.Name == t.Name }); i >= 0 {
 			next.firing, next.sinceMs, next.why = old[i].firing, old[i].sinceMs, old[i].why
@@ -190,11 +190,12 @@ func (o *objective) anchor(now int64) {
 	o.ledger.nextMs = o.ledger.following(now)
 }
 
-// TiersFor gives the burn-alert tiers of an objective whose budget window is w: the table of package
-// burnrate, or custom where it is not empty. Custom tiers as long as the window are left out.
-func TiersFor(w time.Duration, custom []TierRule) []burnrate.Tier {
+// TiersFor gives the burn-alert tiers of an objective whose budget window is w: those of the table of
+// package burnrate whose short window is at least min, or custom where it is not empty. Custom tiers
+// as long as the window are left out.
+func TiersFor(w, min time.Duration, custom []TierRule) []burnrate.Tier {
 	if len(custom) == 0 {
-		return burnrate.Tiers(w)
+		return slices.DeleteFunc(burnrate.Tiers(w), func(t burnrate.Tier) bool { return t.Short < min })
 	}
 	var out []burnrate.Tier
 	for _, c := range custom {

@@ -423,3 +423,39 @@ func TestStoreThatFailsIsSaidAndNothingIsLost(t *testing.T) {
 	s.baseline()
 	s.wantEvents(b, "sales", 7, 0)
 }
+
+func TestCrossChecksOfTiersAndTargets(t *testing.T) {
+	const plain = "objectives: [slo.yaml]\ncollectors: {prometheus: {scrape_configs: [{job_name: shop, static_configs: [{targets: ['a:1'], labels: {env: test}}]}]}}\n"
+	for name, tt := range map[string]struct {
+		change func(objective string) string
+		want   string // a part of the problems; "" when there are none
+		errors int
+	}{
+		"fits": {func(o string) string { return strings.Replace(o, "1h", "30d", 1) }, "", 0},
+		"a day, looked at four times a minute": {func(o string) string { return strings.Replace(o, "1h", "1d", 1) },
+			"burn alert page-2m looks at 10s, which holds fewer than 4 looks at one every 15s and is left out", 0},
+		"an hour, in which no tier fits": {func(o string) string { return strings.Replace(o, "1h", "10m", 1) }, "burn_alerts of your own", 1},
+		"more than an outage": {func(o string) string { return strings.Replace(strings.Replace(o, "1h", "365d", 1), "0.99", "0.9", 1) },
+			"burn alert page-1h can never fire: it asks for 175.2 times the even burn, and a total outage is 10 times", 0},
+		"another instance": {func(o string) string {
+			return strings.ReplaceAll(strings.Replace(o, "1h", "30d", 1), "sales_total", `sales_total{instance="b:1"}`)
+		}, "no configured collector", 0},
+		"its own env": {func(o string) string {
+			return strings.ReplaceAll(strings.Replace(o, "1h", "30d", 1), `{query: 'sales_total'}`, `{query: 'sales_total{env="test",other="x"}'}`)
+		}, "", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := site{t: t, dir: t.TempDir()}
+			s.write("assayer.yaml", plain)
+			o := tt.change(objective("sales", 0.99))
+			if strings.Contains(o, `instance="b:1"}{`) {
+				o = strings.ReplaceAll(o, `{instance="b:1"}{`, `{instance="b:1",`)
+			}
+			s.write("slo.yaml", o)
+			_, problems := app.Load(app.LoadOptions{Path: filepath.Join(s.dir, "assayer.yaml")})
+			if problems.Errors() != tt.errors || (tt.want == "") != (len(problems) == 0) || !strings.Contains(problems.Error(), tt.want) {
+				t.Errorf("want %d errors and %q:\n%v", tt.errors, tt.want, problems)
+			}
+		})
+	}
+}

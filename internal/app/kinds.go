@@ -7,6 +7,7 @@ import (
 	"time"
 
 	promclient "github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/common/model"
 
 	"github.com/assayer-io/assayer/collector"
 	"github.com/assayer-io/assayer/collector/prometheus"
@@ -66,7 +67,9 @@ type collectorPlan struct {
 type job struct {
 	name     string
 	interval time.Duration
-	relabels bool // its targets may carry another job label than its name
+	relabels bool // its series may carry other labels than its targets are given
+	// targets holds the labels of every target when all are written down; nil: some are discovered.
+	targets []map[string]string
 }
 
 func readPrometheus(s config.Section, c config.Config) (collectorPlan, problem.List) {
@@ -91,9 +94,27 @@ func readPrometheus(s config.Section, c config.Config) (collectorPlan, problem.L
 		if j.interval == 0 {
 			j.interval = c.Global.ScrapeInterval
 		}
+		if len(sc.FileSDConfigs)+len(sc.DNSSDConfigs)+len(sc.HTTPSDConfigs)+len(sc.Others) == 0 {
+			j.targets = staticTargets(sc)
+		}
 		plan.jobs = append(plan.jobs, j)
 	}
 	return plan, problems
+}
+
+// staticTargets gives the labels of the targets that a scrape config lists.
+func staticTargets(sc prometheus.ScrapeConfig) []map[string]string {
+	targets := []map[string]string{}
+	for _, group := range sc.StaticConfigs {
+		for _, t := range group.Targets {
+			labels := map[string]string{"job": sc.JobName, "instance": string(t[model.AddressLabel])}
+			for name, value := range group.Labels {
+				labels[string(name)] = string(value)
+			}
+			targets = append(targets, labels)
+		}
+	}
+	return targets
 }
 
 // hookKind reads one entry of hooks: its policy and how to make what it calls.

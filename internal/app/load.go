@@ -6,6 +6,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/prometheus/prometheus/model/labels"
+
 	"github.com/assayer-io/assayer/internal/config"
 	"github.com/assayer-io/assayer/internal/hooks"
 	"github.com/assayer-io/assayer/internal/problem"
@@ -82,9 +84,9 @@ func Load(opts LoadOptions) (Loaded, problem.List) {
 func (l *Loaded) crossCheck() problem.List {
 	var problems problem.List
 	var names []string
-	for _, o := range l.Objectives {
-		names = append(names, o.Name)
-		problems = append(problems, l.checkObjective(o)...)
+	for i := range l.Objectives {
+		names = append(names, l.Objectives[i].Name)
+		problems = append(problems, l.checkObjective(&l.Objectives[i])...)
 	}
 	for _, h := range l.hooks {
 		for _, p := range h.policy.Unmatched(names) {
@@ -97,14 +99,16 @@ func (l *Loaded) crossCheck() problem.List {
 // minLooks is how many looks the shortest window of an objective has to hold.
 const minLooks = 4
 
-func (l *Loaded) checkObjective(o spec.Objective) problem.List {
+// checkObjective finds what is wrong between an objective and what feeds it, and tells the objective
+// how short its burn tiers may be.
+func (l *Loaded) checkObjective(o *spec.Objective) problem.List {
 	var problems problem.List
 	at := func(p problem.Problem) {
 		p.File, p.Line = o.File, o.Line
 		problems = append(problems, p)
 	}
 	interval := time.Duration(0) // of the fastest job that can feed it
-	for _, s := range selectors(o) {
+	for _, s := range selectors(*o) {
 		fed := false
 		for _, p := range l.plans {
 			for _, j := range p.jobs {
@@ -121,38 +125,60 @@ func (l *Loaded) checkObjective(o spec.Objective) problem.List {
 				Allowed: "a selector that some scrape config's targets match", Warning: true})
 		}
 	}
-	if interval == 0 {
-		return problems
+	o.MinTierWindow = minLooks * interval
+	for _, p := range l.checkTiers(o, interval) {
+		at(p)
 	}
-	for _, t := range l.tiers(o) {
-		if t.Short < minLooks*interval {
-			at(problem.Problem{Path: o.Name, Message: fmt.Sprintf("burn alert %s looks at %s, which holds fewer than %d looks at one every %v", t.Name, burnrate.Text(t.Short), minLooks, interval),
-				Allowed: "a longer window, a shorter scrape_interval, or burn_alerts of your own"})
-			break
-		}
+	return problems
+}
+
+// checkTiers finds burn tiers that would fire on noise, always or never.
+func (l *Loaded) checkTiers(o *spec.Objective, interval time.Duration) problem.List {
+	var problems problem.List
+	custom := l.engineOptions().Tiers
+	short := func(t burnrate.Tier) string {
+		return fmt.Sprintf("burn alert %s looks at %s, which holds fewer than %d looks at one every %v", t.Name, burnrate.Text(t.Short), minLooks, interval)
 	}
-	for _, t := range l.tiers(o) {
-		if len(l.Config.BurnAlerts) > 0 && t.Factor < 1 {
-			at(problem.Problem{Path: o.Name, Message: fmt.Sprintf("burn alert %s fires at %.2f times the even burn, on a service that keeps its promise", t.Name, t.Factor),
+	all, kept := slo.TiersFor(o.Window.Length, 0, custom), slo.TiersFor(o.Window.Length, o.MinTierWindow, custom)
+	switch i := slices.IndexFunc(all, func(t burnrate.Tier) bool { return t.Short < o.MinTierWindow }); {
+	case i < 0:
+	case len(kept) == 0 || len(custom) > 0:
+		problems = append(problems, problem.Problem{Path: o.Name, Message: short(all[i]), Allowed: "a longer window, a shorter scrape_interval, or burn_alerts of your own"})
+	default:
+		problems = append(problems, problem.Problem{Path: o.Name, Message: short(all[i]) + " and is left out", Allowed: "a shorter scrape_interval, or burn_alerts of your own", Warning: true})
+	}
+	for _, t := range kept {
+		switch {
+		case len(custom) > 0 && t.Factor < 1:
+			problems = append(problems, problem.Problem{Path: o.Name, Message: fmt.Sprintf("burn alert %s fires at %.2f times the even burn, on a service that keeps its promise", t.Name, t.Factor),
 				Allowed: "a budget that is a larger share than long is of the window", Warning: true})
+		case o.Target > 0 && o.Target < 1 && t.Factor > 1/(1-o.Target)*(1+1e-9):
+			problems = append(problems, problem.Problem{Path: o.Name, Message: fmt.Sprintf("burn alert %s can never fire: it asks for %.4g times the even burn, and a total outage is %.4g times", t.Name, t.Factor, 1/(1-o.Target)),
+				Allowed: "a higher objective, a shorter window, or burn_alerts of your own", Warning: true})
 		}
 	}
 	return problems
 }
 
-func (l *Loaded) tiers(o spec.Objective) []burnrate.Tier {
-	return slo.TiersFor(o.Window.Length, l.engineOptions().Tiers)
-}
-
 // feeds reports whether the job's targets can carry a series that s selects, as far as the
 // configuration tells.
 func (j job) feeds(s *spec.Selector) bool {
-	for _, m := range s.Matchers {
-		if m.Name == "job" && !j.relabels && !m.Matches(j.name) {
-			return false
-		}
+	if j.relabels {
+		return true
 	}
-	return true
+	if j.targets == nil { // discovered: only the job's name is known
+		return agrees(s, map[string]string{"job": j.name})
+	}
+	return slices.ContainsFunc(j.targets, func(given map[string]string) bool { return agrees(s, given) })
+}
+
+// agrees reports whether no matcher of s contradicts the labels given, which are those of a target and so
+// those of its series.
+func agrees(s *spec.Selector, given map[string]string) bool {
+	return !slices.ContainsFunc(s.Matchers, func(m *labels.Matcher) bool {
+		value, set := given[m.Name]
+		return set && !m.Matches(value)
+	})
 }
 
 func selectors(o spec.Objective) []*spec.Selector {

@@ -10,6 +10,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -54,18 +55,49 @@ func openFile(path string) (*bbolt.DB, error) {
 	if err := verify(path); err != nil {
 		return nil, err
 	}
-	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: lockWait, FreelistType: bbolt.FreelistMapType})
+	if err := createFile(path); err != nil {
+		return nil, fmt.Errorf("creating it: %w", err)
+	}
+	return bbolt.Open(path, 0o600, options())
+}
+
+func options() *bbolt.Options {
+	return &bbolt.Options{Timeout: lockWait, FreelistType: bbolt.FreelistMapType}
+}
+
+// createFile makes an empty store unless there is one. It comes into being whole, by a rename, so that
+// a file of no bytes is never a store that was just being made: it is one that lost everything.
+func createFile(path string) error {
+	dir, err := os.Open(filepath.Dir(path))
 	if err != nil {
-		return nil, err
+		return err
+	}
+	defer dir.Close()
+	if err := syscall.Flock(int(dir.Fd()), syscall.LOCK_EX); err != nil { // two processes may be starting
+		return err
+	}
+	if _, err := os.Lstat(path); !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	half := path + ".new"
+	if err := os.Remove(half); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	db, err := bbolt.Open(half, 0o600, options())
+	if err != nil {
+		return err
 	}
 	err = db.Update(func(tx *bbolt.Tx) error {
 		_, err := tx.CreateBucketIfNotExists(bucketName())
 		return err
 	})
-	if err != nil {
-		return nil, errors.Join(err, db.Close())
+	if err := errors.Join(err, db.Close()); err != nil {
+		return err
 	}
-	return db, nil
+	if err := os.Rename(half, path); err != nil {
+		return err
+	}
+	return dir.Sync()
 }
 
 // guard turns a panic of the tree, or a memory fault on its mapped file, into ErrCorrupted, for

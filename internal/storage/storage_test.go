@@ -164,6 +164,7 @@ func TestDamageIsRefusedAndRepaired(t *testing.T) {
 		}, true},
 		"cut in half":         {func(b []byte) []byte { return b[:len(b)/2] }, false},
 		"both headers zeroed": {func(b []byte) []byte { clear(b[:8192]); return b }, false},
+		"emptied":             {func([]byte) []byte { return nil }, false},
 		"not a store":         {func([]byte) []byte { return []byte(strings.Repeat("hello ", 10_000)) }, false},
 	}
 	for name, tt := range tests {

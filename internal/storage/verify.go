@@ -222,7 +222,7 @@ func (w *walker) free() error {
 
 // verify reads the whole file at path and returns an error that wraps ErrCorrupted when anything
 // is not as it was written, ErrLocked when another process has the file, and nil when there is no
-// file or it is empty.
+// file.
 func verify(path string) error {
 	return inspect(path, func(f *os.File, size int64) error {
 		m, err := readMeta(f)
@@ -266,7 +266,7 @@ func inspect(path string, fn func(f *os.File, size int64) error) error {
 		return ErrLocked
 	}
 	info, err := f.Stat()
-	if err != nil || info.Size() == 0 {
+	if err != nil {
 		return err
 	}
 	return fn(f, info.Size())

@@ -24,6 +24,9 @@ type Objective struct {
 	SliceTarget float64       // ratio of good events that makes a slice good, in (0, 1]
 	Window      Window
 	Indicator   Indicator
+	// MinTierWindow leaves out burn tiers of the built-in table whose short window is shorter: it would
+	// hold too few looks. 0 keeps them all. Who knows how often targets are looked at sets it.
+	MinTierWindow time.Duration
 
 	File string // where it was written, for messages
 	Line int
