@@ -22,6 +22,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+	toolkit "github.com/prometheus/exporter-toolkit/web"
 
 	"github.com/assayer-io/assayer/collector"
 	exporter "github.com/assayer-io/assayer/exporters/prometheus"
@@ -64,7 +65,7 @@ type App struct {
 
 	statuses atomic.Pointer[[]slo.Status]
 	failed   chan error
-	alarms   chan struct{} // bad events have come; holds at most one
+	alarms   chan struct{} // something is to be judged soon; holds at most one
 
 	saving       sync.Mutex // held during a checkpoint
 	reloading    sync.Mutex // held by Reload, and by Stop until no other reload can begin
@@ -73,6 +74,7 @@ type App struct {
 	auditFailed  atomic.Bool
 	auditRetried time.Time          // this and overruns are only the evaluation's own
 	overruns     map[string]overrun // by target
+	told         transitions        // likewise
 	providers    map[string]provider
 	current      atomic.Pointer[Loaded]
 
@@ -97,7 +99,8 @@ func New(ctx context.Context, opts Options) (_ *App, err error) {
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
-	a := &App{opts: opts, log: opts.Log, now: opts.Now, failed: make(chan error, 1), alarms: make(chan struct{}, 1), providers: map[string]provider{}}
+	a := &App{opts: opts, log: opts.Log, now: opts.Now, failed: make(chan error, 1), alarms: make(chan struct{}, 1), providers: map[string]provider{},
+		told: transitions{log: opts.Log}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.unwind(ctx))
@@ -106,6 +109,9 @@ func New(ctx context.Context, opts Options) (_ *App, err error) {
 	loaded, problems := Load(LoadOptions{Path: opts.ConfigPath})
 	if err := problems.Err(); err != nil {
 		return nil, err
+	}
+	if err := toolkit.Validate(opts.WebConfigFile); err != nil {
+		return nil, fmt.Errorf("reading --web.config.file %s: %w; allowed: Prometheus' web configuration format, passwords as bcrypt hashes; nothing was started", opts.WebConfigFile, err)
 	}
 	for _, p := range problems {
 		a.log.Warn("configuration", "problem", p.String())
@@ -207,8 +213,10 @@ func (a *App) makeExporter(context.Context) error {
 
 func (a *App) makeCollectors(context.Context) error {
 	a.runner = collector.NewRunner(a.observe, 0, a.log.With("component", "collector"))
+	deps := a.deps()
+	deps.Registerer = nil // what service discovery measures of itself does not keep the rules for names
 	for name, plan := range a.loaded().plans {
-		p, err := plan.make(a.deps())
+		p, err := plan.make(deps)
 		if err != nil {
 			return fmt.Errorf("making collector %s: %w", name, err)
 		}

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 	"go.uber.org/goleak"
 
 	"github.com/assayer-io/assayer/internal/app"
@@ -457,5 +458,44 @@ func TestCrossChecksOfTiersAndTargets(t *testing.T) {
 				t.Errorf("want %d errors and %q:\n%v", tt.errors, tt.want, problems)
 			}
 		})
+	}
+}
+
+// TestBrokenWebConfigFileStartsNothing: an agent that listens and serves nobody, or everybody, is
+// worse than none.
+func TestBrokenWebConfigFileStartsNothing(t *testing.T) {
+	for text, want := range map[string]string{
+		"basic_auth_users: {anna: secret}\n":               "bcrypt",
+		"tls_server_config: {cert_file: a, key_file: b}\n": "a",
+		"tls_server_confg: {cert_file: a.crt}\n":           "tls_server_confg",
+	} {
+		s := newSite(t)
+		s.write("web.yaml", text)
+		opts := s.options()
+		opts.WebConfigFile = filepath.Join(s.dir, "web.yaml")
+		if _, err := app.New(t.Context(), opts); err == nil || !strings.Contains(err.Error(), "--web.config.file") || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q gives %v, want an error that names the flag and %q", text, err, want)
+		}
+		if _, err := os.Stat(filepath.Join(s.dir, "data")); !os.IsNotExist(err) {
+			t.Errorf("%q: something was started: %v", text, err)
+		}
+	}
+}
+
+// TestOnlyWellFormedMetricsAreExposed: some of them carry names and values that linters refuse.
+func TestOnlyWellFormedMetricsAreExposed(t *testing.T) {
+	s := newSite(t)
+	a := s.start()
+	s.baseline()
+	m := s.get(a, "/metrics", http.StatusOK)
+	problems, err := promlint.New(strings.NewReader(m)).Lint()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range problems {
+		t.Errorf("%s: %s", p.Metric, p.Text)
+	}
+	if strings.Contains(m, " NaN\n") || strings.Contains(m, "prometheus_sd") {
+		t.Error("metrics hold NaN or those of service discovery")
 	}
 }

@@ -2,11 +2,13 @@ package app
 
 import (
 	"errors"
+	"log/slog"
 	"time"
 
 	"github.com/assayer-io/assayer/collector"
 	"github.com/assayer-io/assayer/internal/health"
 	"github.com/assayer-io/assayer/internal/storage"
+	"github.com/assayer-io/assayer/slo"
 )
 
 // fullDisk is a store on a disk that has no room.
@@ -52,3 +54,15 @@ func BreakStore(a *App, broken bool) {
 		a.db = f.DB
 	}
 }
+
+// Told is the log of what changes between evaluations.
+type Told struct{ t transitions }
+
+// NewTold makes one that writes to log.
+func NewTold(log *slog.Logger) *Told { return &Told{transitions{log: log}} }
+
+// Statuses takes one evaluation in.
+func (t *Told) Statuses(all ...slo.Status) { t.t.statuses(all) }
+
+// Targets takes the state of all targets at one moment in.
+func (t *Told) Targets(now time.Time, all ...collector.TargetStatus) { t.t.targets(all, now) }

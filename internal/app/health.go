@@ -46,8 +46,8 @@ func (a *App) auditLife(kind, what string) {
 }
 
 // observeHealth brings the agent's own conditions up to date.
-func (a *App) observeHealth(statuses []slo.Status) {
-	a.observeTargets(a.runner.Targets())
+func (a *App) observeHealth(statuses []slo.Status, targets []collector.TargetStatus) {
+	a.observeTargets(targets)
 	missing := map[string]string{}
 	for _, s := range statuses {
 		if s.Problem != "" {

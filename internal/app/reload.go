@@ -110,6 +110,7 @@ func (a *App) reload() error {
 		apply()
 	}
 	a.current.Store(&loaded)
+	a.evaluateSoon() // page, API and metrics show what is in force, not what was
 	if err := a.queue.Reload(loaded.policies(), runners); err != nil {
 		return &lateError{"objectives and collectors are those of the file, hooks are those from before", err}
 	}

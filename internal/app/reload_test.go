@@ -143,3 +143,20 @@ func TestReloadThatCannotBeAuditedSaysWhatIsInForce(t *testing.T) {
 	}
 	s.eventually("the added objective", func() bool { _, there := s.statuses(a)["more"]; return there })
 }
+
+// TestReloadShowsAtOnce: with an evaluation interval of an hour, only the reload can have brought
+// about the evaluation that shows what it put in force.
+func TestReloadShowsAtOnce(t *testing.T) {
+	s := newSite(t)
+	s.write("assayer.yaml", strings.Replace(fmt.Sprintf(agentFile, s.shop.Listener.Addr()), "evaluation_interval: 20ms", "evaluation_interval: 1h", 1))
+	a := s.start()
+	s.eventually("the first evaluation", func() bool { return len(s.statuses(a)) == 1 })
+	s.write("slo/more.yaml", objective("more", 0.5))
+	if err := a.Reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s.eventually("the added objective", func() bool { _, there := s.statuses(a)["more"]; return there })
+	if m := s.get(a, "/metrics", http.StatusOK); !strings.Contains(m, `assayer_slo_objective_ratio{service="shop",slo="more"} 0.5`) {
+		t.Error("metrics do not show the added objective")
+	}
+}

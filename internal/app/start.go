@@ -82,20 +82,25 @@ func (a *App) serve() {
 func (a *App) observe(c collector.Cycle) {
 	a.engine.Observe(c)
 	if a.engine.Alarmed() {
-		select {
-		case a.alarms <- struct{}{}:
-		default: // one is waiting already
-		}
+		a.evaluateSoon()
 	}
 }
 
-// alarmSpacing is the least time between two evaluations that bad events bring about: enough that a
+// evaluateSoon asks for an evaluation before the next one is due. It does not block.
+func (a *App) evaluateSoon() {
+	select {
+	case a.alarms <- struct{}{}:
+	default: // one is waiting already
+	}
+}
+
+// alarmSpacing is the least time between two evaluations that bad events or reloads bring about: enough that a
 // thousand objectives under constant errors cost a few percent of a core, and an action still starts
 // within a second of the sample that calls for it.
 const alarmSpacing = 500 * time.Millisecond
 
-// evaluateAlways judges every objective each evaluation interval, soon after bad events have come, and
-// once more at the end.
+// evaluateAlways judges every objective each evaluation interval, soon after bad events or another
+// configuration have come, and once more at the end.
 func (a *App) evaluateAlways(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -140,7 +145,10 @@ func (a *App) evaluate(ctx context.Context) {
 	if err := a.queue.Consider(ctx, statuses); err != nil {
 		a.log.Error("considering actions", "err", err)
 	}
-	a.observeHealth(statuses)
+	targets := a.runner.Targets()
+	a.told.statuses(statuses)
+	a.told.targets(targets, a.now())
+	a.observeHealth(statuses, targets)
 	a.health.Clear(health.Starting, "")
 }
 

@@ -110,12 +110,33 @@ func (q *Queue) write(w *work, anyway bool) error {
 		q.burns[name] = b
 	}
 	for _, a := range w.changed {
+		q.tell(&a)
 		if a.State.Final() {
 			q.counts[countKey{a.Hook, a.Kind, a.State}]++
 			delete(q.watches, a.ID)
 		}
 	}
 	return errs
+}
+
+// tell logs where people come in or may stop worrying. Calls and their failures are logged where they
+// happen.
+func (q *Queue) tell(a *Action) {
+	log := q.log.With("hook", a.Hook, "action", a.ID, "objective", a.Objective, "service", a.Service)
+	switch a.State {
+	case Recommended:
+		log.Warn("action proposed", "to_revision", a.ToRevision)
+	case WaitingApproval:
+		log.Warn("action waits for approval", "to_revision", a.ToRevision)
+	case Rejected:
+		log.Info("action rejected", "by", a.DecidedBy)
+	case Expired:
+		log.Warn("action expired, nobody decided")
+	case Superseded:
+		log.Info("action superseded", "why", a.Error)
+	case Verified:
+		log.Info("action helped", "verification", a.Verification)
+	}
 }
 
 // prune forgets the oldest final actions over the limit. Those that were called count apart, so that
