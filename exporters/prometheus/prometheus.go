@@ -110,8 +110,8 @@ func (l scrapeLog) Println(what ...any) {
 
 // descs are the metrics' descriptions.
 type descs struct {
-	events, objective, errorRatio, burnRate, remaining, exhaustion, coverage, state, firing *prometheus.Desc
-	actions, build                                                                          *prometheus.Desc
+	events, objective, errorRatio, burnRate, remaining, exhaustion, coverage, filled, state, firing *prometheus.Desc
+	actions, build                                                                                  *prometheus.Desc
 }
 
 func newDescs() descs {
@@ -123,9 +123,10 @@ func newDescs() descs {
 		objective:  objective(metricname.ObjectiveRatio, "Share of good events that is promised."),
 		errorRatio: objective(metricname.ErrorRatio, "Bad events divided by good and bad events over the window; 0 without events.", metricname.Window),
 		burnRate:   objective(metricname.BurnRate, "Error ratio over the window divided by the error ratio that the objective allows.", metricname.Window),
-		remaining:  objective(metricname.BudgetRemainingRatio, "Share of the error budget that is left; negative when overspent."),
+		remaining:  objective(metricname.BudgetRemainingRatio, "Share of the error budget that is left; negative when overspent, absent before any target has fed the objective."),
 		exhaustion: objective(metricname.BudgetExhaustionTime, "When the error budget is spent at the present rate; absent when that is not in sight."),
 		coverage:   objective(metricname.CoverageRatio, "Share of the objective's window, since watching began, that was really observed."),
+		filled:     objective(metricname.WindowFilledRatio, "Share of the objective's window that lies after watching began."),
 		state:      objective(metricname.SLOState, "1 for the objective's present state, 0 for the others.", metricname.State),
 		firing:     objective(metricname.Firing, "1 while the burn-alert tier fires, else 0.", metricname.Tier, metricname.Severity),
 		actions: prometheus.NewDesc(metricname.HookActionsTotal, "Decisions of hooks by their result.",
@@ -139,7 +140,7 @@ func newDescs() descs {
 func (e *Exporter) Describe(ch chan<- *prometheus.Desc) {
 	d := e.descs
 	for _, desc := range []*prometheus.Desc{d.events, d.objective, d.errorRatio, d.burnRate, d.remaining,
-		d.exhaustion, d.coverage, d.state, d.firing, d.actions, d.build} {
+		d.exhaustion, d.coverage, d.filled, d.state, d.firing, d.actions, d.build} {
 		ch <- desc
 	}
 }
@@ -179,11 +180,15 @@ func (e *Exporter) collectStatus(ch chan<- prometheus.Metric, s *slo.Status) {
 	for _, w := range s.BurnRates {
 		gauge(e.descs.burnRate, w.Value, w.Window)
 	}
-	gauge(e.descs.remaining, s.ErrorBudget.RemainingRatio)
+	// Before any target has fed the objective a whole budget would be a claim that nothing stands behind.
+	if s.Filled > 0 || s.Events != (slo.Events{}) {
+		gauge(e.descs.remaining, s.ErrorBudget.RemainingRatio)
+	}
 	if at := s.ErrorBudget.ExhaustsAt; at != nil {
 		gauge(e.descs.exhaustion, float64(at.UnixMilli())/1000)
 	}
 	gauge(e.descs.coverage, s.Coverage)
+	gauge(e.descs.filled, s.Filled)
 	for _, state := range slo.States() {
 		gauge(e.descs.state, boolValue(state == s.State), string(state))
 	}

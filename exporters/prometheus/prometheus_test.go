@@ -33,7 +33,7 @@ var update = flag.Bool("update", false, "rewrite the golden files")
 
 var _ exporters.Exporter = (*Exporter)(nil)
 
-// twoObjectives are one that overspent and one that nobody has used yet.
+// twoObjectives are one that burns and one that no target has fed yet.
 func twoObjectives() []slo.Status {
 	spent := time.Date(2026, 11, 21, 12, 0, 0, 500e6, time.UTC)
 	return []slo.Status{{
@@ -42,6 +42,7 @@ func twoObjectives() []slo.Status {
 		BurnRates:   slo.WindowValues{{Window: "5m", Value: 20}, {Window: "1h", Value: 16}},
 		ErrorRatios: slo.WindowValues{{Window: "5m", Value: 0.01}, {Window: "1h", Value: 0.008}},
 		Coverage:    0.98,
+		Filled:      0.5,
 		Events:      slo.Events{Good: 1, Bad: 1},
 		Totals:      slo.Events{Good: 1_234_567, Bad: 321, Excluded: 12, Pending: 3},
 		Tiers: []slo.TierStatus{
@@ -156,6 +157,8 @@ func TestParsesBack(t *testing.T) {
 		{"assayer_slo_error_budget_remaining_ratio", card(), 0.25},
 		{"assayer_slo_budget_exhaustion_timestamp_seconds", card(), 1795262400.5}, // date -u -d 2026-11-21T12:00 +%s
 		{"assayer_slo_coverage_ratio", card(), 0.98},
+		{"assayer_slo_window_filled_ratio", card(), 0.5},
+		{"assayer_slo_window_filled_ratio", []string{"slo", "sepa-settlement"}, 0},
 		{"assayer_slo_state", card("state", "burning"), 1},
 		{"assayer_slo_state", card("state", "ok"), 0},
 		{"assayer_slo_state", card("state", "exhausted"), 0},
@@ -170,6 +173,9 @@ func TestParsesBack(t *testing.T) {
 	}
 	if _, ok := value(t, got, "assayer_slo_budget_exhaustion_timestamp_seconds", "slo", "sepa-settlement"); ok {
 		t.Error("an exhaustion time for an objective that has none in sight")
+	}
+	if v, ok := value(t, got, "assayer_slo_error_budget_remaining_ratio", "slo", "sepa-settlement"); ok {
+		t.Errorf("an objective that nothing has fed is said to have %v of its budget left", v)
 	}
 	if kind := got["assayer_sli_events_total"].GetType(); kind != dto.MetricType_COUNTER {
 		t.Errorf("events are a %v, want a counter", kind)

@@ -46,6 +46,11 @@ func TestApprovedActionRunsOnce(t *testing.T) {
 		if e := w.log.find("hook_approved")[0]; e.Actor != "ops" {
 			t.Errorf("approved by %q in the audit log", e.Actor)
 		}
+		for _, once := range []string{"action waits for approval", "action called", "action helped"} {
+			if n := strings.Count(w.said.String(), once); n != 1 {
+				t.Errorf("%q is logged %d times, want once:\n%s", once, n, w.said)
+			}
+		}
 	})
 }
 

@@ -131,7 +131,7 @@ func (q *Queue) tell(a *Action) {
 	case Rejected:
 		log.Info("action rejected", "by", a.DecidedBy)
 	case Expired:
-		log.Warn("action expired, nobody decided")
+		log.Warn("action expired")
 	case Superseded:
 		log.Info("action superseded", "why", a.Error)
 	case Verified:

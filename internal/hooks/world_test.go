@@ -1,6 +1,7 @@
 package hooks_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"log/slog"
@@ -26,6 +27,7 @@ type world struct {
 	store      *storage.Memory
 	db         *mortal
 	log        *auditor
+	said       *bytes.Buffer // the log of the queue since it was made
 	changes    *hooks.ChangeLog
 	q          *hooks.Queue
 	policies   []hooks.Policy
@@ -71,7 +73,7 @@ func (w *world) stop() {
 // boot starts the agent from what is in the store.
 func (w *world) boot() {
 	w.t.Helper()
-	w.db = &mortal{DB: w.store}
+	w.db, w.said = &mortal{DB: w.store}, &bytes.Buffer{}
 	changes, err := hooks.NewChangeLog(w.db, &auditor{}, w.clock)
 	if err != nil {
 		w.t.Fatal(err)
@@ -82,7 +84,7 @@ func (w *world) boot() {
 	}
 	w.changes = changes
 	w.q, err = hooks.New(hooks.Deps{DB: w.db, Audit: w.log, Changes: changes, Policies: w.policies, Actions: runners,
-		Now: w.clock, Logger: slog.New(slog.DiscardHandler)})
+		Now: w.clock, Logger: slog.New(slog.NewTextHandler(w.said, nil))})
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -8,9 +8,10 @@ const (
 	ObjectiveRatio       = "assayer_slo_objective_ratio"                     //
 	ErrorRatio           = "assayer_slo_error_ratio"                         // + Window
 	BurnRate             = "assayer_slo_burn_rate"                           // + Window
-	BudgetRemainingRatio = "assayer_slo_error_budget_remaining_ratio"        //
+	BudgetRemainingRatio = "assayer_slo_error_budget_remaining_ratio"        // absent before any target has fed it
 	BudgetExhaustionTime = "assayer_slo_budget_exhaustion_timestamp_seconds" // absent when not in sight
 	CoverageRatio        = "assayer_slo_coverage_ratio"                      //
+	WindowFilledRatio    = "assayer_slo_window_filled_ratio"                 //
 	SLOState             = "assayer_slo_state"                               // + State; 1 for the present one
 	Firing               = "assayer_slo_firing"                              // + Tier, Severity
 )
