@@ -62,6 +62,10 @@ func Verify(r io.Reader, pub ed25519.PublicKey) (Report, error) {
 
 // VerifyFile is Verify for a file together with the signed head beside it.
 func VerifyFile(path string, opts VerifyOptions) (Report, error) {
+	// Of the files that belong together the log is the one that the caller named.
+	if _, err := os.Stat(path); err != nil {
+		return Report{}, fmt.Errorf("opening audit log: %w", err)
+	}
 	var signed SignedHead
 	pub := opts.PublicKey
 	if !opts.ChainOnly {

@@ -40,7 +40,16 @@ POST /-/reload reads the configuration again; SIGTERM and Ctrl-C stop it gracefu
 	cmd.Flags().BoolVar(&f.app.Repair, "repair", false, "rebuild a damaged store from what can be read")
 	cmd.Flags().StringVar(&f.logLevel, "log.level", "info", "debug, info, warn or error")
 	cmd.Flags().StringVar(&f.logFmt, "log.format", "text", "text or json")
+	oneOf(cmd, "role", "all")
+	oneOf(cmd, "log.level", "debug", "info", "warn", "error")
+	oneOf(cmd, "log.format", "text", "json")
 	return cmd
+}
+
+// oneOf makes a shell offer the values that a flag may have.
+func oneOf(cmd *cobra.Command, flag string, values ...string) {
+	// It fails only for a flag that does not exist.
+	_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
 }
 
 func run(ctx context.Context, f runFlags, s Streams) error {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"net/url"
 	"slices"
@@ -68,8 +69,8 @@ func printStatus(out io.Writer, all []slo.Status, colour bool) error {
 			burn = fmt.Sprintf("%s× in %s", short(s.Tiers[0].LongBurnRate), s.Tiers[0].LongWindow)
 		}
 		fmt.Fprint(w, paint(colour, s.State, string(s.State))+"\t")
-		err = errors.Join(err, row(w, s.Name, percent(s.Objective), s.Window,
-			percent(s.ErrorBudget.RemainingRatio), burn, cmp.Or(strings.Join(s.Firing, " "), "-"), s.Reason))
+		err = errors.Join(err, row(w, s.Name, promise(s.Objective), s.Window,
+			left(s), burn, cmp.Or(strings.Join(s.Firing, " "), "-"), s.Reason))
 	}
 	return errors.Join(err, w.Flush())
 }
@@ -87,9 +88,52 @@ func paint(colour bool, state slo.State, text string) string {
 	return "\x1b[" + code + "m" + text + "\x1b[0m"
 }
 
-func percent(ratio float64) string { return strconv.FormatFloat(ratio*100, 'g', 4, 64) + " %" }
+// left is what is left of the error budget. Before any target has fed the objective nobody knows.
+func left(s slo.Status) string {
+	if s.State == slo.Unknown && s.Filled == 0 && s.Events == (slo.Events{}) {
+		return "-"
+	}
+	return percent(s.ErrorBudget.RemainingRatio)
+}
 
-func short(f float64) string { return strconv.FormatFloat(f, 'g', 3, 64) }
+// promise writes an objective exactly as it was made.
+func promise(ratio float64) string {
+	return strconv.FormatFloat(math.Round(ratio*1e8)/1e6, 'f', -1, 64) + " %"
+}
+
+func percent(ratio float64) string { return digits(ratio*100, 4) + " %" }
+
+func short(f float64) string { return digits(f, 3) }
+
+// digits writes a number in so many significant digits, but never fewer than its whole part has:
+// 99.95, 0.001, -25,810.
+func digits(f float64, n int) string {
+	text := strconv.FormatFloat(f, 'g', n, 64)
+	if !strings.Contains(text, "e") {
+		return group(text)
+	}
+	if math.Abs(f) >= 1 {
+		return group(strconv.FormatFloat(f, 'f', 0, 64))
+	}
+	rounded, err := strconv.ParseFloat(text, 64)
+	if err != nil {
+		return text
+	}
+	return strconv.FormatFloat(rounded, 'f', -1, 64)
+}
+
+// group sets commas between the thousands of a decimal number: -25810 is -25,810.
+func group(text string) string {
+	whole, fraction, isFraction := strings.Cut(text, ".")
+	first := len(whole) - len(strings.TrimLeft(whole, "+-"))
+	for i := len(whole) - 3; i > first; i -= 3 {
+		whole = whole[:i] + "," + whole[i:]
+	}
+	if isFraction {
+		return whole + "." + fraction
+	}
+	return whole
+}
 
 // Bounds of one call of an agent.
 const (

@@ -135,12 +135,22 @@ func (t *teller) summary(s slo.Status) []string {
 		"  Where to look next",
 		"  page       " + t.agent.base + "/",
 		"  metrics    " + t.agent.base + "/metrics",
+	}
+	return append(append(lines, t.filesLeft()...), "")
+}
+
+// filesLeft says where the demo's files are, for as long as there is somebody who can look.
+func (t *teller) filesLeft() []string {
+	if t.files.temporary && t.opts.ExitWhenRecovered {
+		return []string{"  audit log and agent log are removed now; run it with --data DIR to keep and check them"}
+	}
+	lines := []string{
 		"  audit log  " + t.files.audit(),
 		"  agent log  " + filepath.Join(t.files.dir, "assayer.log"),
 		"  check it   assayer audit verify " + t.files.audit(),
 	}
 	if t.files.temporary {
-		lines = append(lines, "  (these files are removed when the demo ends)")
+		lines = append(lines, "  (these files are removed when the demo ends; --data DIR keeps them)")
 	}
-	return append(lines, "")
+	return lines
 }

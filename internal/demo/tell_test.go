@@ -324,3 +324,23 @@ func TestWhatWasBeforeTheReleaseIsNotTheStory(t *testing.T) {
 		t.Errorf("tells of an old action:\n%s", s.out.String())
 	}
 }
+
+func TestFilesAreNamedOnlyWhileTheyAreThere(t *testing.T) {
+	for name, tc := range map[string]struct {
+		temporary, exit      bool
+		checkable, mentioned bool // assayer audit verify, --data
+	}{
+		"kept":                        {false, true, true, false},
+		"kept, runs on":               {false, false, true, false},
+		"temporary, runs on":          {true, false, true, true},
+		"temporary, ends with itself": {true, true, false, true},
+	} {
+		said := strings.Join((&teller{opts: Options{ExitWhenRecovered: tc.exit}, files: files{dir: "/demo", temporary: tc.temporary}}).filesLeft(), "\n")
+		if got := strings.Contains(said, "assayer audit verify /demo/data/audit.jsonl"); got != tc.checkable || strings.Contains(said, "/demo") != tc.checkable {
+			t.Errorf("%s: names files that can be looked at %v, want %v:\n%s", name, got, tc.checkable, said)
+		}
+		if got := strings.Contains(said, "--data DIR"); got != tc.mentioned {
+			t.Errorf("%s: says how to keep them %v, want %v:\n%s", name, got, tc.mentioned, said)
+		}
+	}
+}

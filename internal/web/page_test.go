@@ -397,3 +397,16 @@ func BenchmarkThousandObjectives(b *testing.B) {
 		}
 	}
 }
+
+// TestBudgetOfWhatWasNeverFedIsNotShown: a whole budget is a claim that nothing stands behind.
+func TestBudgetOfWhatWasNeverFedIsNotShown(t *testing.T) {
+	f := newFixture()
+	f.statuses = f.statuses[3:4]
+	f.statuses[0].Events, f.statuses[0].Filled = slo.Events{}, 0
+	for _, path := range []string{"/", "/slo/" + f.statuses[0].Name} {
+		_, page := ask(t, f.server(t), "GET", path, "")
+		if !strings.Contains(page, `<div class="budget unknown"><b>-</b>`) || !strings.Contains(page, "nothing seen yet") {
+			t.Errorf("%s shows another budget:\n%s", path, text(mainOf(page)))
+		}
+	}
+}

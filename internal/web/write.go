@@ -14,6 +14,7 @@ import (
 
 	"github.com/assayer-io/assayer/internal/hooks"
 	"github.com/assayer-io/assayer/internal/problem"
+	"github.com/assayer-io/assayer/slo"
 )
 
 // Bounds of what people may send, in bytes.
@@ -33,8 +34,8 @@ func decode(w http.ResponseWriter, r *http.Request, into any) bool {
 	dec.DisallowUnknownFields()
 	err := dec.Decode(into)
 	if err == nil {
-		if err = dec.Decode(&struct{}{}); err == nil {
-			err = errors.New("more than one JSON value")
+		if _, err = dec.Token(); err == nil || isSyntax(err) {
+			err = errors.New("more follows the first object, and one is allowed")
 		}
 	}
 	if err == nil || errors.Is(err, io.EOF) {
@@ -46,6 +47,11 @@ func decode(w http.ResponseWriter, r *http.Request, into any) bool {
 	}
 	writeError(w, http.StatusBadRequest, "reading the body: %v; send one JSON object", err)
 	return false
+}
+
+func isSyntax(err error) bool {
+	_, ok := errors.AsType[*json.SyntaxError](err)
+	return ok
 }
 
 // checkText names what is wrong with one text that a person sent, or "".
@@ -186,7 +192,19 @@ func (s *Server) recordChange(w http.ResponseWriter, r *http.Request) {
 		writeError(w, http.StatusInternalServerError, "recording the change: %v; send it again", err)
 		return
 	}
-	s.writeJSON(w, http.StatusCreated, stored)
+	s.writeJSON(w, http.StatusCreated, struct {
+		hooks.Change
+		Warning string `json:"warning,omitempty"`
+	}{stored, s.changeWarning(stored.Service)})
+}
+
+// changeWarning says that a change is of no use, most likely because its service is misspelled. While
+// the agent cannot say which objectives there are it is "".
+func (s *Server) changeWarning(service string) string {
+	if !s.deps.Health.Ready() || slices.ContainsFunc(s.deps.Objectives.Statuses(), func(st slo.Status) bool { return st.Service == service }) {
+		return ""
+	}
+	return fmt.Sprintf("no objective names the service %q, so no hook will act on this change; /api/v1/slos shows the services that there are", service)
 }
 
 func checkChange(c hooks.Change, now time.Time) []string {

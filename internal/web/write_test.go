@@ -58,6 +58,9 @@ func TestDecisions(t *testing.T) {
 		"a name without end":       {"pause", `{"by": "` + strings.Repeat("a", 101) + `"}`, nil, 400, "", "at most 100"},
 		"an unknown field":         {"a2/approve", `{"by": "anna", "force": true}`, nil, 400, "", "force"},
 		"two values":               {"a2/approve", `{"by": "anna"} {}`, nil, 400, "", "one JSON"},
+		"two objects":              {"a2/approve", `{"by": "anna"}{"a": 1}`, nil, 400, "", "one is allowed"},
+		"an object and rubbish":    {"a2/approve", `{"by": "anna"} x`, nil, 400, "", "one is allowed"},
+		"a huge tail":              {"a2/approve", `{"by": "anna"}` + strings.Repeat(" ", 70_000), nil, 413, "", "larger than"},
 		"no JSON":                  {"a2/approve", `by=anna`, nil, 400, "", "one JSON object"},
 		"a huge body":              {"a2/approve", `{"by": "` + strings.Repeat("a", 70_000) + `"}`, nil, 413, "", "larger than"},
 		"an unknown action":        {"a9/approve", `{"by": "anna"}`, nil, 404, "approve a9 anna", "no such action; /api/v1/actions"},
@@ -187,4 +190,23 @@ func FuzzDecode(f *testing.F) {
 			t.Errorf("%d %s, %d recorded", resp.StatusCode, text, len(fx.changes))
 		}
 	})
+}
+
+// TestChangeOfAnUnknownServiceIsWarnedOf: it is recorded, since its objectives may come later.
+func TestChangeOfAnUnknownServiceIsWarnedOf(t *testing.T) {
+	for service, warned := range map[string]bool{"ledger": false, "ledgr": true} {
+		resp, body := ask(t, newFixture().server(t), "POST", "/api/v1/changes", `{"service": "`+service+`", "revision": "v7"}`)
+		var got struct{ Service, Warning string }
+		if err := json.Unmarshal([]byte(body), &got); err != nil || resp.StatusCode != http.StatusCreated || got.Service != service {
+			t.Errorf("%d %s (%v)", resp.StatusCode, body, err)
+		}
+		if has := strings.Contains(got.Warning, `no objective names the service "`+service+`"`); has != warned || (got.Warning != "") != warned {
+			t.Errorf("%s: warning %q", service, got.Warning)
+		}
+	}
+	f := newFixture()
+	f.ready, f.statuses = false, nil // right after the start
+	if _, body := ask(t, f.server(t), "POST", "/api/v1/changes", `{"service": "ledger", "revision": "v7"}`); strings.Contains(body, "warning") {
+		t.Errorf("warned without knowing any objective: %s", body)
+	}
 }
