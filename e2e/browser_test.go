@@ -3,7 +3,6 @@
 package e2e
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -29,27 +28,16 @@ import (
 // demo is the demo as a newcomer runs it, in a process of its own.
 type demo struct {
 	cmd *exec.Cmd
-	mu  sync.Mutex
-	out bytes.Buffer
+	out syncBuffer
 }
 
-func (d *demo) Write(p []byte) (int, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.out.Write(p)
-}
-
-func (d *demo) said() string {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.out.String()
-}
+func (d *demo) said() string { return d.out.String() }
 
 func startDemo(t *testing.T, args ...string) *demo {
 	t.Helper()
 	d := &demo{}
 	d.cmd = exec.CommandContext(t.Context(), binary, append([]string{"demo", "--web.listen-address", "127.0.0.1:0"}, args...)...)
-	d.cmd.Stdout, d.cmd.Stderr = d, d
+	d.cmd.Stdout, d.cmd.Stderr = &d.out, &d.out
 	d.cmd.Cancel = func() error { return d.cmd.Process.Signal(syscall.SIGTERM) }
 	d.cmd.WaitDelay = 20 * time.Second
 	if err := d.cmd.Start(); err != nil {
