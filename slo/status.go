@@ -49,6 +49,11 @@ type Status struct {
 	WindowSize  time.Duration `json:"-"`
 }
 
+// NeverFed reports whether nothing was ever seen of the objective: its budget is then no number.
+func (s *Status) NeverFed() bool {
+	return s.State == Unknown && s.Filled == 0 && s.Events == (Events{})
+}
+
 // Events are counts over the objective's window. They are whole numbers unless the counters
 // behind them carry fractions.
 type Events struct {

@@ -181,7 +181,7 @@ func (e *Exporter) collectStatus(ch chan<- prometheus.Metric, s *slo.Status) {
 		gauge(e.descs.burnRate, w.Value, w.Window)
 	}
 	// Before any target has fed the objective a whole budget would be a claim that nothing stands behind.
-	if s.Filled > 0 || s.Events != (slo.Events{}) {
+	if !s.NeverFed() {
 		gauge(e.descs.remaining, s.ErrorBudget.RemainingRatio)
 	}
 	if at := s.ErrorBudget.ExhaustsAt; at != nil {

@@ -213,10 +213,8 @@ func (a *App) makeExporter(context.Context) error {
 
 func (a *App) makeCollectors(context.Context) error {
 	a.runner = collector.NewRunner(a.observe, 0, a.log.With("component", "collector"))
-	deps := a.deps()
-	deps.Registerer = nil // what service discovery measures of itself does not keep the rules for names
 	for name, plan := range a.loaded().plans {
-		p, err := plan.make(deps)
+		p, err := plan.make(a.deps())
 		if err != nil {
 			return fmt.Errorf("making collector %s: %w", name, err)
 		}

@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"time"
 
-	promclient "github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/common/model"
 
 	"github.com/assayer-io/assayer/collector"
@@ -37,13 +36,12 @@ func hookKinds() map[string]hookKind {
 
 // Deps are what variants are wired to.
 type Deps struct {
-	Log        *slog.Logger
-	Registerer promclient.Registerer
-	Now        func() time.Time
+	Log *slog.Logger
+	Now func() time.Time
 }
 
 func (a *App) deps() Deps {
-	return Deps{Log: a.log, Registerer: a.registry, Now: a.now}
+	return Deps{Log: a.log, Now: a.now}
 }
 
 // provider is what every collector kind makes.
@@ -79,7 +77,8 @@ func readPrometheus(s config.Section, c config.Config) (collectorPlan, problem.L
 	cfg.SetDirectory(c.Dir)
 	plan := collectorPlan{
 		make: func(d Deps) (provider, error) {
-			return prometheus.New(cfg, prometheus.Deps{Logger: d.Log.With("component", "prometheus"), Registerer: d.Registerer, Version: version.Version})
+			// No registerer: what service discovery measures of itself does not keep the rules for names.
+			return prometheus.New(cfg, prometheus.Deps{Logger: d.Log.With("component", "prometheus"), Version: version.Version})
 		},
 		prepare: func(p provider) (func(), error) {
 			old, ok := p.(*prometheus.Provider)

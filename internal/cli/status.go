@@ -90,7 +90,7 @@ func paint(colour bool, state slo.State, text string) string {
 
 // left is what is left of the error budget. Before any target has fed the objective nobody knows.
 func left(s slo.Status) string {
-	if s.State == slo.Unknown && s.Filled == 0 && s.Events == (slo.Events{}) {
+	if s.NeverFed() {
 		return "-"
 	}
 	return percent(s.ErrorBudget.RemainingRatio)

@@ -135,7 +135,7 @@ func (s *Server) row(st slo.Status, now time.Time) row {
 
 func budgetOf(st slo.Status, now time.Time) budget {
 	left := st.ErrorBudget.RemainingRatio
-	if st.State == slo.Unknown && st.Filled == 0 && st.Events == (slo.Events{}) {
+	if st.NeverFed() {
 		return budget{Text: "-", Level: "unknown", Note: "nothing seen yet"}
 	}
 	b := budget{Text: share(left), Bar: 100 * min(max(left, 0), 1), Level: "good"}
