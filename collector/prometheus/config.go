@@ -100,7 +100,25 @@ func DefaultScrapeConfig() ScrapeConfig {
 func (sc *ScrapeConfig) UnmarshalNode(n strictyaml.Node) problem.List {
 	type plain ScrapeConfig
 	*sc = DefaultScrapeConfig()
-	return n.Decode((*plain)(sc))
+	problems := n.Decode((*plain)(sc))
+	sc.forget(n, problems)
+	return problems
+}
+
+// forget drops what stands half read because of the problems, so that it is not judged: a timeout
+// beside an interval that is not known, and rules, whose place in their list stays.
+func (sc *ScrapeConfig) forget(n strictyaml.Node, problems problem.List) {
+	wrong := func(path string) bool { return problems.HasAt(n.File(), n.At(path).Path()) }
+	if wrong("scrape_interval") {
+		sc.ScrapeInterval, sc.ScrapeTimeout = 0, 0
+	}
+	for key, rules := range map[string][]*relabel.Config{"relabel_configs": sc.RelabelConfigs, "metric_relabel_configs": sc.MetricRelabelConfigs} {
+		for i := range rules {
+			if wrong(fmt.Sprintf("%s[%d]", key, i)) {
+				rules[i] = nil
+			}
+		}
+	}
 }
 
 // SetDirectory makes relative file paths relative to dir.
@@ -140,7 +158,8 @@ func (c *Config) Validate() error {
 
 // problems lists what is wrong with one scrape config, paths relative to it.
 func (sc *ScrapeConfig) problems(c *Config) problem.List {
-	var ps problem.List
+	ps := sc.refusals(c.ExtraDiscovery)
+	told := len(ps)
 	add := func(path, message, got, allowed string) {
 		ps = append(ps, problem.Problem{Path: path, Message: message, Got: got, Allowed: allowed})
 	}
@@ -164,6 +183,9 @@ func (sc *ScrapeConfig) problems(c *Config) problem.List {
 	}
 	for key, rules := range map[string][]*relabel.Config{"relabel_configs": sc.RelabelConfigs, "metric_relabel_configs": sc.MetricRelabelConfigs} {
 		for i, rule := range rules {
+			if rule == nil {
+				continue // told of when it was read
+			}
 			if err := rule.Validate(model.UTF8Validation); err != nil {
 				add(fmt.Sprintf("%s[%d]", key, i), err.Error(), "", "")
 			}
@@ -171,7 +193,8 @@ func (sc *ScrapeConfig) problems(c *Config) problem.List {
 	}
 	ps = append(ps, sc.staticProblems()...)
 	_, more := sc.otherDiscovery(c.ExtraDiscovery)
-	ps = append(append(ps, more...), sc.refusals(c.ExtraDiscovery)...)
+	ps = append(ps, more...)
+	ps = ps[:told].Merge(ps[told:])
 	slices.SortStableFunc(ps, func(a, b problem.Problem) int { return strings.Compare(a.Path, b.Path) })
 	return ps
 }

@@ -109,6 +109,57 @@ func TestConfigReportsEverythingAtOnce(t *testing.T) {
 	}
 }
 
+// TestConfigReadsOnAfterAMistake: what cannot be read hides no mistake elsewhere, and brings none
+// about.
+func TestConfigReadsOnAfterAMistake(t *testing.T) {
+	const place = ": a scheme, a path or a user does not belong here, allowed: host:port"
+	for _, tt := range []struct{ name, text, want string }{
+		{"credentials", `
+- job_name: a
+  basic_auth: {username: a, password: b, password_file: c}
+  scrape_timeout: 1m
+  scrape_protocols: [Foo]
+  static_configs: [{targets: ["http://x:80/"]}]
+- job_name: a`, `
+assayer.yaml:3:3: error: scrape_configs[0]: at most one of basic_auth password, password_file & password_ref must be configured
+assayer.yaml:5:19: error: scrape_configs[0].scrape_timeout: got "1m0s", allowed: a positive duration up to the interval, 5s
+assayer.yaml:6:22: error: scrape_configs[0].scrape_protocols[0]: got "Foo", allowed: ` + protocolNames + `
+assayer.yaml:7:31: error: scrape_configs[0].static_configs[0].targets[0]: not an address` + place + `
+assayer.yaml:8:13: error: scrape_configs[1].job_name: also the job of scrape_configs[0], got "a", allowed: a name of its own`},
+		{"rules", `
+- metric_relabel_configs: [{action: explode}, {action: replace}]
+  static_configs: [{targets: ["a/b"]}]`, `
+assayer.yaml:3:3: error: scrape_configs[0].job_name: has no value, allowed: a name
+assayer.yaml:3:37: error: scrape_configs[0].metric_relabel_configs[0].action: unknown relabel action "explode"
+assayer.yaml:3:47: error: scrape_configs[0].metric_relabel_configs[1]: relabel configuration for replace action requires 'target_label' value
+assayer.yaml:4:31: error: scrape_configs[0].static_configs[0].targets[0]: not an address` + place},
+		{"interval, and misspelt", "\n- {jobname: a, scrape_interval: 5x, scrape_timeout: 20s, scheme: ftp}", `
+assayer.yaml:3:13: error: scrape_configs[0].jobname: unknown field, did you mean job_name?, allowed: ` + strings.Join(knownKeys(), ", ") + `
+assayer.yaml:3:33: error: scrape_configs[0].scrape_interval: got "5x", allowed: a duration such as 15s, 5m or 30d
+assayer.yaml:3:66: error: scrape_configs[0].scheme: got "ftp", allowed: http, https`},
+		{"nothing in lists", "\n- {job_name: a, relabel_configs: [null], static_configs: [null], file_sd_configs: [null], http_sd_configs: [null], dns_sd_configs: [null]}\n- null", `
+assayer.yaml:3:35: error: scrape_configs[0].relabel_configs[0]: has no value
+assayer.yaml:3:59: error: scrape_configs[0].static_configs[0]: has no value
+assayer.yaml:3:84: error: scrape_configs[0].file_sd_configs[0]: has no value
+assayer.yaml:3:109: error: scrape_configs[0].http_sd_configs[0]: has no value
+assayer.yaml:3:133: error: scrape_configs[0].dns_sd_configs[0]: has no value
+assayer.yaml:4:3: error: scrape_configs[1]: has no value`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			cfg, err := load(t, "\nscrape_configs:"+tt.text)
+			list, ok := errors.AsType[problem.List](err)
+			if !ok {
+				t.Fatal("accepted")
+			}
+			list.Sort()
+			if got := "\n" + list.Error(); got != tt.want {
+				t.Errorf("got %s\nwant %s", got, tt.want)
+			}
+			cfg.SetDirectory("/x") // done with whatever was read
+		})
+	}
+}
+
 func TestConfigNeverShowsSecrets(t *testing.T) {
 	for _, lines := range []string{
 		"basic_auth: {username: a, password: [hunter2]}",
@@ -166,4 +217,19 @@ func TestCompressionDefaultsToPlainOnLoopback(t *testing.T) {
 			t.Errorf("%s, set to %v: gzip %v, want %v", tt.address, tt.set, got, tt.want)
 		}
 	}
+}
+
+func FuzzConfig(f *testing.F) {
+	for _, seed := range []string{"- null\n- {job_name: a, relabel_configs: [null, {action: x}], static_configs: [null, {targets: [a, null]}], file_sd_configs: [null]}",
+		"- {basic_auth: {username: [a]}, authorization: 5, oauth2: {client_id: {}}, tls_config: [], proxy_url: '%'}",
+		"- {job_name: [], scrape_interval: 1x, scrape_timeout: -1, scrape_protocols: [null], http_headers: {a: 1}, params: {a: b}}", "- {job_name: a, static_configs: [{targets: ['a:1']}]}"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, list string) {
+		cfg, err := load(t, "scrape_configs:\n"+list)
+		cfg.SetDirectory("/x") // done with whatever was read
+		if err == nil && cfg.Validate() != nil {
+			t.Errorf("accepted and then refused: %v", cfg.Validate())
+		}
+	})
 }

@@ -108,6 +108,15 @@ func TestMistakes(t *testing.T) {
 		"no interval": {"global:\n  scrape_interval: 0s\n  evaluation_interval: 0s", []string{
 			`f.yaml:2:20: error: global.scrape_interval: got "0s", allowed: a duration above 0`,
 			`f.yaml:3:24: error: global.evaluation_interval: got "0s", allowed: a duration above 0`}},
+		"negative interval": {"global:\n  scrape_interval: -1s\n  scrape_timeout: 20s\n  evaluation_interval: 0s\nburn_alerts:\n  - {long: 1h, short: 1m, budget: 2%, severity: page}", []string{
+			`f.yaml:2:20: error: global.scrape_interval: got "-1s", allowed: a duration such as 15s, 5m or 30d`,
+			`f.yaml:4:24: error: global.evaluation_interval: got "0s", allowed: a duration above 0`}},
+		"tier with a mistake": {"burn_alerts:\n  - {lnog: 1h, short: 5x, budget: 2%, severity: panic}\n  - 5\nweb: {external_url: x}", []string{
+			"f.yaml:2:6: error: burn_alerts[0].lnog: unknown field, did you mean long?, allowed: long, short, budget, severity",
+			`f.yaml:2:23: error: burn_alerts[0].short: got "5x", allowed: a duration such as 15s, 5m or 30d`,
+			`f.yaml:2:49: error: burn_alerts[0].severity: got "panic", allowed: page or ticket`,
+			`f.yaml:3:5: error: burn_alerts[1]: got "5", allowed: a mapping with the fields long, short, budget, severity`,
+			"f.yaml:4:21: error: web.external_url: not the address of a page, allowed: such as https://assayer.example.com/"}},
 		"currency": {"global: {reporting_currency: euro}", []string{`f.yaml:1:30: error: global.reporting_currency: got "euro", allowed: three capital letters of ISO 4217 such as EUR`}},
 		"coverage": {"global: {min_coverage_ratio: 0}", []string{`f.yaml:1:30: error: global.min_coverage_ratio: with nothing observed nothing can be said, got "0", allowed: a ratio above 0, at most 1`}},
 		"percent":  {"global: {min_coverage_ratio: 90}", []string{`f.yaml:1:30: error: global.min_coverage_ratio: did you mean 90%?, got "90", allowed: a ratio from 0 to 1 such as 0.999, or a percentage such as 99.9%`}},

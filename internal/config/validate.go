@@ -19,26 +19,38 @@ var currency = regexp.MustCompile(`^[A-Z]{3}$`)
 // UnmarshalNode lays n over g. A timeout that is not written follows the interval down.
 func (g *Global) UnmarshalNode(n strictyaml.Node) problem.List {
 	type plain Global
+	usual := *g
 	problems := n.Decode((*plain)(g))
-	if problems.Err() != nil {
-		return problems
-	}
+	intervalRead := !problems.HasAt(n.File(), n.At("scrape_interval").Path()) && g.ScrapeInterval > 0
 	if !n.At("scrape_timeout").Exists() {
 		g.ScrapeTimeout = min(g.ScrapeTimeout, g.ScrapeInterval)
 	}
-	for _, p := range g.mistakes() {
-		problems = append(problems, n.Problem(p))
+	var wrong problem.List
+	for _, p := range g.mistakes(intervalRead) {
+		wrong = append(wrong, n.Problem(p))
 	}
-	return problems
+	g.mend(usual)
+	return problems.Merge(wrong)
 }
 
-func (g *Global) mistakes() problem.List {
+// mend puts the usual intervals in place of impossible ones, so that what depends on them is not
+// found wrong for their sake.
+func (g *Global) mend(usual Global) {
+	if g.ScrapeInterval <= 0 {
+		g.ScrapeInterval = usual.ScrapeInterval
+	}
+	if g.ScrapeTimeout <= 0 || g.ScrapeTimeout > g.ScrapeInterval {
+		g.ScrapeTimeout = min(usual.ScrapeTimeout, g.ScrapeInterval)
+	}
+}
+
+func (g *Global) mistakes(intervalRead bool) problem.List {
 	ps := positive("scrape_interval", g.ScrapeInterval)
 	ps = append(ps, positive("evaluation_interval", g.EvaluationInterval)...)
-	if g.ScrapeInterval > 0 {
+	if g.ScrapeInterval > 0 { // else the timeout may be the interval
 		ps = append(ps, positive("scrape_timeout", g.ScrapeTimeout)...)
 	}
-	if g.ScrapeTimeout > g.ScrapeInterval {
+	if intervalRead && g.ScrapeTimeout > g.ScrapeInterval {
 		ps = append(ps, problem.Problem{Path: "scrape_timeout", Message: "is longer than the scrape interval", Got: burnrate.Text(g.ScrapeTimeout), Allowed: "at most " + burnrate.Text(g.ScrapeInterval)})
 	}
 	if g.ReportingCurrency != "" && !currency.MatchString(g.ReportingCurrency) {
@@ -90,7 +102,7 @@ func (b *BurnAlert) Validate() error {
 	return ps.Err()
 }
 
-// Validate checks parts against each other. It is called when each part by itself is right.
+// Validate checks parts against each other.
 func (c *Config) Validate() error {
 	var ps problem.List
 	seen := map[string]int{}

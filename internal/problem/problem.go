@@ -23,6 +23,9 @@ type Problem struct {
 	Warning bool   `json:"warning"`           // true: worth telling, not a reason to refuse
 }
 
+// NoValue is the message about a field that has to be written and is not.
+const NoValue = "has no value"
+
 // String gives the one-line form shown above.
 func (p Problem) String() string {
 	var b strings.Builder
@@ -91,4 +94,66 @@ func (l List) Sort() {
 	slices.SortStableFunc(l, func(a, b Problem) int {
 		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column), cmp.Compare(a.Path, b.Path))
 	})
+}
+
+// Merge appends what a later look at the same files found, save what only follows from an error that
+// l holds: a later problem is left out when it stands at the path of such an error, below a value
+// that could not be read, when it is about the very same written value, when it misses a field
+// whose name is misspelt, or when it judges a field as a whole in which that error stands.
+func (l List) Merge(later List) List {
+	all := slices.Clip(l)
+	for _, p := range later {
+		if !slices.ContainsFunc(l, p.follows) {
+			all = append(all, p)
+		}
+	}
+	return all
+}
+
+// follows reports whether p says nothing that the earlier error e does not.
+func (p Problem) follows(e Problem) bool {
+	if e.Warning || p.File != e.File {
+		return false
+	}
+	// Libraries judge a whole section in words that begin with the field: "oauth2 client_id must be set".
+	field, _, _ := strings.Cut(p.Message, " ")
+	judged := strings.TrimPrefix(p.Path+"."+field, ".")
+	unread := e.Got != "" || e.Message == NoValue
+	parent, meant := e.misspelt()
+	switch {
+	case p.Path == e.Path, unread && below(p.Path, e.Path):
+		return true
+	case p.Got == "" && p.Allowed == "" && below(e.Path, judged):
+		return true
+	case p.Got != "" && p.Got == e.Got && p.Line > 0 && p.Column > 0 && p.Line == e.Line && p.Column == e.Column:
+		return true
+	}
+	return meant != "" && (p.Path == meant || below(p.Path, meant) || (p.Path == parent && p.Allowed != ""))
+}
+
+// misspelt returns the path of the mapping and of the field in it that an unknown field stands for.
+func (p Problem) misspelt() (parent, meant string) {
+	_, hint, ok := strings.Cut(p.Message, "unknown field, did you mean ")
+	if !ok {
+		return "", ""
+	}
+	end := strings.LastIndexByte(p.Path, '.')
+	if strings.HasSuffix(p.Path, `"]`) {
+		end = strings.LastIndex(p.Path, `["`)
+	}
+	parent, meant = p.Path[:max(end, 0)], strings.TrimSuffix(hint, "?")
+	return parent, strings.TrimPrefix(parent+"."+meant, ".")
+}
+
+// HasAt reports whether an error stands at path in file, or below it.
+func (l List) HasAt(file, path string) bool {
+	return slices.ContainsFunc(l, func(p Problem) bool {
+		return !p.Warning && p.File == file && (p.Path == path || below(p.Path, path))
+	})
+}
+
+// below reports whether path is inside of; everything is inside the empty path.
+func below(path, of string) bool {
+	rest, ok := strings.CutPrefix(path, of)
+	return ok && rest != "" && (of == "" || rest[0] == '.' || rest[0] == '[')
 }

@@ -28,16 +28,17 @@ type funcUnmarshaler interface {
 	UnmarshalYAML(unmarshal func(any) error) error
 }
 
-// validator is called once a struct has been read without an error. An error that is a
-// problem.List names its paths relative to the struct.
+// validator is called once a struct has been read, with what could be read of it. An error that is
+// a problem.List names its paths relative to the struct.
 type validator interface {
 	Validate() error
 }
 
 // Decode lays n over into, a non-nil pointer, and returns every problem. A field of type [Node]
 // takes its value as it is, to be decoded later. A struct with a method Validate() error is
-// validated once it has been read, inline ones included. When there is an error, the content of
-// into is unspecified.
+// validated once it has been read, inline ones included, and whatever else is wrong with it: values
+// that cannot be read leave the default, and Validate is not heard on what was told of already. No
+// pointer in a list is left nil.
 func (n Node) Decode(into any) problem.List {
 	v := reflect.ValueOf(into)
 	if v.Kind() != reflect.Pointer || v.IsNil() {
@@ -108,9 +109,13 @@ func (d *decoder) own(n Node, out reflect.Value) bool {
 	case Unmarshaler:
 		d.problems = append(d.problems, t.UnmarshalNode(n)...)
 	case *time.Duration:
-		*t = d.duration(n)
+		if v, ok := d.duration(n); ok {
+			*t = v
+		}
 	case *model.Duration:
-		*t = model.Duration(d.duration(n))
+		if v, ok := d.duration(n); ok {
+			*t = model.Duration(v)
+		}
 	case funcUnmarshaler:
 		if n.Exists() || !composite(out.Kind()) {
 			d.foreign(n, t)
@@ -179,7 +184,6 @@ func (d *decoder) structure(n Node, out reflect.Value) {
 		d.wrong(n, "a mapping with the fields "+strings.Join(names, ", "))
 		return
 	}
-	before := d.problems.Errors()
 	d.duplicates(n)
 	for _, e := range n.Entries() {
 		f, ok := find(known, e.Key)
@@ -192,9 +196,9 @@ func (d *decoder) structure(n Node, out reflect.Value) {
 			d.problems = append(d.problems, n.UnknownField(e.Key, names))
 		}
 	}
-	if d.problems.Errors() == before {
-		d.validate(n, out)
-	}
+	var judged decoder
+	judged.validate(n, out)
+	d.problems = d.problems.Merge(judged.problems)
 }
 
 // UnknownField says that key of the mapping n, or n itself if key is empty, is none of known.
@@ -328,7 +332,10 @@ func (d *decoder) list(n Node, out reflect.Value) {
 // element is a value for which there is no default to fall back on.
 func (d *decoder) element(n Node, out reflect.Value) {
 	if !n.Exists() && out.Kind() != reflect.Interface && out.Type() != reflect.TypeFor[Node]() {
-		d.report(n, problem.Problem{Message: "has no value"})
+		d.report(n, problem.Problem{Message: problem.NoValue})
+		if out.Kind() == reflect.Pointer {
+			out.Set(reflect.New(out.Type().Elem()))
+		}
 		return
 	}
 	d.value(n, out)

@@ -140,23 +140,27 @@ func TestEveryMistakeIsNamed(t *testing.T) {
 			`f.yaml:1:8: error: every: got "5x", allowed: a duration such as 15s, 5m or 30d`,
 			`f.yaml:2:8: error: count: got "many", allowed: a whole number`,
 			`f.yaml:3:7: error: name: got "a list", allowed: text`}},
-		"bare number as duration":  {"wait: 30", []string{`f.yaml:1:7: error: wait: got "30", allowed: a duration such as 15s, 5m or 30d`}},
-		"negative duration":        {"every: -5m", []string{`f.yaml:1:8: error: every: got "-5m", allowed: a duration such as 15s, 5m or 30d`}},
-		"duplicate key":            {"name: a\ncount: 1\nname: b", []string{"f.yaml:3:1: error: name: duplicate key, first on line 1"}},
-		"duplicate key in a map":   {"labels:\n  a: 1\n  a: 2", []string{"f.yaml:3:3: error: labels.a: duplicate key, first on line 2"}},
-		"quoted bool":              {`on_call: "true"`, []string{`f.yaml:1:10: error: on_call: got "true", allowed: true or false`}},
-		"number out of range":      {"port: 70000", []string{`f.yaml:1:7: error: port: got "70000", allowed: a whole number from 0 to 65535`}},
-		"ratio meant as percent":   {"share: 99.9", []string{`f.yaml:1:8: error: share: did you mean 99.9%?, got "99.9", allowed: a ratio from 0 to 1 such as 0.999, or a percentage such as 99.9%`}},
-		"ratio above one":          {"share: 101%", []string{`f.yaml:1:8: error: share: got "101%", allowed: a ratio from 0 to 1 such as 0.999, or a percentage such as 99.9%`}},
-		"ratio not a number":       {"share: .nan", []string{`f.yaml:1:8: error: share: got ".nan", allowed: a ratio from 0 to 1 such as 0.999, or a percentage such as 99.9%`}},
-		"infinite":                 {"weight: .inf", []string{`f.yaml:1:9: error: weight: got ".inf", allowed: a number`}},
-		"nothing written":          {"count: 1\nname:\nport: 1", []string{"f.yaml:2:1: error: name: has no value, allowed: text"}},
-		"empty list element":       {"relabel:\n  -\n", []string{"f.yaml:2:4: error: relabel[0]: has no value"}},
-		"scalar for a mapping":     {"limits: 5", []string{`f.yaml:1:9: error: limits: got "5", allowed: a mapping with the fields low, high`}},
-		"scalar for a list":        {"tags: x", []string{`f.yaml:1:7: error: tags: got "x", allowed: a list`}},
-		"list element":             {"tags: [a, [b]]", []string{`f.yaml:1:11: error: tags[1]: got "a list", allowed: text`}},
-		"odd key":                  {`labels: {"a.b": [1]}`, []string{`f.yaml:1:17: error: labels["a.b"]: got "a list", allowed: text`}},
-		"validated":                {"limits: {low: 9, high: 1}", []string{"f.yaml:1:15: error: limits.low: above high"}},
+		"bare number as duration": {"wait: 30", []string{`f.yaml:1:7: error: wait: got "30", allowed: a duration such as 15s, 5m or 30d`}},
+		"negative duration":       {"every: -5m", []string{`f.yaml:1:8: error: every: got "-5m", allowed: a duration such as 15s, 5m or 30d`}},
+		"duplicate key":           {"name: a\ncount: 1\nname: b", []string{"f.yaml:3:1: error: name: duplicate key, first on line 1"}},
+		"duplicate key in a map":  {"labels:\n  a: 1\n  a: 2", []string{"f.yaml:3:3: error: labels.a: duplicate key, first on line 2"}},
+		"quoted bool":             {`on_call: "true"`, []string{`f.yaml:1:10: error: on_call: got "true", allowed: true or false`}},
+		"number out of range":     {"port: 70000", []string{`f.yaml:1:7: error: port: got "70000", allowed: a whole number from 0 to 65535`}},
+		"ratio meant as percent":  {"share: 99.9", []string{`f.yaml:1:8: error: share: did you mean 99.9%?, got "99.9", allowed: a ratio from 0 to 1 such as 0.999, or a percentage such as 99.9%`}},
+		"ratio above one":         {"share: 101%", []string{`f.yaml:1:8: error: share: got "101%", allowed: a ratio from 0 to 1 such as 0.999, or a percentage such as 99.9%`}},
+		"ratio not a number":      {"share: .nan", []string{`f.yaml:1:8: error: share: got ".nan", allowed: a ratio from 0 to 1 such as 0.999, or a percentage such as 99.9%`}},
+		"infinite":                {"weight: .inf", []string{`f.yaml:1:9: error: weight: got ".inf", allowed: a number`}},
+		"nothing written":         {"count: 1\nname:\nport: 1", []string{"f.yaml:2:1: error: name: has no value, allowed: text"}},
+		"empty list element":      {"relabel:\n  -\n", []string{"f.yaml:2:4: error: relabel[0]: has no value"}},
+		"scalar for a mapping":    {"limits: 5", []string{`f.yaml:1:9: error: limits: got "5", allowed: a mapping with the fields low, high`}},
+		"scalar for a list":       {"tags: x", []string{`f.yaml:1:7: error: tags: got "x", allowed: a list`}},
+		"list element":            {"tags: [a, [b]]", []string{`f.yaml:1:11: error: tags[1]: got "a list", allowed: text`}},
+		"odd key":                 {`labels: {"a.b": [1]}`, []string{`f.yaml:1:17: error: labels["a.b"]: got "a list", allowed: text`}},
+		"validated":               {"limits: {low: 9, high: 1}", []string{"f.yaml:1:15: error: limits.low: above high"}},
+		"validated, wrong elsewhere": {"limits: {low: 9, high: 1, lwo: 2}\nteam: nobody\ncount: x", []string{
+			"f.yaml:1:27: error: limits.lwo: unknown field, did you mean low?, allowed: low, high",
+			`f.yaml:3:8: error: count: got "x", allowed: a whole number`,
+			"f.yaml:1:1: error: team must be somebody"}},
 		"inline validated":         {"team: nobody", []string{"f.yaml:1:1: error: team must be somebody"}},
 		"text unmarshaler":         {"upper: abc", []string{"f.yaml:1:8: error: upper: not in capitals"}},
 		"key that is a list":       {"labels: {[a]: b}", []string{"f.yaml:1:10: error: labels: a key is a list or a mapping, allowed: text"}},
@@ -179,7 +183,7 @@ func TestEveryMistakeIsNamed(t *testing.T) {
 		"tab":                         {"a:\n\t- b", []string{"f.yaml:2: error: not valid YAML: found character that cannot start any token"}},
 		"not text":                    {"\xff\xfe\x00", []string{"f.yaml: error: not valid YAML: incomplete UTF-16 character"}},
 		"alias that holds itself":     {"any: &a [*a]", []string{"f.yaml:1:10: error: nested too deeply, or an alias contains itself, allowed: at most 64 levels"}},
-		"merge of a scalar":           {"limits:\n  <<: 5\n  low: 1", []string{`f.yaml:2:7: error: limits["<<"]: got "5", allowed: a mapping to take fields from`}},
+		"merge of a scalar":           {"limits:\n  <<: 5\n  low: 0", []string{`f.yaml:2:7: error: limits["<<"]: got "5", allowed: a mapping to take fields from`}},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -236,7 +240,7 @@ func TestHostileFilesAreRefused(t *testing.T) {
 
 func TestRawNodesAreDecodedLaterWithTheirPlace(t *testing.T) {
 	var got sample
-	if lines := decode(t, "name: x\nraw:\n  # kept\n  low: 3\n  hihg: 2\n", &got); lines != nil {
+	if lines := decode(t, "name: x\nraw:\n  # kept\n  low: 0\n  hihg: 2\n", &got); lines != nil {
 		t.Fatal(lines)
 	}
 	var l limits

@@ -183,6 +183,9 @@ func (n Node) Text() string {
 // File is the name of the file n stands in.
 func (n Node) File() string { return n.file }
 
+// Path is where n stands in its document: spec.objectives[0].target.
+func (n Node) Path() string { return n.path }
+
 // Line counts from 1; 0 means unknown.
 func (n Node) Line() int {
 	if n.near == nil {
@@ -319,7 +322,7 @@ func (n Node) Problem(p problem.Problem) problem.Problem {
 // Wrong says that what is written here is not what may be.
 func (n Node) Wrong(allowed string) problem.Problem {
 	if !n.Exists() {
-		return n.Problem(problem.Problem{Message: "has no value", Allowed: allowed})
+		return n.Problem(problem.Problem{Message: problem.NoValue, Allowed: allowed})
 	}
 	return n.Problem(problem.Problem{Got: n.Shown(), Allowed: allowed})
 }

@@ -77,12 +77,12 @@ func boolean(text string) (value, ok bool) {
 	return false, false
 }
 
-func (d *decoder) duration(n Node) time.Duration {
+func (d *decoder) duration(n Node) (time.Duration, bool) {
 	v, err := model.ParseDuration(n.Text())
 	if err != nil {
 		d.wrong(n, DurationAllowed)
 	}
-	return time.Duration(v)
+	return time.Duration(v), err == nil
 }
 
 // Ratio is a ratio from 0 to 1. It may be written as a percentage.
