@@ -78,12 +78,14 @@ func fuzz(f *testing.F, seeds ...string) {
 			names[o.Name] = true
 			sane(t, o)
 		}
-		yaml, expandProblems := spec.Expand(files, spec.Options{})
-		if expandProblems.Err() != nil {
-			return
-		}
-		if _, again := spec.Load([]spec.File{{Name: "e.yaml", Data: yaml}}, spec.Options{}); again.Err() != nil {
-			t.Errorf("the expansion of an accepted file is refused: %v\n%s", again, yaml)
+		for _, o := range []spec.Options{{}, {Strict: true}} {
+			yaml, expandProblems := spec.Expand(files, o)
+			if expandProblems.Err() != nil {
+				continue
+			}
+			if _, again := spec.Load([]spec.File{{Name: "e.yaml", Data: yaml}}, o); again.Err() != nil {
+				t.Errorf("the expansion of an accepted file is refused: %v\n%s", again, yaml)
+			}
 		}
 	})
 }
@@ -101,7 +103,7 @@ func FuzzOtherKinds(f *testing.F) {
 }
 
 func FuzzGoldenSignals(f *testing.F) {
-	fuzz(f, golden("\n  traffic: {total: a, atLeast: 3/m, slice: 1h}\n  saturation: {gauge: 'g{a=\"\\\\\"}', above: 3}"))
+	fuzz(f, golden("\n  errors: {good: a, bad: b, objective: 9%}\n  latency: 5\n  traffic: [x]\n  saturation:"), golden("\n  errors: {good: a, bad: b, objective: 9%}"), golden("\n  traffic: {total: a, atLeast: 3/m, slice: 1h}\n  saturation: {gauge: 'g{a=\"\\\\\"}', above: 3}"))
 }
 
 func FuzzSelector(f *testing.F) {

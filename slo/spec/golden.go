@@ -76,17 +76,21 @@ const (
 )
 
 // golden turns a GoldenSignals document into the SLO documents it stands for, one a signal. Each
-// stands where its signal stands. There are none when something is wrong.
+// stands where its signal stands. When something is wrong they are broken.
 func (l *loader) golden(n strictyaml.Node) []sloSource {
 	doc := goldenSignals{Spec: goldenSpec{Window: defaultWindow,
 		Traffic: &trafficSignal{Slice: defaultSlice, Objective: defaultTrafficObjective}, Saturation: &saturationSignal{Slice: defaultSlice}}}
-	before := l.problems.Errors()
-	l.problems = append(l.problems, n.Decode(&doc)...)
-	if l.problems.Errors() > before {
-		l.queries(n.At("spec"))
-		return nil
+	var out []sloSource
+	if !l.decode(n, &doc, func() { out = l.signals(n, &doc) }) {
+		for i := range out {
+			out[i].broken = true
+		}
 	}
-	g := &goldenReader{loader: l, n: n.At("spec"), doc: &doc, name: l.name(n.At("metadata.name"))}
+	return out
+}
+
+func (l *loader) signals(n strictyaml.Node, doc *goldenSignals) []sloSource {
+	g := &goldenReader{loader: l, n: n.At("spec"), doc: doc, name: l.name(n.At("metadata.name"))}
 	g.common(n.At("metadata.name"))
 	var out []sloSource
 	signals := []struct {
@@ -96,14 +100,11 @@ func (l *loader) golden(n strictyaml.Node) []sloSource {
 	for _, s := range signals {
 		if at := g.n.At(s.name); at.Exists() {
 			built := g.document(s.name, s.read(at))
-			out = append(out, sloSource{at.Instead(built), built})
+			out = append(out, sloSource{node: at.Instead(built), built: built})
 		}
 	}
 	if len(out) == 0 {
 		l.add(g.n.Problem(problem.Problem{Message: "has no signal", Allowed: "at least one of errors, latency, traffic, saturation"}))
-	}
-	if l.problems.Errors() > before {
-		return nil
 	}
 	return out
 }
@@ -120,6 +121,7 @@ type goldenReader struct {
 type signal struct {
 	metric    *yaml.Node // spec of the indicator
 	excluded  string
+	both      bool // the total is good + bad
 	method    Method
 	objective *yaml.Node // entry of objectives
 }
@@ -138,6 +140,8 @@ func (g *goldenReader) common(name strictyaml.Node) {
 			p := rail.Wrong(strings.Join(rails(), ", "))
 			p.Message = strings.TrimPrefix(strictyaml.DidYouMean(spec.Rail, rails()), ", ")
 			g.add(p)
+		} else {
+			g.warn(rail.Problem(problem.Problem{Message: "becomes a label and sets nothing else: this version has no presets for rails", Got: spec.Rail}))
 		}
 		if g.doc.Header.Metadata.Labels == nil {
 			g.doc.Header.Metadata.Labels = labelMap{}
@@ -155,12 +159,16 @@ func (g *goldenReader) common(name strictyaml.Node) {
 		g.add(p)
 		return
 	}
-	w, _ := g.loader.rollingWindow(window)
-	g.window = w.Length
+	if w, ok := g.loader.rollingWindow(window); ok {
+		g.window = w.Length
+	}
 }
 
 func (g *goldenReader) errors(n strictyaml.Node) signal {
 	in := g.doc.Spec.Errors
+	if in == nil {
+		return signal{}
+	}
 	ratio := []any{"counter", true}
 	for _, leg := range []struct{ name, query string }{{"good", in.Good}, {"bad", in.Bad}, {"total", in.Total}} {
 		if at := n.At(leg.name); at.Exists() {
@@ -174,7 +182,7 @@ func (g *goldenReader) errors(n strictyaml.Node) signal {
 	if at := n.At("excluded"); at.Exists() {
 		g.counterSelector(at)
 	}
-	return signal{metric: mapping("ratioMetric", mapping(ratio...)), excluded: in.Excluded, method: Occurrences,
+	return signal{metric: mapping("ratioMetric", mapping(ratio...)), excluded: in.Excluded, both: !n.At("total").Exists(), method: Occurrences,
 		objective: mapping("target", g.objective(n, in.Objective))}
 }
 
@@ -213,20 +221,22 @@ func (g *goldenReader) traffic(n strictyaml.Node) signal {
 	var limit float64
 	rate := rateText.FindStringSubmatch(in.AtLeast)
 	share, isShare := strictyaml.ParseRatio(in.AtLeast)
-	switch {
-	case in.Of != "" && in.Of != "expected":
+	of := n.At("of").Exists()
+	if of && in.Of != "expected" {
 		g.add(n.At("of").Wrong("expected"))
-	case rate != nil && in.Of == "":
+	}
+	switch {
+	case rate != nil && !of:
 		events, _ := strconv.ParseFloat(rate[1], 64) // the pattern lets only numbers through
 		limit = events / map[string]float64{"s": 1, "m": 60, "h": 3600}[rate[2]]
-	case isShare && in.Of != "":
+	case isShare && of:
 		limit = share
 		query = append(query, "of", "expected")
 	default:
 		g.add(n.At("atLeast").Wrong(allowed))
 		limit = 1
 	}
-	if limit <= 0 || (in.Of != "" && limit > 1) {
+	if limit <= 0 || (of && limit > 1) {
 		g.add(n.At("atLeast").Wrong(allowed))
 	}
 	return signal{metric: mapping("thresholdMetric", metricOf(query...)), method: Timeslices,
@@ -287,6 +297,9 @@ func (g *goldenReader) document(signalName string, s signal) *yaml.Node {
 	annotations := map[string]string{}
 	if s.excluded != "" {
 		annotations[excludedQuery] = s.excluded
+	}
+	if s.both {
+		annotations[totalOf] = goodAndBad
 	}
 	spec := g.doc.Spec
 	return mapping("apiVersion", openSLO, "kind", kindSLO,

@@ -11,6 +11,15 @@ import (
 // excludedQuery is the annotation of an indicator that selects what counts for nobody.
 const excludedQuery = "assayer.dev/excluded-query"
 
+// totalOf is the annotation of an indicator that says on purpose what OpenSLO's schema has no place
+// for: its total is the sum of good and bad.
+const (
+	totalOf    = "assayer.dev/total"
+	goodAndBad = "good + bad"
+)
+
+func annotation(name string) string { return `metadata.annotations["` + name + `"]` }
+
 type sliDocument struct {
 	Header header  `yaml:",inline"`
 	Spec   sliSpec `yaml:"spec"`
@@ -51,12 +60,14 @@ type querySpec struct {
 
 // sli is an indicator as far as it can be known without the objective that uses it.
 type sli struct {
-	node  strictyaml.Node
-	read  bool // its queries have been read
-	ratio *Ratio
-	gauge *Selector // thresholdMetric
-	rate  bool      // gauge is a counter whose rate has a floor
-	of    string    // expected, or empty
+	node        strictyaml.Node
+	read        bool // its queries have been read
+	isRatio     bool
+	isThreshold bool
+	ratio       *Ratio    // of a ratioMetric without mistakes
+	gauge       *Selector // of a thresholdMetric without mistakes
+	rate        bool      // gauge is a counter whose rate has a floor
+	of          string    // expected, or empty
 }
 
 // sli keeps a document of kind SLI for the objectives that refer to it.
@@ -71,39 +82,43 @@ func (l *loader) sli(n strictyaml.Node) {
 }
 
 // indicator reads the queries of an indicator, once however many objectives use it.
-func (l *loader) indicator(s *sli) bool {
+func (l *loader) indicator(s *sli) {
 	if s.read {
-		return s.ratio != nil || s.gauge != nil
+		return
 	}
 	s.read = true
 	var doc sliDocument
-	problems := s.node.Decode(&doc)
-	l.problems = append(l.problems, problems...)
-	if problems.Err() != nil {
-		return false
-	}
+	l.decode(s.node, &doc, func() { l.metrics(s, &doc) })
+}
+
+func (l *loader) metrics(s *sli, doc *sliDocument) {
 	n := s.node.At("spec")
 	switch {
 	case (doc.Spec.RatioMetric == nil) == (doc.Spec.ThresholdMetric == nil):
 		l.add(n.Problem(problem.Problem{Message: "needs exactly one metric", Allowed: "ratioMetric or thresholdMetric"}))
 	case doc.Spec.RatioMetric != nil:
-		s.ratio = l.ratio(n.At("ratioMetric"), doc.Spec.RatioMetric)
-		if x := s.node.At(`metadata.annotations["` + excludedQuery + `"]`); x.Exists() && s.ratio != nil {
-			s.ratio.Excluded = l.counterSelector(x)
-			return s.ratio.Excluded != nil
+		s.isRatio = true
+		both := s.node.At(annotation(totalOf)).Text() == goodAndBad
+		s.ratio = l.ratio(n.At("ratioMetric"), doc.Spec.RatioMetric, both)
+		if x := s.node.At(annotation(excludedQuery)); x.Exists() {
+			if excluded := l.counterSelector(x); s.ratio != nil {
+				s.ratio.Excluded = excluded
+			}
 		}
 	default:
+		s.isThreshold = true
 		q, ok := l.query(n.At("thresholdMetric"), doc.Spec.ThresholdMetric)
-		if ok {
-			s.rate, s.of = q.Rate, q.Of
-			s.gauge = l.selector(n.At("thresholdMetric.metricSource.spec.query"), q.Rate)
+		s.rate, s.of = q.Rate, q.Of
+		if at := n.At("thresholdMetric.metricSource.spec.query"); ok || at.Text() != "" {
+			s.gauge = l.selector(at, q.Rate)
 		}
 	}
-	return s.ratio != nil || s.gauge != nil
 }
 
-// ratio reads a ratioMetric: total with one of good and bad, or good and bad alone.
-func (l *loader) ratio(n strictyaml.Node, in *ratioMetric) *Ratio {
+// ratio reads a ratioMetric: total with one of good and bad, or good and bad alone. Both says that
+// leaving the total out is meant.
+func (l *loader) ratio(n strictyaml.Node, in *ratioMetric, both bool) *Ratio {
+	before := l.problems.Errors()
 	if in.Raw != nil || in.RawType != "" {
 		l.add(n.Problem(problem.Problem{Path: "raw", Message: "a ratio that a query has computed cannot be counted", Allowed: "total with good or bad, each " + selectorAllowed}))
 		return nil
@@ -113,7 +128,6 @@ func (l *loader) ratio(n strictyaml.Node, in *ratioMetric) *Ratio {
 		l.lenient(n.Problem(problem.Problem{Path: "counter", Message: "is missing and taken as true"}))
 	case !*in.Counter:
 		l.add(n.Problem(problem.Problem{Path: "counter", Message: "events are counted with counters only", Got: "false", Allowed: "true"}))
-		return nil
 	}
 	const allowed = "total with one of good and bad, or good and bad without total"
 	given := 0
@@ -124,12 +138,9 @@ func (l *loader) ratio(n strictyaml.Node, in *ratioMetric) *Ratio {
 	}
 	if given != 2 {
 		l.add(n.Problem(problem.Problem{Got: fmt.Sprint(given, " of good, bad and total"), Allowed: allowed}))
-		return nil
-	}
-	if in.Total == nil {
+	} else if in.Total == nil && !both {
 		l.lenient(n.Problem(problem.Problem{Path: "total", Message: "is missing and taken as good + bad"}))
 	}
-	before := l.problems.Errors()
 	r := &Ratio{Good: l.counter(n.At("good"), in.Good), Bad: l.counter(n.At("bad"), in.Bad), Total: l.counter(n.At("total"), in.Total)}
 	if l.problems.Errors() > before {
 		return nil
@@ -152,10 +163,11 @@ func (l *loader) counter(n strictyaml.Node, m *metric) *Selector {
 	if m == nil {
 		return nil
 	}
-	if _, ok := l.query(n, m); !ok {
+	_, ok := l.query(n, m)
+	n = n.At("metricSource.spec")
+	if !ok && n.At("query").Text() == "" {
 		return nil
 	}
-	n = n.At("metricSource.spec")
 	for _, key := range []string{"rate", "of"} {
 		if n.At(key).Exists() {
 			l.add(n.Problem(problem.Problem{Path: key, Message: "is for the floor under a counter's rate", Got: n.At(key).Shown(), Allowed: "only in a thresholdMetric"}))
@@ -183,7 +195,13 @@ func (l *loader) query(n strictyaml.Node, m *metric) (querySpec, bool) {
 		return querySpec{}, false
 	}
 	var q querySpec
-	problems := n.Decode(&q)
+	before := l.problems.Errors()
+	l.decode(n, &q, func() { l.queryOptions(n, &q) })
+	return q, l.problems.Errors() == before
+}
+
+// queryOptions checks what may stand beside a query.
+func (l *loader) queryOptions(n strictyaml.Node, q *querySpec) {
 	for _, e := range n.Entries() {
 		if _, other := q.Others[e.Key]; !other {
 			continue
@@ -197,14 +215,11 @@ func (l *loader) query(n strictyaml.Node, m *metric) (querySpec, bool) {
 			l.lenient(p)
 		}
 	}
-	l.problems = append(l.problems, problems...)
-	if q.Of != "" && q.Of != "expected" {
+	switch {
+	case q.Of != "" && q.Of != "expected":
 		l.add(n.At("of").Wrong("expected"))
-		return q, false
-	}
-	if q.Of != "" && !q.Rate {
+		q.Of = ""
+	case q.Of != "" && !q.Rate:
 		l.add(n.Problem(problem.Problem{Path: "of", Message: "needs rate: true beside it"}))
-		return q, false
 	}
-	return q, problems.Err() == nil
 }

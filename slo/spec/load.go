@@ -69,6 +69,10 @@ func ReadGlobs(patterns []string, baseDir string) ([]File, problem.List) {
 			problems = append(problems, problem.Problem{File: full, Message: "no such file", Warning: strings.ContainsAny(pattern, "*?[")})
 		}
 		names = append(names, found...)
+		if len(found) > 0 && !slices.ContainsFunc(found, isNoFolder) {
+			problems = append(problems, problem.Problem{File: full, Message: "is a folder, whose files are not looked for", Got: pattern,
+				Allowed: "a pattern of files such as " + filepath.Join(pattern, "*.yaml"), Warning: true})
+		}
 	}
 	slices.Sort(names)
 	names = slices.Compact(names)
@@ -85,6 +89,11 @@ func ReadGlobs(patterns []string, baseDir string) ([]File, problem.List) {
 		}
 	}
 	return files, problems
+}
+
+func isNoFolder(name string) bool {
+	info, err := os.Stat(name)
+	return err != nil || !info.IsDir()
 }
 
 // readFile reads one byte more than is allowed, so that Load can tell. Folders are skipped.
@@ -113,8 +122,15 @@ func readFile(name string) (data []byte, skip bool, err error) {
 
 // sloSource is one SLO document.
 type sloSource struct {
-	node  strictyaml.Node
-	built *yaml.Node // when a GoldenSignals document stands for it, else nil
+	node   strictyaml.Node
+	built  *yaml.Node // when a GoldenSignals document stands for it, else nil
+	broken bool       // that document has errors, and nothing but the name counts
+}
+
+// named is the place of an objective's name, of one with errors too.
+type named struct {
+	name, file string
+	line       int
 }
 
 type loader struct {
@@ -125,6 +141,7 @@ type loader struct {
 	slis       map[string]*sli
 	sources    map[string]string // type of a data source by its name
 	objectives []Objective
+	names      []named
 }
 
 func newLoader(o Options) *loader {
@@ -139,15 +156,45 @@ func (l *loader) load(files []File) {
 		l.file(f)
 	}
 	for _, s := range l.slos {
-		known := len(l.problems)
-		l.slo(s.node)
-		if s.built != nil {
-			// The short form was warned of already, in its own words.
-			l.problems = append(l.problems[:known], slices.DeleteFunc(l.problems[known:], func(p problem.Problem) bool { return p.Warning })...)
+		switch {
+		case s.broken:
+			l.claim(s.node.At("metadata.name").Text(), s.node)
+		case s.built != nil:
+			l.builtSLO(s.node)
+		default:
+			l.slo(s.node)
 		}
 	}
 	l.unique()
 	l.problems.Sort()
+}
+
+// builtSLO reads a document that stands in no file. The short form was warned of already, in its
+// own words, and what the schema says of this one is not its author's concern.
+func (l *loader) builtSLO(n strictyaml.Node) {
+	strict, known := l.opts.Strict, len(l.problems)
+	l.opts.Strict = false
+	l.slo(n)
+	l.opts.Strict = strict
+	l.problems = append(l.problems[:known], slices.DeleteFunc(l.problems[known:], func(p problem.Problem) bool { return p.Warning })...)
+}
+
+// decode reads a document into its form and then its values with read, whatever was wrong with the
+// form: all mistakes are to be told, and each of them once. It reports whether there was none.
+func (l *loader) decode(n strictyaml.Node, into any, read func()) bool {
+	earlier, form := l.problems, n.Decode(into)
+	l.problems = nil
+	read()
+	found := form.Merge(l.problems)
+	l.problems = append(earlier, found...)
+	return found.Err() == nil
+}
+
+// claim notes a name that has to be unique.
+func (l *loader) claim(name string, n strictyaml.Node) {
+	if name != "" {
+		l.names = append(l.names, named{name, n.File(), n.At("metadata.name").Line()})
+	}
 }
 
 func (l *loader) add(p problem.Problem) { l.problems = append(l.problems, p) }
@@ -165,14 +212,13 @@ func (l *loader) warn(p problem.Problem) {
 
 // unique refuses objectives of one name, naming both places.
 func (l *loader) unique() {
-	first := map[string]*Objective{}
-	for i := range l.objectives {
-		o := &l.objectives[i]
-		if f, again := first[o.Name]; again {
-			l.add(problem.Problem{File: o.File, Line: o.Line, Path: "metadata.name", Got: o.Name,
-				Message: fmt.Sprintf("an objective of this name is already at %s:%d", f.File, f.Line)})
+	first := map[string]named{}
+	for _, o := range l.names {
+		if f, again := first[o.name]; again {
+			l.add(problem.Problem{File: o.file, Line: o.line, Path: "metadata.name", Got: o.name,
+				Message: fmt.Sprintf("an objective of this name is already at %s:%d", f.file, f.line)})
 			continue
 		}
-		first[o.Name] = o
+		first[o.name] = o
 	}
 }

@@ -256,7 +256,7 @@ func TestStrictRefusesWhatIsElseAWarning(t *testing.T) {
 
 func TestMistakesInGoldenSignals(t *testing.T) {
 	document := golden(`
-  rail: card
+  description: d
   window: 30d
   errors: {bad: b_total, total: t_total, objective: 99.9%}
   latency: {histogram: h, below: 2s, objective: 99%}
@@ -266,8 +266,9 @@ func TestMistakesInGoldenSignals(t *testing.T) {
 	const shares = ", allowed: a share such as 50% together with of: expected, or a rate such as 5/s, 300/m or 1000/h"
 	check(t, document, spec.Options{}, map[string]mistake{
 		"none":                     {"", "", nil},
-		"unknown field":            {"rail: card", "rails: card", []string{"f.yaml:5:3: error: spec.rails: unknown field, did you mean rail?, allowed: description, service, rail, window, errors, latency, traffic, saturation"}},
-		"unknown rail":             {"rail: card", "rail: cards", []string{`f.yaml:5:9: error: spec.rail: did you mean card?, got "cards", allowed: card, sct, sct-inst, fednow, rtp, ach, fedwire, chaps, t2, swift, fps, upi, pix, crypto-deposit, crypto-withdrawal, fix, t1`}},
+		"unknown field":            {"description: d", "rails: card", []string{"f.yaml:5:3: error: spec.rails: unknown field, did you mean rail?, allowed: description, service, rail, window, errors, latency, traffic, saturation"}},
+		"unknown rail":             {"description: d", "rail: cards", []string{`f.yaml:5:9: error: spec.rail: did you mean card?, got "cards", allowed: card, sct, sct-inst, fednow, rtp, ach, fedwire, chaps, t2, swift, fps, upi, pix, crypto-deposit, crypto-withdrawal, fix, t1`}},
+		"rail":                     {"description: d", "rail: card", []string{`f.yaml:5:9: warning: spec.rail: becomes a label and sets nothing else: this version has no presets for rails, got "card"`}},
 		"one minute":               {"window: 30d", "window: 1m", []string{`f.yaml:6:11: error: spec.window: 1m is one minute, 1M is a month, got "1m", allowed: a duration such as 30d, 4w or 12h`}},
 		"a month":                  {"window: 30d", "window: 1M", []string{`f.yaml:6:11: error: spec.window: the short form has rolling windows only, an SLO document has calendar windows, got "1M", allowed: a duration such as 30d, 4w or 12h`}},
 		"minutes, once":            {"window: 30d", "window: 5m", []string{`f.yaml:6:11: warning: spec.window: 5m is minutes, 5M is months, got "5m", allowed: a duration such as 30d, 4w or 12h`}},

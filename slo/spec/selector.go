@@ -105,20 +105,3 @@ func (s *Selector) bucket() (histogram string, one bool) {
 	}
 	return histogram, false
 }
-
-// queries checks every query below n, for a document whose shape is wrong elsewhere: all mistakes
-// are to be told at once.
-func (l *loader) queries(n strictyaml.Node) {
-	for _, path := range []string{"errors.good", "errors.bad", "errors.total", "errors.excluded", "latency.histogram", "traffic.total", "saturation.gauge"} {
-		if at := n.At(path); at.Text() != "" {
-			l.selector(at, path != "saturation.gauge")
-		}
-	}
-	for _, indicator := range []string{"indicator.spec.", ""} {
-		for _, metric := range []string{"ratioMetric.good", "ratioMetric.bad", "ratioMetric.total", "thresholdMetric"} {
-			if at := n.At(indicator + metric + ".metricSource.spec.query"); at.Text() != "" {
-				l.selector(at, metric != "thresholdMetric")
-			}
-		}
-	}
-}

@@ -46,12 +46,18 @@ type objective struct {
 // slo turns one document into its objectives. It reads on after a mistake, to find them all.
 func (l *loader) slo(n strictyaml.Node) {
 	var doc sloDocument
-	before := l.problems.Errors()
-	l.problems = append(l.problems, n.Decode(&doc)...)
-	if l.problems.Errors() > before {
-		l.queries(n.At("spec"))
-		return
+	var found []Objective
+	fine := l.decode(n, &doc, func() { found = l.sloValues(n, &doc) })
+	for _, o := range found {
+		l.claim(o.Name, n)
+		// An indicator's mistakes are told with the first document that refers to it.
+		if i := o.Indicator; fine && (i.Ratio != nil || i.Threshold != nil || i.Traffic != nil) {
+			l.objectives = append(l.objectives, o)
+		}
 	}
+}
+
+func (l *loader) sloValues(n strictyaml.Node, doc *sloDocument) []Objective {
 	at := n.At("spec")
 	name := l.name(n.At("metadata.name"))
 	base := Objective{
@@ -78,9 +84,7 @@ func (l *loader) slo(n strictyaml.Node) {
 		l.objective(place, &o, in, ind)
 		found = append(found, o)
 	}
-	if l.problems.Errors() == before {
-		l.objectives = append(l.objectives, found...)
-	}
+	return found
 }
 
 // objectiveName: the first objective has the document's name, the others add their own.
@@ -111,6 +115,7 @@ func (l *loader) service(n strictyaml.Node, s *sloSpec) string {
 	return ""
 }
 
+// method is empty when what is written is none.
 func (l *loader) method(n strictyaml.Node) Method {
 	methods := []string{string(Occurrences), string(Timeslices), string(RatioTimeslices)}
 	if n.Text() == "" {
@@ -122,7 +127,7 @@ func (l *loader) method(n strictyaml.Node) Method {
 		p := n.Wrong(strings.Join(methods, ", "))
 		p.Message = strings.TrimPrefix(strictyaml.DidYouMean(n.Text(), methods), ", ")
 		l.add(p)
-		return Occurrences
+		return ""
 	}
 	if methods[i] != n.Text() {
 		l.lenient(n.Wrong(methods[i]))
@@ -130,7 +135,8 @@ func (l *loader) method(n strictyaml.Node) Method {
 	return Method(methods[i])
 }
 
-// indicatorOf finds an SLO's indicator, inline or by name, and nil when it has none that works.
+// indicatorOf finds an SLO's indicator, inline or by name, and nil when it has none. One whose
+// queries are wrong is returned too.
 func (l *loader) indicatorOf(n strictyaml.Node, s *sloSpec) *sli {
 	at := n.At("spec.indicator")
 	switch {
@@ -139,13 +145,11 @@ func (l *loader) indicatorOf(n strictyaml.Node, s *sloSpec) *sli {
 		return nil
 	case at.Exists():
 		ind := &sli{node: at}
-		if at.At("metadata.name").Text() == "" {
+		if at.IsMapping() && at.At("metadata.name").Text() == "" {
 			l.lenient(at.Problem(problem.Problem{Path: "metadata.name", Message: "is missing and taken from the SLO"}))
 		}
-		if l.indicator(ind) {
-			return ind
-		}
-		return nil
+		l.indicator(ind)
+		return ind
 	}
 	ind, ok := l.slis[slug(s.IndicatorRef)]
 	if !ok {
@@ -157,10 +161,8 @@ func (l *loader) indicatorOf(n strictyaml.Node, s *sloSpec) *sli {
 		l.add(n.Problem(problem.Problem{Path: "spec.indicatorRef", Got: s.IndicatorRef, Message: "no document of kind SLI has this name" + strictyaml.DidYouMean(s.IndicatorRef, known)}))
 		return nil
 	}
-	if l.indicator(ind) {
-		return ind
-	}
-	return nil
+	l.indicator(ind)
+	return ind
 }
 
 // objective fills in what one entry of objectives says.
@@ -180,7 +182,8 @@ func (l *loader) objective(n strictyaml.Node, o *Objective, in objective, ind *s
 		o.Indicator.Name = o.Name
 	}
 	switch {
-	case ind.ratio != nil:
+	case !ind.isRatio && !ind.isThreshold: // told of
+	case ind.isRatio:
 		o.Indicator.Ratio = ind.ratio
 		for _, key := range []string{"op", "value"} {
 			if v := n.At(key); v.Exists() {
@@ -228,6 +231,9 @@ func (l *loader) slice(n strictyaml.Node, o *Objective, in objective) {
 	if in.TimeSliceTarget != nil {
 		o.SliceTarget = float64(*in.TimeSliceTarget)
 	}
+	if o.Method == "" && !window.Exists() {
+		return // whether it has to be there is not known
+	}
 	if (in.TimeSliceTarget != nil || o.Method == Timeslices) && o.SliceTarget <= 0 {
 		l.add(target.Wrong("a ratio above 0, at most 1"))
 	}
@@ -240,6 +246,9 @@ func (l *loader) sliceLength(n strictyaml.Node, window time.Duration) time.Durat
 	if n.IsNumber() {
 		text += "m"
 	}
+	if window <= 0 { // it is wrong itself
+		window = maxWindow
+	}
 	d, err := model.ParseDuration(text)
 	switch {
 	case err != nil:
@@ -247,7 +256,7 @@ func (l *loader) sliceLength(n strictyaml.Node, window time.Duration) time.Durat
 		return 0
 	case time.Duration(d) < l.opts.ScrapeInterval:
 		l.add(n.Problem(problem.Problem{Message: "a slice would hold no scrape", Got: n.Shown(), Allowed: "at least " + burnrate.Text(l.opts.ScrapeInterval)}))
-	case window > 0 && time.Duration(d) > window:
+	case time.Duration(d) > window:
 		l.add(n.Problem(problem.Problem{Message: "a slice is longer than the window", Got: n.Shown(), Allowed: "at most " + burnrate.Text(window)}))
 	case n.IsNumber():
 		l.lenient(n.Problem(problem.Problem{Message: "has no unit and is taken as minutes", Got: n.Shown(), Allowed: text}))
@@ -264,11 +273,14 @@ func (l *loader) threshold(n strictyaml.Node, o *Objective, in objective, ind *s
 		l.add(n.At("value").Wrong("a number to compare with"))
 		return
 	}
+	if ind.gauge == nil {
+		return // told of
+	}
 	o.Indicator.Threshold = &Threshold{Query: *ind.gauge, Op: op, Value: *in.Value}
 }
 
 func (l *loader) traffic(n strictyaml.Node, o *Objective, in objective, ind *sli) {
-	if o.Method != Timeslices {
+	if o.Method != Timeslices && o.Method != "" {
 		l.add(n.Problem(problem.Problem{Message: "the floor under a rate is judged slice by slice", Got: string(o.Method), Allowed: "budgetingMethod Timeslices"}))
 	}
 	if in.Op != string(GreaterOrEqual) {
@@ -284,6 +296,9 @@ func (l *loader) traffic(n strictyaml.Node, o *Objective, in objective, ind *sli
 	if limit <= 0 || (ind.of != "" && limit > 1) {
 		l.add(n.At("value").Wrong(allowed))
 		return
+	}
+	if ind.gauge == nil {
+		return // told of
 	}
 	o.Indicator.Traffic = &Traffic{Total: *ind.gauge}
 	if ind.of != "" {
