@@ -104,7 +104,7 @@ func TestDaemonSetIsUnprivileged(t *testing.T) {
 		"the root file system is read-only":   c.SecurityContext.ReadOnlyRootFilesystem,
 		"all capabilities are dropped":        slices.Equal(c.SecurityContext.Capabilities.Drop, []string{"ALL"}) && c.SecurityContext.Capabilities.Add == nil,
 		"memory and CPU are limited":          c.Resources.Limits["memory"] != "" && c.Resources.Limits["cpu"] != "",
-		"it listens on the pod's address":     slices.Contains(c.Args, "--web.listen-address=$(POD_IP):9797"),
+		"it listens on the pod's address":     slices.Contains(c.Args, "--web.listen-address=[$(POD_IP)]:9797"),
 		"liveness is probed":                  c.LivenessProbe.HTTPGet.Path == "/-/healthy",
 		"readiness is probed":                 c.ReadinessProbe.HTTPGet.Path == "/-/ready",
 	} {
