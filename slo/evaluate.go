@@ -208,7 +208,8 @@ func (e *Engine) evaluate(o *objective, now int64, f *feed) Status {
 	s.Events = Events{Good: budget.good, Bad: budget.bad, Excluded: budget.excluded, Pending: o.pending()}
 	s.ErrorBudget.RemainingRatio = o.remaining(budget)
 	s.Coverage, s.Filled = budget.coverage, budget.filled
-	s.Totals = o.totalsDurable
+	o.raiseTotals()
+	s.Counted, s.Totals = o.totalsHigh, o.totalsDurable
 	blind := e.blind(o, f, budget)
 	s.Observed, s.Problem = blind == "", f.problem
 	for i := range o.tiers {

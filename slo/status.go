@@ -35,18 +35,21 @@ type Status struct {
 	At          time.Time `json:"at"`
 	// Observed: enough is seen now to judge. A state that is unknown although Observed is true only
 	// waits for its window to fill.
-	Observed    bool          `json:"observed"`
-	Problem     string        `json:"problem,omitempty"` // what is wrong with how it is measured
-	Events      Events        `json:"events"`
-	ErrorBudget Budget        `json:"error_budget"`
-	BurnRates   WindowValues  `json:"burn_rates"`
-	ErrorRatios WindowValues  `json:"error_ratios"`
-	Coverage    float64       `json:"coverage_ratio"` // of the window since watching began
-	Filled      float64       `json:"filled_ratio"`   // share of the window that lies after watching began
-	Firing      []string      `json:"firing"`
-	Tiers       []TierStatus  `json:"tiers"`
-	Totals      Events        `json:"-"` // since the ledger began; never falls; what /metrics exports
-	WindowSize  time.Duration `json:"-"`
+	Observed    bool         `json:"observed"`
+	Problem     string       `json:"problem,omitempty"` // what is wrong with how it is measured
+	Events      Events       `json:"events"`
+	ErrorBudget Budget       `json:"error_budget"`
+	BurnRates   WindowValues `json:"burn_rates"`
+	ErrorRatios WindowValues `json:"error_ratios"`
+	Coverage    float64      `json:"coverage_ratio"` // of the window since watching began
+	Filled      float64      `json:"filled_ratio"`   // share of the window that lies after watching began
+	Firing      []string     `json:"firing"`
+	Tiers       []TierStatus `json:"tiers"`
+	// Counted is what was counted since the ledger began and never falls while the agent runs; Totals is
+	// as much of it as a crash cannot take back, which is what /metrics exports.
+	Counted    Events        `json:"-"`
+	Totals     Events        `json:"-"` // since the ledger began; never falls; what /metrics exports
+	WindowSize time.Duration `json:"-"`
 }
 
 // NeverFed reports whether nothing was ever seen of the objective: its budget is then no number.

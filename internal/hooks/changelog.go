@@ -340,7 +340,7 @@ func (l *ChangeLog) Observe(statuses []slo.Status, now time.Time) error {
 	for _, s := range statuses {
 		h, ok := services[s.Service]
 		h.ok = (h.ok || !ok) && healthy(s)
-		h.good += s.Totals.Good
+		h.good += s.Counted.Good
 		services[s.Service] = h
 	}
 	l.mu.Lock()

@@ -51,7 +51,7 @@ func (l *ledger) observe(d time.Duration, change func(s *slo.Status)) {
 	for range d / step {
 		l.now = l.now.Add(step)
 		l.good += 10
-		a := slo.Status{Name: "a", Service: "card-auth", Observed: true, State: slo.OK, At: l.now, Totals: slo.Events{Good: l.good}}
+		a := slo.Status{Name: "a", Service: "card-auth", Observed: true, State: slo.OK, At: l.now, Counted: slo.Events{Good: l.good}}
 		b := a
 		b.Name = "b"
 		if change != nil {
@@ -105,7 +105,7 @@ func TestServiceWithoutEventsDoesNotBake(t *testing.T) {
 	l.observe(5*time.Minute, nil)
 	for range 40 {
 		l.now = l.now.Add(step)
-		if err := l.Observe([]slo.Status{{Service: "card-auth", Observed: true, State: slo.OK, Totals: slo.Events{Good: 2 * l.good}}}, l.now); err != nil {
+		if err := l.Observe([]slo.Status{{Service: "card-auth", Observed: true, State: slo.OK, Counted: slo.Events{Good: 2 * l.good}}}, l.now); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -338,9 +338,9 @@ func TestSilenceAfterTheCallIsNotRecovery(t *testing.T) {
 		frozen := 0.0
 		w.mangle = func(s *slo.Status) {
 			if frozen == 0 {
-				frozen = s.Totals.Good
+				frozen = s.Counted.Good
 			}
-			s.Totals.Good = frozen
+			s.Counted.Good = frozen
 		}
 		burning(o, 0)
 		w.run(time.Hour)

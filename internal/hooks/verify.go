@@ -47,10 +47,10 @@ func (q *Queue) recovered(a *Action, s slo.Status, p Policy, window time.Duratio
 		seen = &watch{}
 		q.watches[a.ID] = seen
 	}
-	if seen.seen && s.Totals.Good > seen.good {
+	if seen.seen && s.Counted.Good > seen.good {
 		seen.lastGood = s.At
 	}
-	seen.seen, seen.good = true, s.Totals.Good
+	seen.seen, seen.good = true, s.Counted.Good
 	for _, t := range s.Tiers {
 		if t.Name == a.Tier {
 			return t, t.ShortBurnRate < 1 && !blind(s) && s.Coverage >= p.MinCoverage &&

@@ -160,7 +160,7 @@ func (o *objective) burn(window time.Duration) float64 {
 func (o *objective) status(now time.Time) slo.Status {
 	s := slo.Status{Name: o.name, Service: o.service, Observed: true, State: slo.OK, At: now, Coverage: 1, Filled: 1, Firing: []string{}}
 	n := float64(len(o.bad))
-	s.Totals = slo.Events{Bad: o.bad[len(o.bad)-1], Good: 100*n - o.bad[len(o.bad)-1]}
+	s.Counted = slo.Events{Bad: o.bad[len(o.bad)-1], Good: 100*n - o.bad[len(o.bad)-1]}
 	for i, tier := range burnrate.Tiers(30 * 24 * time.Hour)[:2] {
 		long, short := o.burn(tier.Long), o.burn(tier.Short)
 		switch firing := long >= tier.Factor && short >= tier.Factor; {
