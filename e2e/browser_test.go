@@ -28,7 +28,7 @@ import (
 // demo is the demo as a newcomer runs it, in a process of its own.
 type demo struct {
 	cmd *exec.Cmd
-	out syncBuffer
+	out servers.Output
 }
 
 func (d *demo) said() string { return d.out.String() }

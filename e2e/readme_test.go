@@ -3,7 +3,6 @@
 package e2e
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -11,10 +10,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/assayer-io/assayer/internal/testkit/servers"
 )
 
 // step is one command of the README and what the README says it prints.
@@ -82,29 +82,11 @@ func TestReadme(t *testing.T) {
 	}
 }
 
-// syncBuffer is a buffer that a process writes while a test reads.
-type syncBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (s *syncBuffer) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(p)
-}
-
-func (s *syncBuffer) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
-}
-
 // background starts a command that runs on, waits until it has said something, and leaves it running
 // until the test ends, or, for the demo, ends it at once as Ctrl-C would.
 func background(t *testing.T, dir, command, says string) {
 	t.Helper()
-	out := &syncBuffer{}
+	out := &servers.Output{}
 	cmd := exec.CommandContext(t.Context(), "bash", "-c", command)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, out, out
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // make and what it starts end together

@@ -6,21 +6,21 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
+
+	"github.com/assayer-io/assayer/internal/testkit/servers"
 )
 
 // process is one that is measured.
 type process struct {
 	cmd *exec.Cmd
-	log lockedBuffer
+	log servers.Output
 }
 
 func launch(ctx context.Context, binary, dir string, args ...string) (*process, error) {
@@ -58,7 +58,7 @@ func start(ctx context.Context, binary, dir string) (*agent, error) {
 	a := &agent{process: p}
 	wait, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	if err := poll(wait, func() error { return answers(wait, "http://"+address+"/-/ready") }); err != nil {
+	if err := poll(wait, func() error { return servers.Answers(wait, "http://"+address+"/-/ready") }); err != nil {
 		a.stop()
 		return nil, fmt.Errorf("waiting for the agent: %w\n%s", err, a.log.String())
 	}
@@ -93,22 +93,6 @@ func wait(ctx context.Context, d time.Duration) error {
 	case <-timer.C:
 		return nil
 	}
-}
-
-func answers(ctx context.Context, url string) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return err
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s answers %s", url, resp.Status)
-	}
-	return nil
 }
 
 // stop ends the process; what it was is measured by then.
@@ -152,21 +136,4 @@ func (p *process) resident() (string, error) {
 		values = append(values, kb/1024)
 	}
 	return fmt.Sprintf("%.0f MiB (%.0f of them file pages; peak %.0f)", values...), nil
-}
-
-type lockedBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
 }

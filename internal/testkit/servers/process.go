@@ -39,7 +39,7 @@ type Process struct {
 
 	t    testing.TB
 	cmd  *exec.Cmd
-	logs logs
+	logs Output
 	done chan struct{} // closed when the process has ended
 	stop os.Signal
 }
@@ -141,7 +141,7 @@ func (p *Process) ExitCode() int {
 func (p *Process) Pid() int { return p.cmd.Process.Pid }
 
 // Logs returns what the process has written to its standard output and standard error so far.
-func (p *Process) Logs() string { return p.logs.tail(0) }
+func (p *Process) Logs() string { return p.logs.String() }
 
 // Poll calls try until it returns nil or ctx ends; then it returns the error of the last try that
 // was not cut short, with ctx's.
@@ -165,23 +165,26 @@ func Poll(ctx context.Context, try func(context.Context) error) error {
 	}
 }
 
+// Answers reports whether url answers 200, and if not, why.
+func Answers(ctx context.Context, url string) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s answers %s", url, resp.Status)
+	}
+	return nil
+}
+
 // httpOK is ready when url answers 200.
 func httpOK(url string) func(context.Context) error {
-	return func(ctx context.Context) error {
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-		if err != nil {
-			return err
-		}
-		resp, err := http.DefaultClient.Do(req)
-		if err != nil {
-			return err
-		}
-		defer resp.Body.Close()
-		if resp.StatusCode != http.StatusOK {
-			return fmt.Errorf("%s answers %s", url, resp.Status)
-		}
-		return nil
-	}
+	return func(ctx context.Context) error { return Answers(ctx, url) }
 }
 
 // freeAddresses returns n loopback addresses that were free a moment ago.
@@ -225,20 +228,24 @@ func write(t testing.TB, dir, name, text string) string {
 	return file
 }
 
-// logs collects a process's output.
-type logs struct {
+// Output collects what a process writes while a test reads it. The zero value is ready for use.
+type Output struct {
 	mu  sync.Mutex
 	buf bytes.Buffer
 }
 
-func (l *logs) Write(p []byte) (int, error) {
+// Write implements io.Writer.
+func (l *Output) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.buf.Write(p)
 }
 
+// String returns everything written so far.
+func (l *Output) String() string { return l.tail(0) }
+
 // tail returns the last n bytes from the start of a line on; 0: everything.
-func (l *logs) tail(n int) string {
+func (l *Output) tail(n int) string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	text := l.buf.String()

@@ -10,7 +10,7 @@ import (
 )
 
 func TestLogsTailBeginsWithAWholeLine(t *testing.T) {
-	var l logs
+	var l Output
 	for _, line := range []string{"first line\n", "second line\n", "third line\n"} {
 		if _, err := l.Write([]byte(line)); err != nil {
 			t.Fatal(err)
