@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/cespare/xxhash/v2"
+	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
 )
 
@@ -45,6 +46,9 @@ type Sample struct {
 	Value  float64
 	AtMs   int64 // Unix milliseconds of an explicit timestamp; 0: the cycle's own time
 	FromMs int64 // Unix milliseconds of the counter's start timestamp; 0: not known
+	// Histogram is the whole value of a native histogram, integer ones as floats; Value is then its
+	// count. nil for all other samples. It is never changed once it is handed over.
+	Histogram *histogram.FloatHistogram
 }
 
 // Cycle is what one look at one target brought. A failed look (Err != nil) carries no samples: a

@@ -24,27 +24,34 @@ func States() []State { return []State{Exhausted, Burning, Unknown, OK} }
 
 // Status is what the engine knows of one objective at one moment. Its JSON form is the API's.
 type Status struct {
-	Name        string    `json:"name"`
-	DisplayName string    `json:"display_name,omitempty"`
-	Service     string    `json:"service"`
-	Objective   float64   `json:"objective"`
-	Window      string    `json:"window"`
-	Method      string    `json:"budgeting_method"`
-	State       State     `json:"state"`
-	Reason      string    `json:"reason"` // one sentence with its numbers
-	At          time.Time `json:"at"`
+	Name        string `json:"name"`
+	DisplayName string `json:"display_name,omitempty"`
+	Service     string `json:"service"`
+	// Parent and Group are set for one group of a grouped objective: Name is then such as
+	// card-auth[region=eu].
+	Parent string            `json:"parent,omitempty"`
+	Group  map[string]string `json:"group,omitempty"`
+	// Currency is set where budgets count money: Events are then minor units of it.
+	Currency  string    `json:"currency,omitempty"`
+	Objective float64   `json:"objective"`
+	Window    string    `json:"window"`
+	Method    string    `json:"budgeting_method"`
+	State     State     `json:"state"`
+	Reason    string    `json:"reason"` // one sentence with its numbers
+	At        time.Time `json:"at"`
 	// Observed: enough is seen now to judge. A state that is unknown although Observed is true only
 	// waits for its window to fill.
-	Observed    bool         `json:"observed"`
-	Problem     string       `json:"problem,omitempty"` // what is wrong with how it is measured
-	Events      Events       `json:"events"`
-	ErrorBudget Budget       `json:"error_budget"`
-	BurnRates   WindowValues `json:"burn_rates"`
-	ErrorRatios WindowValues `json:"error_ratios"`
-	Coverage    float64      `json:"coverage_ratio"` // of the window since watching began
-	Filled      float64      `json:"filled_ratio"`   // share of the window that lies after watching began
-	Firing      []string     `json:"firing"`
-	Tiers       []TierStatus `json:"tiers"`
+	Observed    bool           `json:"observed"`
+	Problem     string         `json:"problem,omitempty"` // what is wrong with how it is measured
+	Events      Events         `json:"events"`
+	ErrorBudget Budget         `json:"error_budget"`
+	BurnRates   WindowValues   `json:"burn_rates"`
+	ErrorRatios WindowValues   `json:"error_ratios"`
+	Coverage    float64        `json:"coverage_ratio"` // of the window since watching began
+	Filled      float64        `json:"filled_ratio"`   // share of the window that lies after watching began
+	Firing      []string       `json:"firing"`
+	Tiers       []TierStatus   `json:"tiers"`
+	Members     []MemberStatus `json:"members,omitempty"` // of a composite objective
 	// Counted is what was counted since the ledger began and never falls while the agent runs; Totals is
 	// as much of it as a crash cannot take back, which is what /metrics exports.
 	Counted    Events        `json:"-"`
@@ -70,6 +77,37 @@ type Events struct {
 type Budget struct {
 	RemainingRatio float64    `json:"remaining_ratio"`
 	ExhaustsAt     *time.Time `json:"exhausts_at"` // nil: not at the present rate within the window
+	// ExhaustsEarliest and ExhaustsLatest bound ExhaustsAt with 95 % confidence, given how few errors the
+	// rate is estimated from. nil: not within the window.
+	ExhaustsEarliest *time.Time `json:"exhausts_earliest"`
+	ExhaustsLatest   *time.Time `json:"exhausts_latest"`
+}
+
+// MemberStatus is what one member brings to a composite objective.
+type MemberStatus struct {
+	Objective  string  `json:"objective"`
+	Weight     float64 `json:"weight"`
+	State      State   `json:"state"`
+	ErrorRatio float64 `json:"error_ratio"` // over the composite's own window, as it is counted there
+	Counted    string  `json:"counted"`     // measured, or what it is taken as: ignored, good, bad, unknown
+}
+
+// Exclusion takes a stretch of time out of budgets, or corrects what was counted in it.
+type Exclusion struct {
+	ID         string    `json:"id"`
+	Objectives []string  `json:"objectives"` // names, with * for any letters; groups go with their parent
+	From       time.Time `json:"from"`
+	To         time.Time `json:"to"` // after From
+	// Correction is nil for an exclusion, which moves all that was counted in (From, To] to excluded.
+	// Otherwise it is added to what was counted, as if it had happened at To.
+	Correction *Correction `json:"correction,omitempty"`
+}
+
+// Correction is a change of counts; a window never holds fewer than no events of a kind.
+type Correction struct {
+	Good     float64 `json:"good"`
+	Bad      float64 `json:"bad"`
+	Excluded float64 `json:"excluded"`
 }
 
 // TierStatus is one leg of the burn alert with the numbers behind its answer.

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
+
+	"github.com/assayer-io/assayer/slo/calendar"
 )
 
 // Objective is one promise: a share of good events (or slices) over a window. An SLO document
@@ -23,7 +25,11 @@ type Objective struct {
 	Slice       time.Duration // length of a time slice; only for the two slice methods
 	SliceTarget float64       // ratio of good events that makes a slice good, in (0, 1]
 	Window      Window
-	Indicator   Indicator
+	Indicator   Indicator          // empty when Composite is set
+	Composite   *Composite         // nil unless the objective is made of others
+	Weight      *Weight            // nil: every event, or slice, counts once
+	GroupBy     *GroupBy           // nil: one budget for all series together
+	Calendar    *calendar.Business // nil: every moment counts; else what lies outside is excluded
 	// MinTierWindow leaves out burn tiers of the built-in table whose short window is shorter: it would
 	// hold too few looks. 0 keeps them all. Who knows how often targets are looked at sets it.
 	MinTierWindow time.Duration
@@ -65,12 +71,15 @@ type Window struct {
 	Location *time.Location // calendar-aligned only
 }
 
-// Indicator is what is measured. Exactly one of Ratio, Threshold and Traffic is set.
+// Indicator is what is measured. Exactly one field beside Name is set.
 type Indicator struct {
 	Name      string
 	Ratio     *Ratio
+	Histogram *Histogram
 	Threshold *Threshold
 	Traffic   *Traffic
+	RawRatio  *RawRatio
+	Presence  *Presence
 }
 
 // Ratio counts events with counters. Total is nil when both Good and Bad are set; otherwise Total
@@ -80,6 +89,29 @@ type Ratio struct {
 	// Latency marks a classic histogram: Good selects one _bucket by its le, Total the _count. A
 	// target that has the _count without that bucket is then a mistake, not a run of failures.
 	Latency bool
+}
+
+// Histogram counts the observations of a histogram that kept below a limit as good and the others as
+// bad. Targets may expose it as a classic histogram (series with _bucket and _count), as a native one,
+// or as both, of which the native one is read.
+type Histogram struct {
+	Query Selector // names the histogram without a suffix
+	Below float64  // in the histogram's own unit; between two bounds it is interpolated
+}
+
+// RawRatio judges samples of a gauge that is itself a ratio from 0 to 1. By Occurrences every sample is
+// one event, partly good and partly bad, so that time is averaged and not traffic, unless Events
+// says how many events each sample stands for.
+type RawRatio struct {
+	Query   Selector
+	Success bool      // the ratio is of good events, not of bad ones
+	Events  *Selector // nil, or a counter: a sample speaks for its increase since the look before
+}
+
+// Presence judges slices: good when a series was there, bad when targets that have shown it before
+// answered without it.
+type Presence struct {
+	Query Selector
 }
 
 // Threshold judges samples of gauges: good when `sample Op Value` holds.
@@ -122,6 +154,58 @@ type Traffic struct {
 	AtLeastPerSecond  float64 // events a second
 	AtLeastOfExpected float64 // ratio of what the same hour of the preceding days brought
 }
+
+// Weight makes budgets count money. Without By, what the indicator's counters count are amounts;
+// with it, each slice weighs what this counter of amounts grew by in it.
+type Weight struct {
+	Currency  string  // ISO 4217, such as EUR
+	MinorUnit float64 // minor units to one unit of the counters: 1 for cents, 100 for euros
+	By        *Selector
+}
+
+// GroupBy asks for one budget for each combination of values of some labels, beside that for all.
+type GroupBy struct {
+	Labels  []string      // sorted
+	Max     int           // groups beyond this many are only counted in the whole
+	Expires time.Duration // a group that is not seen for so long is forgotten
+}
+
+// Composite judges other objectives together, over its own window and target.
+type Composite struct {
+	Method  CompositeMethod
+	Members []Member
+}
+
+// CompositeMethod says how the members' error ratios become one.
+type CompositeMethod string
+
+// Weighted is the mean by weight; WorstOf the largest; Journey takes the members as steps that one
+// event passes in turn, so that what any of them fails is lost to what entered the first.
+const (
+	Weighted CompositeMethod = "weighted"
+	WorstOf  CompositeMethod = "worst"
+	Journey  CompositeMethod = "journey"
+)
+
+// Member is one part of a composite objective.
+type Member struct {
+	Objective string // name of another objective, which is no composite
+	Weight    float64
+	// WhenUnknown says what a member counts as that is unknown for longer than MaxDelay.
+	WhenUnknown UnknownPolicy
+	MaxDelay    time.Duration
+}
+
+// UnknownPolicy is what becomes of a member of which too little is known.
+type UnknownPolicy string
+
+// What an unknown member may do to the whole.
+const (
+	MakeUnknown UnknownPolicy = "unknown" // the composite is unknown too
+	Ignore      UnknownPolicy = "ignore"  // it is left out and the others' weights count
+	CountGood   UnknownPolicy = "good"
+	CountBad    UnknownPolicy = "bad"
+)
 
 // Selector is a plain PromQL series selector, matched against collected samples.
 type Selector struct {

@@ -24,12 +24,12 @@ const (
 )
 
 type timeWindow struct {
-	Duration  string    `yaml:"duration"`
-	IsRolling *bool     `yaml:"isRolling"`
-	Calendar  *calendar `yaml:"calendar"`
+	Duration  string       `yaml:"duration"`
+	IsRolling *bool        `yaml:"isRolling"`
+	Calendar  *periodStart `yaml:"calendar"`
 }
 
-type calendar struct {
+type periodStart struct {
 	StartTime string `yaml:"startTime"`
 	TimeZone  string `yaml:"timeZone"`
 }
