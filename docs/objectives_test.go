@@ -14,9 +14,9 @@ import (
 
 func TestObjectiveFiles(t *testing.T) {
 	for _, f := range fences(t, "yaml", "objectives") {
-		objectives, problems := spec.Load([]spec.File{{Name: f.page, Data: []byte(f.text)}}, spec.Options{Strict: true})
-		if len(problems) > 0 || len(objectives) == 0 {
-			t.Errorf("%s: %d objectives, %v in\n%s", f.page, len(objectives), problems, f.text)
+		set, problems := spec.Load([]spec.File{{Name: f.page, Data: []byte(f.text)}}, spec.Options{Strict: true})
+		if len(problems) > 0 || len(set.Objectives) == 0 {
+			t.Errorf("%s: %d objectives, %v in\n%s", f.page, len(set.Objectives), problems, f.text)
 		}
 	}
 }
@@ -38,9 +38,9 @@ func TestExpanded(t *testing.T) {
 			t.Errorf("%s shows\n%s\nexpand prints\n%s", f.page, f.text, got)
 		}
 	}
-	objectives, _ := spec.Load([]spec.File{{Name: "short.yaml", Data: []byte(short)}}, spec.Options{})
+	set, _ := spec.Load([]spec.File{{Name: "short.yaml", Data: []byte(short)}}, spec.Options{})
 	for i, name := range []string{"card-auth-errors", "card-auth-latency", "card-auth-traffic", "card-auth-saturation"} {
-		if i >= len(objectives) || objectives[i].Name != name {
+		if i >= len(set.Objectives) || set.Objectives[i].Name != name {
 			t.Errorf("objective %d is not %s", i, name)
 		}
 	}
@@ -71,11 +71,11 @@ func TestGoldenKeys(t *testing.T) {
 // TestGoldenDefaults leaves out what has a default.
 func TestGoldenDefaults(t *testing.T) {
 	text := "apiVersion: assayer.dev/v1\nkind: GoldenSignals\nmetadata: {name: x}\nspec: {traffic: {total: t, atLeast: 5/s}}\n"
-	objectives, problems := spec.Load([]spec.File{{Name: "f.yaml", Data: []byte(text)}}, spec.Options{})
+	set, problems := spec.Load([]spec.File{{Name: "f.yaml", Data: []byte(text)}}, spec.Options{})
 	if problems.Err() != nil {
 		t.Fatal(problems)
 	}
-	o := objectives[0]
+	o := set.Objectives[0]
 	want := map[string]string{"window": o.Window.Text, "slice": burnrate.Text(o.Slice), "objective": strconv.FormatFloat(100*o.Target, 'g', -1, 64) + "%"}
 	rows := append(tables(t, "objectives.md", "golden: spec"), tables(t, "objectives.md", "golden: spec.traffic")...)
 	for key, value := range want {

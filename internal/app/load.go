@@ -13,6 +13,7 @@ import (
 	"github.com/assayer-io/assayer/internal/problem"
 	"github.com/assayer-io/assayer/slo"
 	"github.com/assayer-io/assayer/slo/burnrate"
+	"github.com/assayer-io/assayer/slo/calendar"
 	"github.com/assayer-io/assayer/slo/spec"
 )
 
@@ -26,6 +27,8 @@ type LoadOptions struct {
 type Loaded struct {
 	Config     config.Config
 	Objectives []spec.Objective
+	Policies   []spec.BudgetPolicy
+	Calendars  []*calendar.Business
 	plans      map[string]collectorPlan // by kind
 	hooks      []hookPlan
 }
@@ -67,8 +70,8 @@ func Load(opts LoadOptions) (Loaded, problem.List) {
 		l.hooks = append(l.hooks, plan)
 		problems = append(problems, found...)
 	}
-	objectives, found := spec.LoadGlobs(cfg.Objectives, "", spec.Options{Strict: opts.Strict, ScrapeInterval: l.interval(problems)})
-	l.Objectives = objectives
+	set, found := spec.LoadGlobs(cfg.Objectives, "", spec.Options{Strict: opts.Strict, ScrapeInterval: l.interval(problems)})
+	l.Objectives, l.Policies, l.Calendars = set.Objectives, set.Policies, set.Calendars
 	problems = append(problems, found...)
 	if problems.Errors() == 0 { // a mistake in one part would show as several between parts
 		problems = append(problems, l.crossCheck()...)

@@ -50,12 +50,12 @@ func TestWrittenFilesAreWithoutProblems(t *testing.T) {
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}
-	objectives, problems := spec.LoadGlobs(cfg.Objectives, "", spec.Options{Strict: true, ScrapeInterval: cfg.Global.ScrapeInterval})
+	set, problems := spec.LoadGlobs(cfg.Objectives, "", spec.Options{Strict: true, ScrapeInterval: cfg.Global.ScrapeInterval})
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}
 	var names []string
-	for _, o := range objectives {
+	for _, o := range set.Objectives {
 		names = append(names, o.Name)
 		if o.Window.Length != window {
 			t.Errorf("%s has a window of %s, the story speaks of %s", o.Name, o.Window.Length, window)
@@ -95,12 +95,12 @@ func TestEverySelectorFindsItsSeries(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	objectives, _ := spec.LoadGlobs([]string{filepath.Join(filepath.Dir(path), "slo", "*.yaml")}, "", spec.Options{ScrapeInterval: time.Second})
+	set, _ := spec.LoadGlobs([]string{filepath.Join(filepath.Dir(path), "slo", "*.yaml")}, "", spec.Options{ScrapeInterval: time.Second})
 	var exposed []labels.Labels
 	for _, s := range company.Services() {
 		exposed = append(exposed, scrape(t, s.Address)...)
 	}
-	for _, o := range objectives {
+	for _, o := range set.Objectives {
 		var selectors []*spec.Selector
 		switch in := o.Indicator; {
 		case in.Ratio != nil:

@@ -69,9 +69,9 @@ func fuzz(f *testing.F, seeds ...string) {
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		files := []spec.File{{Name: "f.yaml", Data: data}}
-		objectives, problems := spec.Load(files, spec.Options{})
+		set, problems := spec.Load(files, spec.Options{})
 		names := map[string]bool{}
-		for _, o := range objectives {
+		for _, o := range set.Objectives {
 			if problems.Err() == nil && names[o.Name] {
 				t.Errorf("two objectives are called %s", o.Name)
 			}
@@ -113,9 +113,9 @@ func FuzzSelector(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		document := golden("\n  saturation: {below: 1, objective: 0.9}\n")
 		files := []spec.File{{Name: "f.yaml", Data: []byte(document[:len(document)-2] + ", gauge: " + quote(text) + "}\n")}}
-		objectives, problems := spec.Load(files, spec.Options{})
+		set, problems := spec.Load(files, spec.Options{})
 		if problems.Err() == nil {
-			for _, o := range objectives {
+			for _, o := range set.Objectives {
 				sane(t, o)
 			}
 		}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/assayer-io/assayer/internal/problem"
 	"github.com/assayer-io/assayer/internal/strictyaml"
+	"github.com/assayer-io/assayer/slo/calendar"
 )
 
 // MaxFileBytes bounds one file of objectives, maxFiles how many of them are read.
@@ -36,19 +37,26 @@ type Options struct {
 	ScrapeInterval time.Duration
 }
 
-// Load reads OpenSLO v1 and GoldenSignals documents. References are followed across all files. The
-// objectives are in the order written; when the problems hold an error they are incomplete.
-func Load(files []File, o Options) ([]Objective, problem.List) {
+// Set is everything the files hold, each kind in the order written.
+type Set struct {
+	Objectives []Objective
+	Policies   []BudgetPolicy
+	Calendars  []*calendar.Business
+}
+
+// Load reads the documents of all files. References are followed across all of them. When the problems
+// hold an error the set is incomplete.
+func Load(files []File, o Options) (Set, problem.List) {
 	l := newLoader(o)
 	l.load(files)
-	return l.objectives, l.problems
+	return l.set, l.problems
 }
 
 // LoadGlobs is ReadGlobs and Load.
-func LoadGlobs(patterns []string, baseDir string, o Options) ([]Objective, problem.List) {
+func LoadGlobs(patterns []string, baseDir string, o Options) (Set, problem.List) {
 	files, problems := ReadGlobs(patterns, baseDir)
-	objectives, more := Load(files, o)
-	return objectives, append(problems, more...)
+	set, more := Load(files, o)
+	return set, append(problems, more...)
 }
 
 // ReadGlobs reads every file that one of the patterns names, once and in order of their names.
@@ -134,14 +142,14 @@ type named struct {
 }
 
 type loader struct {
-	opts       Options
-	promql     parser.Parser
-	problems   problem.List
-	slos       []sloSource
-	slis       map[string]*sli
-	sources    map[string]string // type of a data source by its name
-	objectives []Objective
-	names      []named
+	opts     Options
+	promql   parser.Parser
+	problems problem.List
+	slos     []sloSource
+	slis     map[string]*sli
+	sources  map[string]string // type of a data source by its name
+	set      Set
+	names    []named
 }
 
 func newLoader(o Options) *loader {

@@ -69,7 +69,7 @@ func TestOpenSLO(t *testing.T) {
 		Indicator: spec.Indicator{Name: "queue-length", Threshold: &spec.Threshold{Query: *selector("queue_length"), Op: spec.LessOrEqual, Value: 1000}},
 		File:      file, Line: 46,
 	}}
-	compare(t, got, want)
+	compare(t, got.Objectives, want)
 }
 
 // compare prints matchers as text, since a matcher has no equality of its own.
@@ -146,7 +146,7 @@ func TestGoldenSignals(t *testing.T) {
 	want[2].Indicator.Traffic = &spec.Traffic{Total: *selector("card_auth_total"), AtLeastOfExpected: 0.5}
 	want[3].Method, want[3].Slice, want[3].SliceTarget = spec.Timeslices, 5*time.Minute, 1
 	want[3].Indicator.Threshold = &spec.Threshold{Query: *selector("card_auth_inflight_ratio"), Op: spec.LessThan, Value: 0.8}
-	compare(t, got, want)
+	compare(t, got.Objectives, want)
 }
 
 func TestExpandedDocumentsMeanTheSame(t *testing.T) {
@@ -177,13 +177,13 @@ func TestExpandedDocumentsMeanTheSame(t *testing.T) {
 			if problems.Err() != nil {
 				t.Fatalf("%v\n%s", problems, yaml)
 			}
-			for i := range got {
-				if got[i].Line == 0 {
-					t.Errorf("%s stands on no line", got[i].Name)
+			for i := range got.Objectives {
+				if got.Objectives[i].Line == 0 {
+					t.Errorf("%s stands on no line", got.Objectives[i].Name)
 				}
-				got[i].Line = want[i].Line
+				got.Objectives[i].Line = want.Objectives[i].Line
 			}
-			compare(t, got, want)
+			compare(t, got.Objectives, want.Objectives)
 		})
 	}
 }
@@ -201,7 +201,7 @@ func TestDocumentsForEveryoneElseAreReadOver(t *testing.T) {
 f.yaml:4:34: warning: [2].kind: is read but not used yet, got "AlertPolicy"
 f.yaml:5:34: warning: [3].kind: is read but not used yet, got "AlertCondition"
 f.yaml:6:34: warning: [4].kind: is read but not used yet, got "AlertNotificationTarget"`
-	if len(got) != 0 || problems.Error() != want {
+	if len(got.Objectives) != 0 || problems.Error() != want {
 		t.Errorf("got %v\n%v\nwant\n%s", got, problems, want)
 	}
 }

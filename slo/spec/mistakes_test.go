@@ -47,11 +47,11 @@ func check(t *testing.T, document string, o spec.Options, tests map[string]mista
 				t.Fatalf("%q is not in the document", tc.old)
 			}
 			text := strings.Replace(document, tc.old, tc.new, 1)
-			objectives, problems := spec.Load([]spec.File{{Name: "f.yaml", Data: []byte(text)}}, o)
+			set, problems := spec.Load([]spec.File{{Name: "f.yaml", Data: []byte(text)}}, o)
 			if got, want := lines(problems), strings.Join(tc.want, "\n  "); got != want {
 				t.Errorf("got\n  %s\nwant\n  %s", got, want)
 			}
-			if problems.Err() == nil && len(objectives) == 0 {
+			if problems.Err() == nil && len(set.Objectives) == 0 {
 				t.Error("no error and no objective")
 			}
 		})
@@ -243,9 +243,9 @@ func TestStrictRefusesWhatIsElseAWarning(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			files := []spec.File{{Name: "f.yaml", Data: []byte(strings.Replace(valid, tc[0], tc[1], 1))}}
-			objectives, problems := spec.Load(files, spec.Options{})
-			if len(objectives) != 1 || problems.Err() != nil || len(problems) != 1 {
-				t.Errorf("lenient: %d objectives, %v", len(objectives), problems)
+			set, problems := spec.Load(files, spec.Options{})
+			if len(set.Objectives) != 1 || problems.Err() != nil || len(problems) != 1 {
+				t.Errorf("lenient: %d objectives, %v", len(set.Objectives), problems)
 			}
 			if _, strict := spec.Load(files, spec.Options{Strict: true}); strict.Errors() != 1 {
 				t.Errorf("strict: %v", strict)

@@ -52,7 +52,7 @@ func (l *loader) slo(n strictyaml.Node) {
 		l.claim(o.Name, n)
 		// An indicator's mistakes are told with the first document that refers to it.
 		if i := o.Indicator; fine && (i.Ratio != nil || i.Threshold != nil || i.Traffic != nil) {
-			l.objectives = append(l.objectives, o)
+			l.set.Objectives = append(l.set.Objectives, o)
 		}
 	}
 }

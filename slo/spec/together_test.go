@@ -96,17 +96,17 @@ func TestEveryMistakeIsToldOnce(t *testing.T) {
 // reading takes it, and what it is expanded to.
 func TestStrictTakesTheShortForm(t *testing.T) {
 	files := []spec.File{{Name: "f.yaml", Data: []byte(golden("\n  errors: {good: g_total, bad: b_total, objective: 99%}\n"))}}
-	objectives, problems := spec.Load(files, spec.Options{Strict: true})
-	if len(problems) != 0 || len(objectives) != 1 {
-		t.Fatalf("%d objectives, %v", len(objectives), problems)
+	set, problems := spec.Load(files, spec.Options{Strict: true})
+	if len(problems) != 0 || len(set.Objectives) != 1 {
+		t.Fatalf("%d objectives, %v", len(set.Objectives), problems)
 	}
 	expanded, problems := spec.Expand(files, spec.Options{Strict: true})
 	if len(problems) != 0 {
 		t.Fatal(problems)
 	}
-	again, problems := spec.Load([]spec.File{{Name: "expanded.yaml", Data: expanded}}, spec.Options{Strict: true})
-	if len(problems) != 0 || len(again) != 1 || again[0].Indicator.Ratio.Bad.Text != "b_total" || again[0].Indicator.Ratio.Total != nil {
-		t.Errorf("%d objectives, %v, from\n%s", len(again), problems, expanded)
+	more, problems := spec.Load([]spec.File{{Name: "expanded.yaml", Data: expanded}}, spec.Options{Strict: true})
+	if len(problems) != 0 || len(more.Objectives) != 1 || more.Objectives[0].Indicator.Ratio.Bad.Text != "b_total" || more.Objectives[0].Indicator.Ratio.Total != nil {
+		t.Errorf("%d objectives, %v, from\n%s", len(more.Objectives), problems, expanded)
 	}
 }
 
@@ -129,8 +129,8 @@ func TestFoldersAreNotSilentlyEmpty(t *testing.T) {
 }
 
 func TestRailBecomesALabel(t *testing.T) {
-	got, problems := spec.Load([]spec.File{{Name: "f.yaml", Data: []byte(golden("\n  rail: sct-inst\n  saturation: {gauge: g, below: 80%, objective: 99%}"))}}, spec.Options{Strict: true})
-	if problems.Err() != nil || len(problems) != 1 || len(got) != 1 || got[0].Labels["rail"] != "sct-inst" {
+	set, problems := spec.Load([]spec.File{{Name: "f.yaml", Data: []byte(golden("\n  rail: sct-inst\n  saturation: {gauge: g, below: 80%, objective: 99%}"))}}, spec.Options{Strict: true})
+	if got := set.Objectives; problems.Err() != nil || len(problems) != 1 || len(got) != 1 || got[0].Labels["rail"] != "sct-inst" {
 		t.Errorf("%+v, %v; want the label and one warning", got, problems)
 	}
 }

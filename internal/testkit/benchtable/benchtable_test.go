@@ -174,11 +174,11 @@ func loadObjectives(t testing.TB, n int) []spec.Objective {
 	if err := (settings{scrape: 5 * time.Second, evaluation: 5 * time.Second, objectives: n}).write(dir); err != nil {
 		t.Fatal(err)
 	}
-	objectives, problems := spec.LoadGlobs([]string{"slo.yaml"}, dir, spec.Options{})
+	set, problems := spec.LoadGlobs([]string{"slo.yaml"}, dir, spec.Options{})
 	if err := problems.Err(); err != nil {
 		t.Fatal(err)
 	}
-	return objectives
+	return set.Objectives
 }
 
 // scraped returns the source of one target, uncompressed and every 5 s.
@@ -222,7 +222,7 @@ func scraped(t testing.TB, server *httptest.Server, in collector.Interest) colle
 // restored gives the statuses that an agent started in dir would begin with.
 func restored(t testing.TB, dir string) []slo.Status {
 	t.Helper()
-	objectives, problems := spec.LoadGlobs([]string{"slo.yaml"}, dir, spec.Options{})
+	set, problems := spec.LoadGlobs([]string{"slo.yaml"}, dir, spec.Options{})
 	if err := problems.Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -232,7 +232,7 @@ func restored(t testing.TB, dir string) []slo.Status {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	if err := e.Apply(objectives, time.Now(), db.Scan); err != nil {
+	if err := e.Apply(set.Objectives, time.Now(), db.Scan); err != nil {
 		t.Fatal(err)
 	}
 	return e.Evaluate(time.Now())

@@ -80,12 +80,12 @@ const rate = 10
 // fed it until this moment. The real engine writes it, fed in steps of an hour far back, then ten
 // minutes, a minute and at last five seconds, which are the steps in which the ledger keeps them.
 func seed(dir string, history time.Duration) error {
-	objectives, problems := spec.LoadGlobs([]string{"slo.yaml"}, dir, spec.Options{ScrapeInterval: time.Second})
+	set, problems := spec.LoadGlobs([]string{"slo.yaml"}, dir, spec.Options{ScrapeInterval: time.Second})
 	if err := problems.Err(); err != nil {
 		return err
 	}
 	var samples []collector.Sample
-	for i := range objectives {
+	for i := range set.Objectives {
 		for _, code := range []string{"200", "500"} {
 			ls := labels.FromStrings("__name__", wanted, "service", "s"+strconv.Itoa(i), "code", code)
 			samples = append(samples, collector.Sample{Series: collector.NewSeries(ls)})
@@ -94,7 +94,7 @@ func seed(dir string, history time.Duration) error {
 	now := time.Now()
 	begin := now.Add(-history)
 	e := slo.New(slo.Options{Retention: retention})
-	if err := e.Apply(objectives, begin, nil); err != nil {
+	if err := e.Apply(set.Objectives, begin, nil); err != nil {
 		return err
 	}
 	for at := begin; at.Before(now); {
