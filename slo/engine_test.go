@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"testing"
 	"time"
 
@@ -246,19 +247,19 @@ func TestTotalOutageFiresAtTheComputedMinute(t *testing.T) {
 	f := newFeeder(t, ratio(0.999))
 	var n [2]float64
 	f.run(0, 3*time.Hour, &n, 100, 0)
-	// 14.4 × 0.001 of an hour of even traffic is 51.84 s: the fourth bad look, at 60 s.
-	fired := time.Duration(0)
+	// 14.4 × 0.001 of an hour of even traffic is 51.84 s: the fourth bad look, at 60 s. The fast tier
+	// wants log(172,800 rounds × 10,000) = 21.3 of evidence, at most 60 % of it from one look: the second.
+	fired := map[string]time.Duration{}
 	for d := 3 * time.Hour; d < 3*time.Hour+5*time.Minute; d += interval {
 		f.run(d, d+interval, &n, 0, 100)
-		if s := f.status(d); fired == 0 && len(s.Firing) > 0 {
-			fired = d - 3*time.Hour + interval
-			if s.Firing[0] != "page-1h" {
-				t.Errorf("got %v, want page-1h", s.Firing)
+		for _, tier := range f.status(d).Firing {
+			if fired[tier] == 0 {
+				fired[tier] = d - 3*time.Hour + interval
 			}
 		}
 	}
-	if fired != time.Minute {
-		t.Errorf("fired after %v of outage, want 1m", fired)
+	if fired["page-1h"] != time.Minute || fired["page-fast"] != 30*time.Second {
+		t.Errorf("fired after %v of outage, want page-1h after 1m and page-fast after 30s", fired)
 	}
 }
 
@@ -269,8 +270,36 @@ func TestFreshAgentFindsAnOutageJustAsFast(t *testing.T) {
 	for d := interval; d <= 5*time.Minute; d += interval {
 		f.run(d, d+interval, &n, 0, 100)
 		s := f.status(d)
-		if firing := len(s.Firing) > 0; firing != (d >= time.Minute) {
+		if firing := slices.Contains(s.Firing, "page-1h"); firing != (d >= time.Minute) {
 			t.Errorf("after %v: firing %v (%s)", d, s.Firing, s.Tiers[0].Why)
+		}
+		if firing := slices.Contains(s.Firing, "page-fast"); firing != (d >= 2*interval) {
+			t.Errorf("after %v: firing %v", d, s.Firing)
+		}
+	}
+}
+
+func TestFastTierEndsSoonAndLeavesBlipsAlone(t *testing.T) {
+	for _, tt := range []struct {
+		name      string
+		bad, good []float64 // of each look, of about fifteen events
+		fires     []bool
+	}{
+		// Evidence of an event at 99.9 %: +5.19 if it failed, −2.30 if not; limit 21.3, 12.8 at most a look.
+		{"one look of failures", []float64{15, 0, 0}, []float64{0, 15, 15}, []bool{false, false, false}},
+		{"outage and its end", []float64{15, 15, 15, 0, 0, 0}, []float64{0, 0, 0, 5, 5, 5}, []bool{false, true, true, true, true, false}},
+		{"half of it fails", []float64{7, 7, 7}, []float64{8, 8, 8}, []bool{false, true, true}},
+		{"a tenth of it fails", []float64{2, 2, 2, 2}, []float64{18, 18, 18, 18}, []bool{false, false, false, false}},
+	} {
+		f := newFeeder(t, ratio(0.999))
+		var n [2]float64
+		f.run(0, 3*time.Hour, &n, 15, 0)
+		for i := range tt.bad {
+			d := 3*time.Hour + time.Duration(i)*interval
+			f.run(d, d+interval, &n, tt.good[i], tt.bad[i])
+			if fires := slices.Contains(f.status(d).Firing, "page-fast"); fires != tt.fires[i] {
+				t.Errorf("%s: look %d fires %v, want %v (%+v)", tt.name, i+1, fires, tt.fires[i], f.status(d).Tiers[len(f.status(d).Tiers)-1])
+			}
 		}
 	}
 }

@@ -195,7 +195,7 @@ func (e *Engine) evaluate(o *objective, now int64, f *feed) Status {
 	s := Status{
 		Name: o.Name, DisplayName: o.DisplayName, Service: o.Service, Objective: o.Target, Window: o.Window.Text,
 		Method: string(o.Method), At: time.UnixMilli(now).UTC(), Firing: []string{}, WindowSize: o.Window.Length,
-		BurnRates: make(WindowValues, len(o.windows)), ErrorRatios: make(WindowValues, len(o.windows)), Tiers: make([]TierStatus, len(o.tiers)),
+		BurnRates: make(WindowValues, len(o.windows)), ErrorRatios: make(WindowValues, len(o.windows)), Tiers: make([]TierStatus, len(o.tiers), len(o.tiers)+1),
 	}
 	measures := e.measures[:0]
 	for i, w := range o.windows {
@@ -219,7 +219,13 @@ func (e *Engine) evaluate(o *objective, now int64, f *feed) Status {
 			s.Firing = append(s.Firing, t.Name)
 		}
 	}
-	s.ErrorBudget.ExhaustsAt = o.exhaustsAt(&s, measures, now)
+	if ts, ok := o.judgeFast(measures, now, blind != ""); ok {
+		s.Tiers = append(s.Tiers, ts)
+		if ts.Firing {
+			s.Firing = append(s.Firing, ts.Name)
+		}
+	}
+	o.exhaustion(&s.ErrorBudget, measures, now)
 	e.judgeState(o, &s, blind)
 	return s
 }
@@ -249,6 +255,10 @@ func (o *objective) rewind(now int64) {
 	}
 	for i := range o.tiers {
 		o.tiers[i].sinceMs = min(o.tiers[i].sinceMs, now)
+	}
+	o.fast.sinceMs = min(o.fast.sinceMs, now)
+	if o.sequential != nil {
+		o.sequential.rewind(now)
 	}
 }
 
@@ -290,9 +300,14 @@ func (o *objective) judgeTier(t *tier, measures []measure, now int64, blind bool
 			t.why = t.explain(burnLong, burnShort, long, o.allowed(), fires)
 		}
 	}
+	return t.status(o, burnLong, burnShort, long.known())
+}
+
+// status is what is told of a tier of o.
+func (t *tier) status(o *objective, burnLong, burnShort, known float64) TierStatus {
 	ts := TierStatus{
 		Name: t.Name, Severity: t.Severity, LongWindow: o.windows[t.long].text, ShortWindow: o.windows[t.short].text, Factor: t.Factor,
-		LongBurnRate: burnLong, ShortBurnRate: burnShort, LongCoverage: long.known(), Firing: t.firing, Why: t.why,
+		LongBurnRate: burnLong, ShortBurnRate: burnShort, LongCoverage: known, Firing: t.firing, Why: t.why,
 	}
 	if t.firing {
 		since := time.UnixMilli(t.sinceMs).UTC()
@@ -346,21 +361,6 @@ func significant(bad, expected float64) bool {
 			return true
 		}
 	}
-}
-
-// exhaustsAt extrapolates the burn of the shortest long window. It is nil when the budget outlasts
-// its own window at that rate, or is spent already.
-func (o *objective) exhaustsAt(s *Status, measures []measure, now int64) *time.Time {
-	if len(o.tiers) == 0 || s.ErrorBudget.RemainingRatio <= 0 {
-		return nil
-	}
-	burn := o.burn(measures[o.tiers[0].long])
-	left := s.ErrorBudget.RemainingRatio * float64(o.Window.Length.Milliseconds())
-	if burn <= 0 || left/burn > float64(o.Window.Length.Milliseconds()) {
-		return nil
-	}
-	at := time.UnixMilli(now + int64(left/burn)).UTC()
-	return &at
 }
 
 // judgeState sums up. Bad news needs evidence, good news needs all of it: a window that is not yet

@@ -40,7 +40,9 @@ type objective struct {
 	ledger     *ledger
 	slicer     *slicer // nil when events are counted one by one
 	tiers      []tier
-	windows    []window // distinct, shortest first, the budget's own last
+	sequential *sequential // nil: no fast tier
+	fast       tier        // of sequential
+	windows    []window    // distinct, shortest first, the budget's own last
 	period     *calendar.Period
 	totalsHigh Events // of cum, held up so that they never fall
 	// Totals are told only once they are durable: after a crash they would else fall.
@@ -171,9 +173,25 @@ func (o *objective) configure(opts Options) {
 		t.long = slices.IndexFunc(o.windows, func(w window) bool { return w.length == t.Long })
 		t.short = slices.IndexFunc(o.windows, func(w window) bool { return w.length == t.Short })
 	}
+	o.configureFast()
 	if w := o.Window; !w.Rolling {
 		o.period = &calendar.Period{Unit: calendar.Unit(w.Unit), Count: w.Count, Anchor: w.Anchor}
 	}
+}
+
+// configureFast gives the fast tier what depends on target and window, and keeps what it has seen.
+func (o *objective) configureFast() {
+	old := o.sequential
+	o.sequential = newSequential(&o.Objective, o.allowed())
+	if o.sequential == nil || len(o.tiers) == 0 {
+		o.sequential, o.fast = nil, tier{}
+		return
+	}
+	if old != nil {
+		o.sequential.restore(&old.fastState)
+	}
+	shortest := o.windows[0]
+	o.fast.Tier = fastRule(shortest.length)
 }
 
 // anchor makes the ledger remember the counts at each calendar period's start.

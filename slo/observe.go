@@ -100,7 +100,7 @@ func (e *Engine) look(t *target, c collector.Cycle, slowest time.Duration) {
 	if epoch == 0 {
 		epoch = e.epoch
 	}
-	l := look{engine: e, target: t, at: at, previous: t.seenMs, first: t.seenMs == 0, gapMs: slowest.Milliseconds() * 5 / 2}
+	l := look{engine: e, target: t, at: at, previous: t.seenMs, first: t.seenMs == 0, interval: slowest.Milliseconds(), gapMs: slowest.Milliseconds() * 5 / 2}
 	for i := range c.Samples {
 		l.sample(&c.Samples[i])
 	}
@@ -127,6 +127,7 @@ type look struct {
 	at       int64
 	previous int64 // the target's look before this one; 0: none
 	first    bool
+	interval int64 // the target's, in milliseconds
 	gapMs    int64 // more than this between two samples is a gap: two and a half intervals
 	counted  int64 // when the target's process was last looked at as another target; 0: not known yet
 }
@@ -365,6 +366,9 @@ func (l *look) finish() {
 		}
 	}
 	for _, obj := range e.touched {
+		if obj.sequential != nil {
+			obj.sequential.width(l.interval)
+		}
 		for i := range obj.acc {
 			e.alarmed = obj.book(&obj.acc[i]) || e.alarmed
 		}
@@ -437,6 +441,9 @@ func (o *objective) book(inc *increment) (bad bool) {
 		o.ledger.add(inc.to, counts{good: inc.fine, bad: inc.gauge - inc.fine})
 	default:
 		o.ledger.spread(inc.from, inc.to, c)
+		if o.sequential != nil && inc.from == inc.to { // what a gap hides is no news
+			o.sequential.add(inc.to, c.good, c.bad)
+		}
 	}
 	return c.bad > 0 || inc.fine < inc.gauge
 }

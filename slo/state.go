@@ -57,6 +57,7 @@ type storedObjective struct {
 	Slices    map[int64]*slice `json:"slices,omitempty"`
 	Closed    int64            `json:"closed,omitempty"`
 	Hours     map[int64]*hour  `json:"hours,omitempty"`
+	Fast      *fastState       `json:"fast,omitempty"`
 }
 
 type storedLevel struct {
@@ -160,6 +161,12 @@ func (o *objective) store(to Store) error {
 	for _, t := range o.tiers {
 		if t.firing {
 			m.Firing[t.Name] = t.sinceMs
+		}
+	}
+	if o.sequential != nil {
+		m.Fast = &o.sequential.fastState
+		if o.fast.firing {
+			m.Firing[fastTier] = o.fast.sinceMs
 		}
 	}
 	if s := o.slicer; s != nil {
@@ -305,6 +312,10 @@ func (o *objective) load(m *storedObjective, continued bool) {
 	for i := range o.tiers {
 		t := &o.tiers[i]
 		t.sinceMs, t.firing = m.Firing[t.Name], m.Firing[t.Name] != 0
+	}
+	if o.sequential != nil {
+		o.sequential.restore(m.Fast)
+		o.fast.sinceMs, o.fast.firing = m.Firing[fastTier], m.Firing[fastTier] != 0
 	}
 	if s := o.slicer; s != nil {
 		if m.Slices != nil {

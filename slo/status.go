@@ -79,8 +79,8 @@ type Budget struct {
 	ExhaustsAt     *time.Time `json:"exhausts_at"` // nil: not at the present rate within the window
 	// ExhaustsEarliest and ExhaustsLatest bound ExhaustsAt with 95 % confidence, given how few errors the
 	// rate is estimated from. nil: not within the window.
-	ExhaustsEarliest *time.Time `json:"exhausts_earliest"`
-	ExhaustsLatest   *time.Time `json:"exhausts_latest"`
+	ExhaustsEarliest *time.Time `json:"exhausts_earliest,omitempty"`
+	ExhaustsLatest   *time.Time `json:"exhausts_latest,omitempty"`
 }
 
 // MemberStatus is what one member brings to a composite objective.
@@ -121,8 +121,16 @@ type TierStatus struct {
 	ShortBurnRate float64           `json:"short_burn_rate"`
 	LongCoverage  float64           `json:"long_coverage_ratio"`
 	Firing        bool              `json:"firing"`
-	Since         *time.Time        `json:"since"` // start of the present firing
-	Why           string            `json:"why"`   // one sentence; "" while both windows are below the factor
+	Since         *time.Time        `json:"since"`             // start of the present firing
+	Why           string            `json:"why"`               // one sentence; "" while both windows are below the factor
+	Evidence      Evidence          `json:"evidence,omitzero"` // of the fast tier, whose windows are for reference only
+}
+
+// Evidence is what a sequential test holds against chance.
+type Evidence struct {
+	LogLikelihoodRatio float64 `json:"log_likelihood_ratio"` // for an outage
+	Limit              float64 `json:"limit"`                // the tier fires from here on; 0: nothing was looked at yet
+	ErrorBound         float64 `json:"error_bound"`          // false pages a budget window, at most, for independent failures
 }
 
 // WindowValue is one number over one window.
