@@ -32,10 +32,11 @@ var mayImport = map[string][]string{
 	"internal/storage/*":  {"internal/storage"},
 	"internal/importtest": {},
 
-	"slo":            {"collector", "slo/spec"},
+	"slo":            {"collector", "slo/spec", "slo/histogram"},
 	"slo/spec":       {},
 	"slo/burnrate":   {},
 	"slo/calendar":   {},
+	"slo/histogram":  {},
 	"slo/metricname": {},
 
 	"collector":   {},
