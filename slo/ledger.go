@@ -69,7 +69,13 @@ type stored struct{ from, to, dirtyFrom int64 }
 
 // undo takes back that a checkpoint stored the level.
 func (l *level) undo() {
-	l.storedFrom, l.storedTo = min(l.storedFrom, l.before.from), max(l.storedTo, l.before.to)
+	switch b := l.before; {
+	case b.from == b.to: // nothing was stored before; as a range it would begin in 1970
+	case l.storedFrom == l.storedTo:
+		l.storedFrom, l.storedTo = b.from, b.to
+	default:
+		l.storedFrom, l.storedTo = min(l.storedFrom, b.from), max(l.storedTo, b.to)
+	}
 	l.dirtyFrom = min(l.dirtyFrom, l.before.dirtyFrom)
 }
 
@@ -159,6 +165,16 @@ type mark struct {
 	cum counts
 }
 
+// book books d, spread evenly over (from, to], as far as it lies at or before the mark.
+func (m *mark) book(from, to int64, d counts) {
+	switch {
+	case m.at >= to:
+		m.cum = m.cum.plus(d)
+	case m.at > from:
+		m.cum = m.cum.plus(d.part(m.at-from, to-from))
+	}
+}
+
 // ledger keeps one objective's cumulative counts at several resolutions.
 type ledger struct {
 	startMs int64 // when watching began; 0: not yet
@@ -166,7 +182,8 @@ type ledger struct {
 	cum     counts
 	levels  []level
 	marks   []mark // oldest first, at most maxMarks
-	nextMs  int64  // start of the next calendar period; 0: rolling
+	pins    pins
+	nextMs  int64 // start of the next calendar period; 0: rolling
 	// following gives the start of the period after the one that begins at a given instant; nil
 	// for rolling windows.
 	following func(int64) int64
@@ -252,6 +269,7 @@ func (lg *ledger) begin(t int64) {
 	if lg.startMs != 0 {
 		return
 	}
+	lg.pins.pass(t, lg.cum)
 	lg.startMs, lg.nowMs, lg.changed = t, t, true
 	for i := range lg.levels {
 		l := &lg.levels[i]
@@ -271,6 +289,7 @@ func (lg *ledger) advance(t int64) {
 		}
 		lg.nextMs = lg.following(lg.nextMs)
 	}
+	lg.pins.pass(t, lg.cum)
 	for i := range lg.levels {
 		lg.levels[i].advance(t, lg.cum)
 	}
@@ -295,6 +314,7 @@ func (lg *ledger) rewind(t int64) {
 		}
 	}
 	lg.marks = slices.DeleteFunc(lg.marks, func(m mark) bool { return m.at > t })
+	lg.pins.rewind(t)
 	if lg.following != nil {
 		lg.nextMs = lg.following(t)
 	}
@@ -315,18 +335,15 @@ func (lg *ledger) spread(from, to int64, d counts) {
 		lg.levels[i].addSpread(from, to, d)
 	}
 	for i := range lg.marks {
-		switch m := &lg.marks[i]; {
-		case m.at >= to:
-			m.cum = m.cum.plus(d)
-		case m.at > from:
-			m.cum = m.cum.plus(d.part(m.at-from, to-from))
-		}
+		lg.marks[i].book(from, to, d)
 	}
+	lg.pins.spread(from, to, d)
 	lg.cum = lg.cum.plus(d)
 	lg.changed = true
 }
 
-// upTo returns the cumulative counts at the bucket edge at or before t.
+// upTo returns the cumulative counts at t if it is marked or pinned, else at the bucket edge at or
+// before it.
 func (lg *ledger) upTo(t int64) counts {
 	if lg.startMs == 0 || t < lg.startMs {
 		return counts{}
@@ -335,6 +352,9 @@ func (lg *ledger) upTo(t int64) counts {
 		if m.at == t {
 			return m.cum
 		}
+	}
+	if c, ok := lg.pins.upTo(t, lg.cum); ok {
+		return c
 	}
 	for i := range lg.levels {
 		l := &lg.levels[i]

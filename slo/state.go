@@ -26,6 +26,7 @@ const (
 	keyEngine     = "slo/engine"
 	prefixMeta    = "slo/o/" // + objective
 	prefixChunks  = "slo/c/" // + level / chunk / objective
+	prefixPins    = "slo/p/" // + objective
 	prefixTargets = "slo/t/" // + target
 
 	stateVersion = 1
@@ -124,6 +125,7 @@ func (e *Engine) Settle(err error) {
 		for i := range o.ledger.levels {
 			o.ledger.levels[i].undo()
 		}
+		o.ledger.pins.changed = o.ledger.pins.changed || o.ledger.pins.storing
 	}
 	for _, t := range e.targets {
 		t.changed = t.changed || (t.storing && err != nil)
@@ -155,6 +157,7 @@ func (o *objective) store(to Store) error {
 		l.before = stored{l.storedFrom, l.storedTo, l.dirtyFrom}
 		l.storedFrom, l.storedTo, l.dirtyFrom = l.first, l.next(), noneDirty
 	}
+	lg.pins.store(to, prefixPins+hex(o.id))
 	for _, k := range lg.marks {
 		m.Marks = append(m.Marks, storedMark{k.at, k.cum.floats()})
 	}
@@ -179,6 +182,19 @@ func (o *objective) store(to Store) error {
 	to.Set(prefixMeta+hex(o.id), data)
 	lg.changed = false
 	return nil
+}
+
+// store writes the pins if they changed.
+func (p *pins) store(to Store, key string) {
+	p.storing = p.changed
+	switch {
+	case !p.changed:
+	case len(p.at) == 0:
+		to.Delete(key)
+	default:
+		to.Set(key, p.encode())
+	}
+	p.changed = false
 }
 
 // store writes the chunks that changed and deletes those whose buckets are all forgotten.
@@ -224,6 +240,9 @@ func (r *restoring) read(scan Scan, opts Options, now time.Time, first bool) err
 		return err
 	}
 	if err := r.readBuckets(scan, loading); err != nil {
+		return err
+	}
+	if err := r.readPins(scan, loading); err != nil {
 		return err
 	}
 	for _, o := range loading {
@@ -374,6 +393,24 @@ func (r *restoring) readBuckets(scan Scan, loading map[uint64]*objective) error 
 		l.forget(known)
 	}
 	return err
+}
+
+func (r *restoring) readPins(scan Scan, loading map[uint64]*objective) error {
+	return scan(prefixPins, func(key string, value []byte) error {
+		id, err := strconv.ParseUint(strings.TrimPrefix(key, prefixPins), 16, 64)
+		if err != nil {
+			return fmt.Errorf("decoding key %q: %w", key, err)
+		}
+		switch o, stored := loading[id]; {
+		case !stored:
+			return nil
+		case o == nil:
+			r.dead = append(r.dead, key)
+			return nil
+		default:
+			return o.ledger.pins.decode(value)
+		}
+	})
 }
 
 func (r *restoring) readTargets(scan Scan) error {
