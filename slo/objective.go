@@ -3,6 +3,7 @@ package slo
 import (
 	"cmp"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/cespare/xxhash/v2"
@@ -11,25 +12,6 @@ import (
 	"github.com/assayer-io/assayer/slo/calendar"
 	"github.com/assayer-io/assayer/slo/spec"
 )
-
-// role is what a series is to an objective.
-type role uint8
-
-const (
-	roleGood role = iota
-	roleBad
-	roleTotal
-	roleExcluded
-	roleGauge
-	roleTraffic
-)
-
-// selector is one selector of one objective.
-type selector struct {
-	*spec.Selector
-	obj  *objective
-	role role
-}
 
 // objective is one promise with everything the engine keeps for it.
 type objective struct {
@@ -47,6 +29,9 @@ type objective struct {
 	totalsHigh Events // of cum, held up so that they never fall
 	// Totals are told only once they are durable: after a crash they would else fall.
 	totalsStoring, totalsDurable Events
+
+	shownMs  int64   // the last look that showed what it is judged by
+	failures []int64 // when amounts failed last, for minFailedLooks; oldest first
 
 	acc     []increment     // of the cycle under way
 	accAt   map[stretch]int // stretch → index into acc
@@ -79,7 +64,8 @@ type increment struct {
 	total       float64
 	excluded    float64
 	hasTotal    bool
-	gauge, fine float64 // samples of gauges seen, and how many of them kept to the limit
+	gauge, fine float64 // samples of gauges seen, and how many of them, or what part, kept to the limit
+	weight      float64 // minor units moved
 }
 
 // objectiveID hashes the name and everything that gives counts their meaning. Changing the target
@@ -105,29 +91,19 @@ func objectiveID(o *spec.Objective) uint64 {
 	if t := o.Indicator.Traffic; t != nil {
 		write(formatFloat(t.AtLeastPerSecond), formatFloat(t.AtLeastOfExpected))
 	}
+	if i := o.Indicator.Histogram; i != nil {
+		write("below", formatFloat(i.Below))
+	}
+	if i := o.Indicator.RawRatio; i != nil {
+		write("success", strconv.FormatBool(i.Success))
+	}
+	if w := o.Weight; w != nil {
+		write("weight", w.Currency, formatFloat(w.MinorUnit))
+	}
+	if o.Calendar != nil {
+		write("calendar", o.Calendar.Name)
+	}
 	return h.Sum64()
-}
-
-func selectorsOf(o *spec.Objective) []selector {
-	var out []selector
-	add := func(s *spec.Selector, r role) {
-		if s != nil {
-			out = append(out, selector{Selector: s, role: r})
-		}
-	}
-	if r := o.Indicator.Ratio; r != nil {
-		add(r.Good, roleGood)
-		add(r.Bad, roleBad)
-		add(r.Total, roleTotal)
-		add(r.Excluded, roleExcluded)
-	}
-	if t := o.Indicator.Threshold; t != nil {
-		add(&t.Query, roleGauge)
-	}
-	if t := o.Indicator.Traffic; t != nil {
-		add(&t.Total, roleTraffic)
-	}
-	return out
 }
 
 func newObjective(o spec.Objective, opts Options, now, epoch int64) *objective {

@@ -199,44 +199,8 @@ func (l *look) find(s *collector.Series) (sr *series, known bool) {
 		l.bind(sr, s)
 	}
 	sr.seenMs = l.at
+	l.present(sr)
 	return sr, known
-}
-
-// decisive reports whether an objective cannot be judged without any series of this role.
-func (r role) decisive(o *objective) bool {
-	switch r {
-	case roleExcluded:
-		return false
-	case roleGood, roleBad:
-		return o.Indicator.Ratio.Total == nil
-	}
-	return true
-}
-
-// book counts one sample for every objective that reads it, or returns false when it cannot be one
-// of a counter.
-func (l *look) book(sr *series, known bool, s *collector.Sample, at int64) bool {
-	for _, b := range sr.bindings {
-		if b.role == roleGauge {
-			l.gauge(b.member.obj, at, s.Value)
-			continue
-		}
-		if s.Value < 0 {
-			l.engine.rejected.Negative++
-			return false
-		}
-		from, n, ok := l.increase(sr, known, b.member.obj, s, at)
-		if !ok {
-			continue
-		}
-		// Beyond 2^53 single events are lost in rounding: one wild sample would blind the ledger.
-		if c := b.member.obj.ledger.cum; n+c.good+c.bad > maxExact {
-			l.engine.rejected.Implausible++
-			return false
-		}
-		l.count(b, from, at, n)
-	}
-	return true
 }
 
 // bind finds out which objectives read the series.
@@ -261,101 +225,6 @@ func (t *target) member(obj *objective) *member {
 	return m
 }
 
-// startJitterMs is by how much a start timestamp may wander without meaning a new start: some
-// processes compute theirs anew from their age.
-const startJitterMs = 1000
-
-// increase returns by how much the counter grew, and since when, following rules 1 and 2 of the
-// package comment. ok is false when the sample is only a baseline.
-func (l *look) increase(sr *series, known bool, obj *objective, s *collector.Sample, at int64) (from int64, n float64, ok bool) {
-	watched := !l.first && obj.epoch <= l.target.epoch // this target was looked at for obj before
-	l.engine.urgent = l.engine.urgent || !watched || sr.unset
-	switch {
-	case known && (sr.unset || !watched):
-		return 0, 0, false
-	case known:
-		// A start timestamp is from the target's clock, so only that it moved on says something.
-		restarted := sr.fromMs > 0 && s.FromMs > sr.fromMs+startJitterMs && s.FromMs > sr.atMs
-		if restarted || s.Value < sr.value {
-			return sr.atMs, s.Value, true
-		}
-		return sr.atMs, s.Value - sr.value, true
-	case watched: // born since the last look
-		return l.previous, s.Value, true
-	case s.FromMs > 0 && s.FromMs >= obj.watchedMs && s.FromMs <= at && s.FromMs > l.countedElsewhere(): // born since watching began
-		return s.FromMs, s.Value, true
-	}
-	return 0, 0, false
-}
-
-// countedElsewhere returns when the process behind this target was last looked at as another target,
-// such as one whose labels a reload has changed; 0: never.
-func (l *look) countedElsewhere() int64 {
-	if l.counted == 0 && l.target.process != 0 {
-		for _, other := range l.engine.targets {
-			if other != l.target && other.process == l.target.process {
-				l.counted = max(l.counted, other.seenMs)
-			}
-		}
-	}
-	return l.counted
-}
-
-// count books n events for one objective in the role that the binding says.
-func (l *look) count(b binding, from, at int64, n float64) {
-	inc := l.increment(b.member.obj, from, at)
-	switch b.role {
-	case roleGood:
-		inc.good += n
-		b.member.good++
-	case roleBad:
-		inc.bad += n
-	case roleTotal, roleTraffic:
-		inc.total += n
-		inc.hasTotal = true
-		b.member.total++
-	case roleExcluded:
-		inc.excluded += n
-	case roleGauge: // handled by the caller
-	}
-}
-
-func (l *look) gauge(obj *objective, at int64, v float64) {
-	inc := l.increment(obj, at, at)
-	inc.gauge++
-	if th := obj.Indicator.Threshold; th.Op.Holds(v, th.Value) {
-		inc.fine++
-	}
-}
-
-// increment returns the accumulator for events of (from, to]. A stretch that is no gap is booked when
-// its events were seen.
-func (l *look) increment(obj *objective, from, to int64) *increment {
-	if !obj.touched {
-		obj.touched = true
-		l.engine.touched = append(l.engine.touched, obj)
-	}
-	if !l.gap(from, to) && obj.Indicator.Traffic == nil {
-		from = to
-	}
-	key := stretch{from, to}
-	if last := len(obj.acc) - 1; last >= 0 && obj.acc[last].stretch == key {
-		return &obj.acc[last]
-	}
-	i, ok := obj.accAt[key]
-	if !ok {
-		i = len(obj.acc)
-		obj.acc = append(obj.acc, increment{stretch: key})
-		if obj.accAt == nil {
-			obj.accAt = map[stretch]int{}
-		}
-		obj.accAt[key] = i
-	}
-	return &obj.acc[i]
-}
-
-func (l *look) gap(from, to int64) bool { return to-from > l.gapMs }
-
 // finish moves what the cycle brought into the ledgers and books the target's coverage.
 func (l *look) finish() {
 	e := l.engine
@@ -363,6 +232,11 @@ func (l *look) finish() {
 	for _, m := range l.target.members {
 		if m.broken != "" && m.obj.touched {
 			m.obj.acc = m.obj.acc[:0]
+		}
+	}
+	for _, m := range l.target.members {
+		if i := m.obj.Indicator.RawRatio; i != nil && i.Events != nil && m.obj.touched && !m.obj.speakFor() {
+			m.present = false
 		}
 	}
 	for _, obj := range e.touched {
@@ -377,7 +251,10 @@ func (l *look) finish() {
 	}
 	e.touched = e.touched[:0]
 	for _, m := range l.target.members {
-		m.missed = !m.present || m.broken != "" || m.unusable && m.obj.Indicator.Threshold == nil
+		if m.present {
+			m.obj.shownMs = l.at
+		}
+		m.missed = m.obj.Indicator.Presence == nil && (!m.present || m.broken != "" || m.unusable && m.obj.Indicator.Threshold == nil)
 		m.spoilt = m.missed && m.unusable
 		l.cover(m.obj, !m.missed)
 		m.present, m.unusable, m.good, m.total = false, false, 0, 0
@@ -406,7 +283,7 @@ func (l *look) cover(obj *objective, observed bool) {
 	if l.first || l.target.left || obj.epoch > l.target.epoch {
 		return
 	}
-	span := l.at - l.previous
+	span := obj.owed(l.previous, l.at)
 	gap := l.gap(l.previous, l.at)
 	if obj.slicer != nil {
 		obj.slicer.cover(l.previous, l.at, observed && !gap)
@@ -419,33 +296,6 @@ func (l *look) cover(obj *objective, observed bool) {
 	default:
 		obj.ledger.add(l.at, counts{expectedMs: span})
 	}
-}
-
-// book turns one increment into good and bad events, and reports whether there were bad ones.
-func (o *objective) book(inc *increment) (bad bool) {
-	c := counts{good: inc.good, bad: inc.bad, excluded: inc.excluded}
-	if r := o.Indicator.Ratio; r != nil && r.Total != nil {
-		if r.Good == nil {
-			c.good = inc.total - inc.bad
-		} else {
-			c.bad = inc.total - inc.good
-		}
-	}
-	switch {
-	case o.slicer != nil:
-		o.slicer.book(inc, c)
-		if c.excluded != 0 {
-			o.ledger.spread(inc.from, inc.to, counts{excluded: c.excluded})
-		}
-	case o.Indicator.Threshold != nil: // by occurrences: each sample is an event
-		o.ledger.add(inc.to, counts{good: inc.fine, bad: inc.gauge - inc.fine})
-	default:
-		o.ledger.spread(inc.from, inc.to, c)
-		if o.sequential != nil && inc.from == inc.to { // what a gap hides is no news
-			o.sequential.add(inc.to, c.good, c.bad)
-		}
-	}
-	return c.bad > 0 || inc.fine < inc.gauge
 }
 
 // unusedFor is how long the state of a series or target that is no longer seen is kept. Forgetting
