@@ -33,6 +33,7 @@ type TierRule struct {
 	Severity    burnrate.Severity
 	Long, Short time.Duration
 	BudgetRatio float64 // share of the budget that may be spent in Long, in (0, 1]
+	OfRemaining bool    // of what is left of the budget, not of the whole
 }
 
 const defaultMinCoverage = 0.9
@@ -47,10 +48,13 @@ type Engine struct {
 	byMetric   map[string][]selector // selectors that fix the metric's name
 	anyMetric  []selector            // those that do not
 	targets    map[collector.Target]*target
+	exclusions []Exclusion
 	epoch      int64 // grows whenever an objective is added
 	generation int64 // grows whenever the set of selectors changes
 	touched    []*objective
-	measures   []measure // of the objective being evaluated; here to be allocated once
+	gathered   []gathered     // histograms of the look under way; here to be allocated once
+	gatheredAt map[uint64]int // hash of the derived series → index into gathered
+	measures   []measure      // of the objective being evaluated; here to be allocated once
 	rejected   Rejected
 	sweptMs    int64
 	dead       []string // keys to delete at the next checkpoint
@@ -75,7 +79,7 @@ func New(opts Options) *Engine {
 	if opts.MinCoverage == 0 {
 		opts.MinCoverage = defaultMinCoverage
 	}
-	return &Engine{opts: opts, byName: map[string]*objective{}, byID: map[uint64]*objective{}, targets: map[collector.Target]*target{}}
+	return &Engine{opts: opts, byName: map[string]*objective{}, byID: map[uint64]*objective{}, targets: map[collector.Target]*target{}, gatheredAt: map[uint64]int{}}
 }
 
 // SetOptions replaces the options but the retention; the next Apply puts them in force.
@@ -98,13 +102,15 @@ func (e *Engine) Apply(objectives []spec.Objective, now time.Time, stored Scan) 
 	defer e.mu.Unlock()
 	next := restoring{epoch: e.epoch + 1, byID: map[uint64]*objective{}, fresh: map[uint64]*objective{}}
 	all := make([]*objective, len(objectives))
+	reach := reaches(objectives)
 	for i, s := range objectives {
 		id := objectiveID(&s)
 		obj := e.byID[id]
 		if obj == nil {
-			obj = newObjective(s, e.opts, now.UnixMilli(), next.epoch)
+			obj = newObjective(s, e.opts, now.UnixMilli(), next.epoch, reach[s.Name])
 			next.fresh[id] = obj
 		}
+		obj.reach = reach[s.Name]
 		next.byID[id], all[i] = obj, obj
 	}
 	if stored != nil {
@@ -115,10 +121,13 @@ func (e *Engine) Apply(objectives []spec.Objective, now time.Time, stored Scan) 
 	}
 	for i, obj := range all {
 		if next.fresh[obj.id] == nil {
-			obj.Objective = objectives[i]
-			obj.configure(e.opts)
-			obj.ledger.rebucket(obj.finest(), obj.keep(e.opts))
-			obj.anchor(now.UnixMilli())
+			stand := obj.groupsStand(&objectives[i])
+			obj.reconfigure(objectives[i], e.opts, now.UnixMilli())
+			e.dead = append(e.dead, obj.regroup(stand, e.opts, now.UnixMilli())...)
+		}
+		for _, child := range obj.groups.byKey {
+			next.byID[child.id] = child
+			all = append(all, child)
 		}
 	}
 	e.epoch, e.byID, e.objectives = next.epoch, next.byID, all
@@ -135,7 +144,10 @@ func (e *Engine) reindex() {
 	slices.SortFunc(e.objectives, func(a, b *objective) int { return strings.Compare(a.Name, b.Name) })
 	for _, obj := range e.objectives {
 		e.byName[obj.Name] = obj
-		e.index(obj)
+		obj.exclude(e.exclusions)
+		if obj.parent == nil { // a group is fed with what its parent selects
+			e.index(obj)
+		}
 	}
 	for _, t := range e.targets {
 		t.members = slices.DeleteFunc(t.members, func(m *member) bool { return e.byID[m.obj.id] != m.obj })
@@ -167,6 +179,19 @@ func (e *Engine) Interest() collector.Interest {
 		return slices.ContainsFunc(byMetric[ls.Get(labels.MetricName)], matches) || slices.ContainsFunc(anyMetric, matches)
 	}
 	return in
+}
+
+// reaches says how far back the members of composites are asked about.
+func reaches(objectives []spec.Objective) map[string]time.Duration {
+	out := map[string]time.Duration{}
+	for _, o := range objectives {
+		if o.Composite != nil {
+			for _, m := range o.Composite.Members {
+				out[m.Objective] = max(out[m.Objective], o.Window.Length)
+			}
+		}
+	}
+	return out
 }
 
 // Alarmed reports whether bad events were booked since it was asked last. Nothing can begin to fire

@@ -19,8 +19,12 @@ func (e *Engine) Evaluate(now time.Time) []Status {
 	}
 	feeds := e.feeds(ms)
 	out := make([]Status, len(e.objectives))
-	for i, obj := range e.objectives {
-		out[i] = e.evaluate(obj, ms, feeds[obj])
+	for _, composite := range []bool{false, true} { // a composite is judged by its members
+		for i, obj := range e.objectives {
+			if (obj.Composite != nil) == composite {
+				out[i] = e.evaluate(obj, ms, feeds)
+			}
+		}
 	}
 	return out
 }
@@ -116,14 +120,32 @@ func (m measure) ratio() float64 {
 // known is the share of the window that was really observed.
 func (m measure) known() float64 { return m.coverage * m.filled }
 
-// measure counts the window (edge, now]. late holds the last looks of targets that are overdue:
-// what they owe since then is expected but not covered.
-func (lg *ledger) measure(edge, now int64, late []int64) measure {
-	return lg.weigh(lg.since(edge), edge, now, late)
+// measure counts the window (edge, now]. late holds the last looks of targets that are overdue: what
+// they owe since then is expected but not covered.
+func (o *objective) measure(edge, now int64, late []int64) measure {
+	c := o.between(edge, now)
+	for _, seen := range late {
+		c.expectedMs += o.owedOpen(max(seen, edge), now)
+	}
+	return o.ledger.weigh(c, edge, now)
+}
+
+// owedOpen is how much of (from, to] is owed and not excluded.
+func (o *objective) owedOpen(from, to int64) int64 {
+	if from >= to {
+		return 0
+	}
+	ms := o.owed(from, to)
+	for _, s := range o.exclusion.spans {
+		if start, end := max(s.from, from), min(s.to, to); start < end {
+			ms -= o.owed(start, end)
+		}
+	}
+	return ms
 }
 
 // weigh turns the counts c of the window (edge, now] into what is known of it.
-func (lg *ledger) weigh(c counts, edge, now int64, late []int64) measure {
+func (lg *ledger) weigh(c counts, edge, now int64) measure {
 	m := measure{lengthMs: now - edge}
 	if lg.startMs == 0 {
 		return m
@@ -135,13 +157,9 @@ func (lg *ledger) weigh(c counts, edge, now int64, late []int64) measure {
 	} else if m.good < 0 {
 		m.good, m.bad = 0, max(0, m.good+m.bad)
 	}
-	expected := c.expectedMs
-	for _, seen := range late {
-		expected += max(0, now-max(seen, edge))
-	}
 	m.coverage = 1 // where nothing is owed yet, nothing is missing
-	if expected > 0 {
-		m.coverage = min(1, float64(c.coveredMs)/float64(expected))
+	if c.expectedMs > 0 {
+		m.coverage = min(1, max(0, float64(c.coveredMs)/float64(c.expectedMs)))
 	}
 	if m.lengthMs > 0 {
 		m.filled = min(1, max(0, float64(now-max(lg.startMs, edge))/float64(m.lengthMs)))
@@ -179,7 +197,8 @@ func (o *objective) remaining(m measure) float64 {
 	return 1 - m.bad/(m.total()*allowed)
 }
 
-func (e *Engine) evaluate(o *objective, now int64, f *feed) Status {
+func (e *Engine) evaluate(o *objective, now int64, feeds map[*objective]*feed) Status {
+	f := feeds[o]
 	if f == nil {
 		f = &feed{}
 	}
@@ -190,16 +209,17 @@ func (e *Engine) evaluate(o *objective, now int64, f *feed) Status {
 		o.ledger.advance(now)
 	}
 	if o.slicer != nil && f.interval > 0 {
-		o.slicer.close(&o.Objective, now-2*f.interval, f.overdue, o.ledger.add)
+		o.slicer.close(&o.Objective, now-2*f.interval, f.overdue, o.bookSlice)
 	}
 	s := Status{
-		Name: o.Name, DisplayName: o.DisplayName, Service: o.Service, Objective: o.Target, Window: o.Window.Text,
-		Method: string(o.Method), At: time.UnixMilli(now).UTC(), Firing: []string{}, WindowSize: o.Window.Length,
+		At: time.UnixMilli(now).UTC(), Firing: []string{},
 		BurnRates: make(WindowValues, len(o.windows)), ErrorRatios: make(WindowValues, len(o.windows)), Tiers: make([]TierStatus, len(o.tiers), len(o.tiers)+1),
 	}
+	s.describe(o)
+	members := e.members(o, now)
 	measures := e.measures[:0]
 	for i, w := range o.windows {
-		m := o.ledger.measure(o.edge(w, now), now, f.overdue)
+		m := o.measureAll(members, o.edge(w, now), now, feeds)
 		measures = append(measures, m)
 		s.BurnRates[i], s.ErrorRatios[i] = WindowValue{w.text, o.burn(m)}, WindowValue{w.text, m.ratio()}
 	}
@@ -211,10 +231,20 @@ func (e *Engine) evaluate(o *objective, now int64, f *feed) Status {
 	o.raiseTotals()
 	s.Counted, s.Totals = o.totalsHigh, o.totalsDurable
 	blind := e.blind(o, f, budget)
+	if o.Composite != nil {
+		blind = e.blindComposite(members, budget)
+		s.Members = o.memberStatuses(members, o.edge(o.windows[len(o.windows)-1], now), now, feeds)
+	}
+	o.noteBlind(blind, now)
 	s.Observed, s.Problem = blind == "", f.problem
+	if s.Problem == "" {
+		s.Problem = o.groupProblem()
+	}
 	for i := range o.tiers {
 		t := &o.tiers[i]
+		was := t.firing
 		s.Tiers[i] = o.judgeTier(t, measures, now, blind != "")
+		o.ledger.changed = o.ledger.changed || t.firing != was
 		if t.firing {
 			s.Firing = append(s.Firing, t.Name)
 		}
@@ -227,7 +257,37 @@ func (e *Engine) evaluate(o *objective, now int64, f *feed) Status {
 	}
 	o.exhaustion(&s.ErrorBudget, measures, now)
 	e.judgeState(o, &s, blind)
+	o.state = s.State
 	return s
+}
+
+// describe fills in what does not change from one evaluation to the next.
+func (s *Status) describe(o *objective) {
+	s.Name, s.DisplayName, s.Service, s.Objective = o.Name, o.DisplayName, o.Service, o.Target
+	s.Window, s.WindowSize, s.Method = o.Window.Text, o.Window.Length, string(o.Method)
+	if o.parent != nil {
+		s.Parent, s.Group = o.parent.Name, o.group
+	}
+	if o.Weight != nil {
+		s.Currency = o.Weight.Currency
+	}
+}
+
+// bookSlice takes in a slice that has been judged.
+func (o *objective) bookSlice(end int64, c counts) {
+	o.ledger.add(end, c)
+	if c.bad > 0 {
+		o.noteFailure(end)
+	}
+}
+
+// noteBlind remembers since when nothing can be said of an objective.
+func (o *objective) noteBlind(why string, now int64) {
+	if o.blindWhy = why; why == "" {
+		o.blindMs = 0
+	} else if o.blindMs == 0 {
+		o.blindMs = now
+	}
 }
 
 // pending is how many slices are open; events of counters are never pending.
@@ -288,19 +348,38 @@ func (e *Engine) blind(o *objective, f *feed, budget measure) string {
 func (o *objective) judgeTier(t *tier, measures []measure, now int64, blind bool) TierStatus {
 	long, short := measures[t.long], measures[t.short]
 	burnLong, burnShort := o.burn(long), o.burn(short)
+	factor := t.limit(o.remaining(measures[len(measures)-1]))
 	if !blind {
-		fires := burnLong*long.known() >= t.Factor && burnShort*short.known() >= t.Factor &&
-			significant(long.bad, long.total()*o.allowed())
+		fires := burnLong*long.known() >= factor && burnShort*short.known() >= factor && o.significant(long, now)
 		if fires && !t.firing {
 			t.sinceMs = now
 		}
 		t.firing = fires
 		t.why = ""
-		if burnLong >= t.Factor || burnShort >= t.Factor {
-			t.why = t.explain(burnLong, burnShort, long, o.allowed(), fires)
+		if burnLong >= factor || burnShort >= factor {
+			t.why = t.explain(burnLong, burnShort, factor, long, o.allowed(), fires)
 		}
 	}
-	return t.status(o, burnLong, burnShort, long.known())
+	ts := t.status(o, burnLong, burnShort, long.known())
+	ts.Factor = factor
+	return ts
+}
+
+// limit is the burn rate from which on the tier fires. One that measures against what is left of the
+// budget fires sooner the less that is, but never on a service that burns no faster than it may.
+func (t *tier) limit(remaining float64) float64 {
+	if !t.OfRemaining {
+		return t.Factor
+	}
+	return max(1, t.Factor*min(1, remaining))
+}
+
+// significant reports whether the errors of the long window are more than chance.
+func (o *objective) significant(long measure, now int64) bool {
+	if o.Weight == nil {
+		return significant(long.bad, long.total()*o.allowed())
+	}
+	return long.bad > 0 && len(o.failures) >= minFailedLooks && o.failures[len(o.failures)-minFailedLooks] > now-long.lengthMs
 }
 
 // status is what is told of a tier of o.
@@ -316,16 +395,16 @@ func (t *tier) status(o *objective, burnLong, burnShort, known float64) TierStat
 	return ts
 }
 
-func (t *tier) explain(burnLong, burnShort float64, long measure, allowed float64, fires bool) string {
+func (t *tier) explain(burnLong, burnShort, factor float64, long measure, allowed float64, fires bool) string {
 	numbers := fmt.Sprintf("%s× over %s and %s× over %s, limit %s×; %s of %s events bad, %s allowed",
-		short(burnLong), windowText(t.Long), short(burnShort), windowText(t.Short), short(t.Factor),
+		short(burnLong), windowText(t.Long), short(burnShort), windowText(t.Short), short(factor),
 		short(long.bad), short(long.total()), short(long.total()*allowed))
 	switch {
 	case fires:
 		return "budget burns at " + numbers
-	case burnLong >= t.Factor && burnShort >= t.Factor && burnLong*long.known() < t.Factor:
+	case burnLong >= factor && burnShort >= factor && burnLong*long.known() < factor:
 		return "too little observed to fire: " + numbers
-	case burnLong >= t.Factor && burnShort >= t.Factor:
+	case burnLong >= factor && burnShort >= factor:
 		return "too few errors to be sure: " + numbers
 	}
 	return numbers

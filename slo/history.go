@@ -37,25 +37,40 @@ func (e *Engine) History(name, window string, from, to time.Time, points int) ([
 	if o == nil {
 		return nil, fmt.Errorf("%w: %q", ErrNotFound, name)
 	}
+	members := e.memberObjectives(o)
 	out := make([]Point, points)
 	step := to.Sub(from) / time.Duration(points-1)
 	for i := range out {
-		out[i] = o.point(from.Add(time.Duration(i)*step).UnixMilli(), time.Duration(w).Milliseconds())
+		out[i] = o.point(members, from.Add(time.Duration(i)*step).UnixMilli(), time.Duration(w).Milliseconds())
 	}
 	return out, nil
 }
 
-func (o *objective) point(at, windowMs int64) Point {
-	m := o.ledger.between(at-windowMs, at)
-	budget := o.ledger.between(o.edge(o.windows[len(o.windows)-1], at), at)
+func (o *objective) point(members []memberNow, at, windowMs int64) Point {
+	m := o.past(members, at-windowMs, at)
+	budget := o.past(members, o.edge(o.windows[len(o.windows)-1], at), at)
 	return Point{At: time.UnixMilli(at).UTC(), BurnRate: o.burn(m), RemainingRatio: o.remaining(budget), Events: m.total(), Coverage: m.known()}
 }
 
-// between measures the window (from, to] of the past, both edges rounded down to a bucket.
-func (lg *ledger) between(from, to int64) measure {
-	end := lg.cum
-	if to < lg.nowMs {
-		end = lg.upTo(to)
+// past measures the window (from, to] of the past, both edges rounded down to a bucket.
+func (o *objective) past(members []memberNow, from, to int64) measure {
+	if o.Composite == nil {
+		return o.ledger.weigh(o.between(from, to), from, to)
 	}
-	return lg.weigh(end.minus(lg.upTo(from)), from, to, nil)
+	return o.combine(members, to-from, func(m *objective) measure { return m.ledger.weigh(m.between(from, to), from, to) })
+}
+
+// memberObjectives are the members of a composite with what their ledgers hold: whether they were
+// unknown at some moment of the past is not kept.
+func (e *Engine) memberObjectives(o *objective) []memberNow {
+	if o.Composite == nil {
+		return nil
+	}
+	var out []memberNow
+	for _, m := range o.Composite.Members {
+		if obj := e.byName[m.Objective]; obj != nil {
+			out = append(out, memberNow{Member: m, obj: obj, counted: measured})
+		}
+	}
+	return out
 }

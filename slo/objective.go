@@ -30,8 +30,17 @@ type objective struct {
 	// Totals are told only once they are durable: after a crash they would else fall.
 	totalsStoring, totalsDurable Events
 
-	shownMs  int64   // the last look that showed what it is judged by
-	failures []int64 // when amounts failed last, for minFailedLooks; oldest first
+	reach     time.Duration // the longest window of a composite that this is a member of
+	parent    *objective    // of a group: the grouped objective it belongs to
+	group     map[string]string
+	values    []string // of a group: the labels' values in the order of GroupBy
+	groups    groups   // of a grouped objective
+	exclusion overlay
+	state     State // at the last evaluation
+	blindMs   int64 // since when nothing can be said; 0: it can
+	blindWhy  string
+	shownMs   int64   // the last look that showed what it is judged by
+	failures  []int64 // when amounts failed last, for minFailedLooks; oldest first
 
 	acc     []increment     // of the cycle under way
 	accAt   map[stretch]int // stretch → index into acc
@@ -103,19 +112,45 @@ func objectiveID(o *spec.Objective) uint64 {
 	if o.Calendar != nil {
 		write("calendar", o.Calendar.Name)
 	}
+	if c := o.Composite; c != nil {
+		write("composite", string(c.Method))
+		for _, m := range c.Members {
+			write(m.Objective, formatFloat(m.Weight))
+		}
+	}
 	return h.Sum64()
 }
 
-func newObjective(o spec.Objective, opts Options, now, epoch int64) *objective {
-	obj := &objective{Objective: o, id: objectiveID(&o), epoch: epoch, watchedMs: now}
-	obj.configure(opts)
-	obj.ledger = newLedger(obj.finest(), obj.keep(opts))
-	if o.Method != spec.Occurrences {
-		obj.slicer = newSlicer(o)
-	}
-	obj.anchor(now)
-	obj.ledger.changed = true // its epoch is state too, even if no series is ever seen
+func newObjective(o spec.Objective, opts Options, now, epoch int64, reach time.Duration) *objective {
+	obj := &objective{Objective: o, id: objectiveID(&o), epoch: epoch, watchedMs: now, reach: reach}
+	obj.start(opts, now)
 	return obj
+}
+
+// start gives an objective everything that follows from what it promises.
+func (o *objective) start(opts Options, now int64) {
+	o.configure(opts)
+	o.ledger = newLedger(o.finest(), o.keep(opts))
+	if o.Method != spec.Occurrences && o.Composite == nil {
+		o.slicer = newSlicer(o.Objective)
+	}
+	if o.GroupBy != nil {
+		o.groups.byKey = map[string]*objective{}
+	}
+	o.shownMs = now
+	o.anchor(now)
+	o.ledger.changed = true // its epoch is state too, even if no series is ever seen
+}
+
+// reconfigure puts another target, window or calendar in force; what is counted stays.
+func (o *objective) reconfigure(s spec.Objective, opts Options, now int64) {
+	o.Objective = s
+	o.configure(opts)
+	o.ledger.rebucket(o.finest(), o.keep(opts))
+	o.anchor(now)
+	if s.GroupBy != nil && o.groups.byKey == nil {
+		o.groups.byKey = map[string]*objective{}
+	}
 }
 
 func (o *objective) finest() time.Duration { return finestBucket(o.windows[0].length) }
@@ -123,9 +158,9 @@ func (o *objective) finest() time.Duration { return finestBucket(o.windows[0].le
 // keep is how far back the ledger must reach.
 func (o *objective) keep(opts Options) time.Duration {
 	if opts.Retention > 0 {
-		return max(opts.Retention, o.Window.Length)
+		return max(opts.Retention, o.Window.Length, o.reach)
 	}
-	return max(2*o.Window.Length, 35*24*time.Hour)
+	return max(2*o.Window.Length, o.reach, 35*24*time.Hour)
 }
 
 // configure derives what depends on the objective's target and window but not on what is counted.
@@ -194,7 +229,11 @@ func TiersFor(w, min time.Duration, custom []TierRule) []burnrate.Tier {
 	var out []burnrate.Tier
 	for _, c := range custom {
 		if c.Long < w {
-			out = append(out, burnrate.New(c.Severity, c.Long, c.Short, c.BudgetRatio, w))
+			t := burnrate.New(c.Severity, c.Long, c.Short, c.BudgetRatio, w)
+			if t.OfRemaining = c.OfRemaining; c.OfRemaining {
+				t.Name += "-left"
+			}
+			out = append(out, t)
 		}
 	}
 	return out

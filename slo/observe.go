@@ -50,6 +50,8 @@ type series struct {
 	unset      bool  // there, but never with a usable value: the first one will be a baseline
 	generation int64 // when bound; 0: restored and not seen since
 	bindings   []binding
+	part       *part    // nil unless some objective reads it as a part of a histogram
+	derived    *derived // nil unless the engine made it of such parts
 }
 
 type binding struct {
@@ -206,13 +208,19 @@ func (l *look) find(s *collector.Series) (sr *series, known bool) {
 // bind finds out which objectives read the series.
 func (l *look) bind(sr *series, s *collector.Series) {
 	e := l.engine
-	sr.generation, sr.bindings = e.generation, nil
+	sr.generation, sr.bindings, sr.part = e.generation, nil, nil
 	for _, list := range [][]selector{e.byMetric[s.Labels.Get("__name__")], e.anyMetric} {
 		for _, sel := range list {
 			if sel.Matches(s.Labels) {
 				sr.bindings = append(sr.bindings, binding{l.target.member(sel.obj), sel.role})
+				if child := e.groupOf(sel.obj, s.Labels); child != nil {
+					sr.bindings = append(sr.bindings, binding{l.target.member(child), sel.role})
+				}
 			}
 		}
+	}
+	if slices.ContainsFunc(sr.bindings, func(b binding) bool { return b.role == roleBucket || b.role == roleNative }) {
+		sr.part = partOf(s.Labels)
 	}
 }
 
@@ -228,6 +236,7 @@ func (t *target) member(obj *objective) *member {
 // finish moves what the cycle brought into the ledgers and books the target's coverage.
 func (l *look) finish() {
 	e := l.engine
+	l.histograms()
 	l.missingBuckets()
 	for _, m := range l.target.members {
 		if m.broken != "" && m.obj.touched {
@@ -306,6 +315,7 @@ const unusedFor = 24 * time.Hour
 // left discovery, gets its time from the first sweep that finds it so.
 func (e *Engine) sweep(now int64) {
 	limit := now - unusedFor.Milliseconds()
+	e.expireGroups(now)
 	for id, t := range e.targets {
 		if !t.expected && t.idleMs == 0 {
 			t.idleMs = now

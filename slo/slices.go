@@ -2,7 +2,9 @@ package slo
 
 import (
 	"maps"
+	"math"
 	"slices"
+	"time"
 
 	"github.com/assayer-io/assayer/slo/spec"
 )
@@ -14,6 +16,9 @@ type slicer struct {
 	open    map[int64]*slice // by index; slice i spans (i × width, (i+1) × width]
 	closed  int64            // every slice below this index has been judged
 	hours   map[int64]*hour  // by hours since the epoch; only for traffic against expectation
+	newest  int64            // the hour that is still being learnt
+
+	hoursChanged, hoursStoring bool // one was begun since the last checkpoint; in the one under way
 }
 
 // slice is what was seen of one slice so far.
@@ -21,16 +26,11 @@ type slice struct {
 	Good      float64 `json:"g,omitempty"`
 	Bad       float64 `json:"b,omitempty"`
 	Total     float64 `json:"t,omitempty"` // traffic
+	Weight    float64 `json:"w,omitempty"` // minor units moved
 	Samples   float64 `json:"n,omitempty"` // of gauges
 	Fine      float64 `json:"f,omitempty"` // of those, within the limit
 	CoveredMs int64   `json:"c,omitempty"` // target-milliseconds looked at
 	OwedMs    int64   `json:"o,omitempty"` // target-milliseconds that should have been
-}
-
-// hour is the traffic of one hour, as far as it was observed.
-type hour struct {
-	Count float64 `json:"n"`
-	Ms    int64   `json:"ms"`
 }
 
 func newSlicer(o spec.Objective) *slicer {
@@ -93,6 +93,7 @@ func (s *slicer) book(inc *increment, c counts) {
 		return
 	}
 	if sl := s.at(inc.to); sl != nil {
+		sl.Weight += inc.weight
 		sl.Good += c.good
 		sl.Bad += c.bad
 		sl.Samples += inc.gauge
@@ -126,28 +127,72 @@ func (s *slicer) close(o *spec.Objective, limit int64, overdue []int64, emit fun
 // have been looked at for traffic in it to be judged: a part says nothing about the sum.
 const minSliceCoverage = 0.9
 
+// judge turns a slice that is over into counts; false: nothing is known of it.
 func (s *slicer) judge(o *spec.Objective, i int64, sl *slice) (counts, bool) {
 	whole := float64(sl.CoveredMs) >= minSliceCoverage*float64(max(s.widthMs, sl.OwedMs))
+	c, ok := counts{}, false
 	switch {
-	case o.Indicator.Threshold != nil:
-		return verdict(sl.Fine >= o.SliceTarget*sl.Samples), sl.Samples > 0
-	case o.Indicator.Traffic != nil:
-		if !whole {
-			return counts{}, false
+	case s.outside(o, i):
+		return counts{excluded: sl.weight(o)}, sl.CoveredMs > 0 || sl.Samples > 0
+	case o.Indicator.Presence != nil:
+		c, ok = verdict(sl.Samples > 0), sl.Samples > 0 || sl.CoveredMs > 0
+	case o.Indicator.Threshold != nil || o.Indicator.RawRatio != nil && o.Indicator.RawRatio.Events == nil:
+		if sl.Samples > 0 {
+			c, ok = ofRatio(o, sl.Fine/sl.Samples), true
 		}
-		return s.judgeTraffic(o.Indicator.Traffic, i, sl), true
-	case sl.CoveredMs == 0:
-		return counts{}, false
+	case o.Indicator.Traffic != nil:
+		if whole {
+			c, ok = s.judgeTraffic(o, i, sl), true
+		}
+	case sl.Good+sl.Bad > 0:
+		c, ok = ofRatio(o, min(1, max(0, sl.Good/(sl.Good+sl.Bad)))), sl.CoveredMs > 0
+	default:
+		c, ok = verdict(true), sl.CoveredMs > 0
 	}
-	total := sl.Good + sl.Bad
-	if total <= 0 {
-		return verdict(true), true
+	return c.weighed(sl.weight(o)), ok
+}
+
+// outside reports whether business is closed for more than half of slice i.
+func (s *slicer) outside(o *spec.Objective, i int64) bool {
+	if o.Calendar == nil {
+		return false
 	}
-	good := min(1, max(0, sl.Good/total))
+	open := o.Calendar.OpenBetween(time.UnixMilli(i*s.widthMs), time.UnixMilli((i+1)*s.widthMs))
+	return 2*open.Milliseconds() < s.widthMs
+}
+
+// weight is what the slice counts for: once, or the amount of money that moved in it.
+func (sl *slice) weight(o *spec.Objective) float64 {
+	switch w := o.Weight; {
+	case w == nil || o.Indicator.Traffic != nil && w.By == nil:
+		return 1
+	case w.By == nil:
+		return max(0, sl.Good+sl.Bad)
+	}
+	return sl.Weight
+}
+
+// weighed makes one event those of weight w, in whole units.
+func (c counts) weighed(w float64) counts {
+	if w == 1 {
+		return c
+	}
+	good := math.Round(c.good * w)
+	switch {
+	case c.excluded > 0:
+		return counts{excluded: w}
+	case c.good+c.bad == 0:
+		return counts{}
+	}
+	return counts{good: good, bad: w - good}
+}
+
+// ofRatio judges a slice by its ratio of good events.
+func ofRatio(o *spec.Objective, good float64) counts {
 	if o.Method == spec.RatioTimeslices {
-		return counts{good: good, bad: 1 - good}, true
+		return counts{good: good, bad: 1 - good}
 	}
-	return verdict(good >= o.SliceTarget), true
+	return verdict(good >= o.SliceTarget)
 }
 
 func verdict(good bool) counts {
@@ -155,51 +200,4 @@ func verdict(good bool) counts {
 		return counts{good: 1}
 	}
 	return counts{bad: 1}
-}
-
-// judgeTraffic compares the slice's rate with its floor. As long as no earlier day says what to
-// expect, nothing is promised and the slice is excluded.
-func (s *slicer) judgeTraffic(t *spec.Traffic, i int64, sl *slice) counts {
-	seconds := float64(s.widthMs) / 1000
-	if t.AtLeastPerSecond > 0 {
-		return verdict(sl.Total/seconds >= t.AtLeastPerSecond)
-	}
-	h := floorDiv(i*s.widthMs, msPerHour)
-	expected, ok := s.expected(h)
-	s.learn(h, sl.Total)
-	if !ok {
-		return counts{excluded: 1}
-	}
-	return verdict(sl.Total/seconds >= t.AtLeastOfExpected*expected)
-}
-
-const (
-	msPerHour    = 3_600_000
-	learnDays    = 7
-	minHourKnown = msPerHour / 2 // an hour counts as known when half of it was observed
-)
-
-// expected is the mean rate, in events a second, of the same hour on the preceding days.
-func (s *slicer) expected(h int64) (float64, bool) {
-	var sum float64
-	var ms int64
-	for d := int64(1); d <= learnDays; d++ {
-		if known := s.hours[h-24*d]; known != nil && known.Ms >= minHourKnown {
-			sum += known.Count
-			ms += known.Ms
-		}
-	}
-	if ms == 0 {
-		return 0, false
-	}
-	return sum / (float64(ms) / 1000), true
-}
-
-func (s *slicer) learn(h int64, n float64) {
-	if s.hours[h] == nil {
-		s.hours[h] = &hour{}
-		maps.DeleteFunc(s.hours, func(old int64, _ *hour) bool { return old < h-24*(learnDays+1) })
-	}
-	s.hours[h].Count += n
-	s.hours[h].Ms += s.widthMs
 }

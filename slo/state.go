@@ -27,6 +27,7 @@ const (
 	prefixMeta    = "slo/o/" // + objective
 	prefixChunks  = "slo/c/" // + level / chunk / objective
 	prefixPins    = "slo/p/" // + objective
+	prefixHours   = "slo/h/" // + objective
 	prefixTargets = "slo/t/" // + target
 
 	stateVersion = 1
@@ -59,6 +60,9 @@ type storedObjective struct {
 	Closed    int64            `json:"closed,omitempty"`
 	Hours     map[int64]*hour  `json:"hours,omitempty"`
 	Fast      *fastState       `json:"fast,omitempty"`
+	Failures  []int64          `json:"failures,omitempty"`
+	Parent    string           `json:"parent,omitempty"` // of a group: the objective it is a part of
+	Group     []string         `json:"group,omitempty"`  // values of that one's group labels, in their order
 }
 
 type storedLevel struct {
@@ -121,6 +125,9 @@ func (e *Engine) Settle(err error) {
 			o.totalsDurable = o.totalsStoring
 			continue
 		}
+		if s := o.slicer; s != nil {
+			s.hoursChanged = s.hoursChanged || s.hoursStoring
+		}
 		o.ledger.changed = true
 		for i := range o.ledger.levels {
 			o.ledger.levels[i].undo()
@@ -148,6 +155,10 @@ func (o *objective) store(to Store) error {
 	m := storedObjective{
 		Version: stateVersion, Name: o.Name, Epoch: o.epoch, WatchedMs: o.watchedMs, StartMs: lg.startMs, NowMs: lg.nowMs,
 		Cum: lg.cum.floats(), Totals: o.totalsHigh, Firing: map[string]int64{},
+		Failures: o.failures, Group: o.values,
+	}
+	if o.parent != nil {
+		m.Parent = hex(o.parent.id)
 	}
 	o.totalsStoring = o.totalsHigh
 	for i := range lg.levels {
@@ -173,7 +184,10 @@ func (o *objective) store(to Store) error {
 		}
 	}
 	if s := o.slicer; s != nil {
-		m.Slices, m.Closed, m.Hours = s.open, s.closed, s.hours
+		m.Slices, m.Closed = s.open, s.closed
+		if err := s.storeHours(to, o.id, &m); err != nil {
+			return err
+		}
 	}
 	data, err := json.Marshal(m)
 	if err != nil {
@@ -235,7 +249,7 @@ func (r *restoring) read(scan Scan, opts Options, now time.Time, first bool) err
 			return err
 		}
 	}
-	loading, err := r.readObjectives(scan, now, active)
+	loading, err := r.readObjectives(scan, opts, now, active)
 	if err != nil {
 		return err
 	}
@@ -243,6 +257,9 @@ func (r *restoring) read(scan Scan, opts Options, now time.Time, first bool) err
 		return err
 	}
 	if err := r.readPins(scan, loading); err != nil {
+		return err
+	}
+	if err := r.readHours(scan, loading); err != nil {
 		return err
 	}
 	for _, o := range loading {
@@ -282,7 +299,7 @@ func (r *restoring) readHead(scan Scan, active map[string]bool) error {
 
 // readObjectives fills in everything but the buckets. The result maps stored objectives to the one
 // being loaded, or to nil when they are to be deleted.
-func (r *restoring) readObjectives(scan Scan, now time.Time, active map[string]bool) (map[uint64]*objective, error) {
+func (r *restoring) readObjectives(scan Scan, opts Options, now time.Time, active map[string]bool) (map[uint64]*objective, error) {
 	loading := map[uint64]*objective{}
 	oldest := now.AddDate(0, 0, -orphanDays).UnixMilli()
 	err := scan(prefixMeta, func(key string, value []byte) error {
@@ -301,6 +318,9 @@ func (r *restoring) readObjectives(scan Scan, now time.Time, active map[string]b
 		case o != nil:
 			loading[id] = o
 			o.load(&m, active[hex(id)])
+		case r.group(id, &m, opts, now) != nil:
+			loading[id] = r.byID[id]
+			r.byID[id].load(&m, active[hex(id)])
 		case r.byID[id] == nil && m.NowMs < oldest:
 			loading[id] = nil
 			r.dead = append(r.dead, key)
@@ -310,11 +330,37 @@ func (r *restoring) readObjectives(scan Scan, now time.Time, active map[string]b
 	return loading, err
 }
 
+// group makes the group that a stored ledger belongs to, if its parent is among those to be filled in.
+func (r *restoring) group(id uint64, m *storedObjective, opts Options, now time.Time) *objective {
+	pid, err := strconv.ParseUint(m.Parent, 16, 64)
+	parent := r.fresh[pid]
+	if err != nil || parent == nil || parent.GroupBy == nil || len(m.Group) != len(parent.GroupBy.Labels) ||
+		groupID(pid, m.Group) != id || len(parent.groups.byKey) >= parent.GroupBy.Max {
+		return nil
+	}
+	child := parent.newGroup(m.Group, opts, now.UnixMilli())
+	child.shownMs = m.NowMs
+	r.byID[id] = child
+	return child
+}
+
+// keys are all that is stored of an objective.
+func (o *objective) keys() []string {
+	keys := []string{prefixMeta + hex(o.id), prefixHours + hex(o.id), prefixPins + hex(o.id)}
+	for i := range o.ledger.levels {
+		from, end := chunks(o.ledger.levels[i].storedFrom, o.ledger.levels[i].storedTo)
+		for c := from; c < end; c++ {
+			keys = append(keys, chunkKey(i, c, o.id))
+		}
+	}
+	return keys
+}
+
 func (o *objective) load(m *storedObjective, continued bool) {
 	if continued {
 		o.epoch, o.watchedMs = m.Epoch, m.WatchedMs
 	}
-	o.totalsHigh, o.totalsDurable = m.Totals, m.Totals
+	o.totalsHigh, o.totalsDurable, o.failures = m.Totals, m.Totals, m.Failures
 	lg := o.ledger
 	lg.startMs, lg.nowMs, lg.cum = m.StartMs, m.NowMs, countsOf(m.Cum)
 	for i := range lg.levels {
@@ -341,8 +387,8 @@ func (o *objective) load(m *storedObjective, continued bool) {
 			s.open = m.Slices
 		}
 		s.closed = m.Closed
-		if s.hours != nil && m.Hours != nil {
-			s.hours = m.Hours
+		if s.hours != nil {
+			s.merge(m.Hours)
 		}
 	}
 }
@@ -451,6 +497,12 @@ func (t *target) encode() []byte {
 		words = append(words, m.obj.id)
 	}
 	for hash, s := range t.series {
+		if s.part != nil && !slices.ContainsFunc(s.bindings, func(b binding) bool { return b.role != roleBucket && b.role != roleNative }) {
+			continue // nothing is counted from it by itself
+		}
+		if s.derived != nil {
+			words = append(words, goodOf(hash), math.Float64bits(s.derived.good), uint64(s.atMs), 0)
+		}
 		value := s.value
 		if s.unset {
 			value = math.NaN()

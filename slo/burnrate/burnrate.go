@@ -33,6 +33,8 @@ type Tier struct {
 	Long, Short time.Duration
 	BudgetRatio float64 // share of the whole budget that burning at Factor spends in Long
 	Factor      float64 // burn rate
+	// OfRemaining measures against what is left of the budget: the factor shrinks with it, down to 1.
+	OfRemaining bool
 }
 
 // minFactor keeps out tiers that would fire on a service that exactly keeps its promise. The
