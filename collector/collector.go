@@ -80,6 +80,9 @@ type Interest struct {
 	Names map[string]struct{}
 	// AllNames is set when some selector does not fix the name; Names is then not to be used.
 	AllNames bool
+	// Histograms is set when some selector may read a native histogram, under its plain name. Until
+	// then sources need not ask for any.
+	Histograms bool
 	// Epoch tells interests apart; a source hands it back in each Cycle.
 	Epoch int64
 	// Match decides for one series; nil matches nothing. It is safe for concurrent use.

@@ -17,7 +17,7 @@ type Stats struct {
 
 // Drops counts wanted samples that were not handed over, by reason.
 type Drops struct {
-	NotFinite   uint64 // NaN, an infinity or a staleness marker
+	NotFinite   uint64 // NaN, an infinity, a staleness marker, or a native histogram that is not valid
 	OutOfBounds uint64 // an explicit timestamp too far from the look
 	Duplicate   uint64 // a later sample of a series that the same answer already had
 }

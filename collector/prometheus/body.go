@@ -95,7 +95,7 @@ func (sc *scratch) parse(a *answer, body io.Reader, f format) error {
 	}
 	var err error
 	if f == formatProto {
-		sc.proto.answer, sc.proto.uses = a, uses
+		sc.proto.answer, sc.proto.uses, sc.proto.native = a, uses, a.memory.want.Histograms
 		err = sc.proto.read(body)
 	} else {
 		sc.text.reset(a, uses, f)

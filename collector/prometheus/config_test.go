@@ -70,7 +70,7 @@ func TestConfigRefuses(t *testing.T) {
 		{"kubernetes discovery", "kubernetes_sd_configs: [{role: pod}]", "5:26: error: scrape_configs[0].kubernetes_sd_configs: not supported by this version, allowed: static_configs, file_sd_configs, dns_sd_configs, http_sd_configs"},
 		{"another discovery", "consul_sd_configs: [{}]", "scrape_configs[0].consul_sd_configs: not supported by this version"},
 		{"known key", "track_timestamps_staleness: true", "scrape_configs[0].track_timestamps_staleness: not supported by this version: a series that is gone"},
-		{"native histograms", "scrape_native_histograms: true", "scrape_configs[0].scrape_native_histograms: not supported by this version: native histograms"},
+		{"native histograms", "scrape_native_histograms: true", "scrape_configs[0].scrape_native_histograms: not supported by this version: native histograms are asked for as soon as"},
 		{"typo", "scrape_intervall: 5s", "scrape_configs[0].scrape_intervall: unknown field, did you mean scrape_interval?"},
 		{"typo inside", "basic_auth: {user: a}", "scrape_configs[0].basic_auth.user: unknown field"},
 		{"duration", "scrape_interval: 5x", `scrape_configs[0].scrape_interval: got "5x"`},

@@ -14,6 +14,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/textparse"
@@ -182,6 +183,7 @@ func FuzzSelective(f *testing.F) {
 		"\n \t\n#c\n  a 1\na\t2 1800000000000\n{\"a\",b=\"c\"} 3\n{\"b.c\"} 4\na{b=\"}\"} 5\nab 6\n# HELP a \\\\ \\n\n",
 		"a{b=\"\\\"\\\\\\n\",} 1 1799999999999\na{b=\"c\"} +Inf\n# TYPE a weird\n",
 		"\x0a\x0a\x01a\x18\x00\x22\x03\x1a\x01\x00",
+		protoBody(f, family("h", dto.MetricType_GAUGE_HISTOGRAM, deltas(2, 3, 1, 0, -1, 2), floats(4, 3, 1, 0, 3))),
 	} {
 		for kind := range 3 {
 			f.Add([]byte(seed), uint8(kind))
@@ -190,10 +192,16 @@ func FuzzSelective(f *testing.F) {
 	p := testPool(f, "scrape_configs: [{job_name: x}]")
 	f.Fuzz(func(t *testing.T, body []byte, kind uint8) {
 		form := format(kind%3) + formatText
-		in := wantNames("a", "a_total", "h_bucket", "h_sum", "s", "b.c", "z_created")
+		in := wantNames("a", "a_total", "h_bucket", "h_sum", "s", "b.c", "z_created", "h")
+		in.Histograms = true
 		got, err := ours(t, p, body, form, in)
 		if form == formatProto {
-			return // only that it ends; TestSelectsAsTheWhole compares
+			for _, s := range got { // beside that it ends; TestSelectsAsTheWhole compares
+				if h := s.Histogram; h != nil && (h.Validate() != nil || h.Count != s.Value || !(h.Count >= 0)) {
+					t.Errorf("%s of %g is handed on: %v", h, s.Value, h.Validate())
+				}
+			}
+			return
 		}
 		if bytes.IndexByte(body, 0) >= 0 || form == formatText && len(body) > 0 && body[len(body)-1] != '\n' {
 			return

@@ -19,7 +19,8 @@ type pool struct {
 	bodyLimit int64 // bytes
 	maxWanted int   // series of one target
 	accept    string
-	renames   bool // metric_relabel_configs can change names
+	native    string // Accept header when native histograms are wanted
+	renames   bool   // metric_relabel_configs can change names
 	client    *http.Client
 	scratches *scratches
 	revision  string
@@ -38,8 +39,10 @@ func newPool(c *Config, sc ScrapeConfig, scratches *scratches, revision string) 
 	if p.bodyLimit == 0 {
 		p.bodyLimit = defaultBodySizeLimit
 	}
+	p.native = p.accept // what is written counts
 	if len(sc.ScrapeProtocols) == 0 {
 		p.accept = acceptHeader(defaultProtocols())
+		p.native = acceptHeader(append([]ScrapeProtocol{PrometheusProto}, defaultProtocols()...))
 	}
 	return p, nil
 }

@@ -11,6 +11,9 @@ import (
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/textparse"
+	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/assayer-io/assayer/collector"
 )
 
 const (
@@ -23,6 +26,7 @@ const (
 type protoScan struct {
 	answer *answer
 	uses   map[string]use // nil: every family is wanted
+	native bool           // native histograms are wanted
 	in     *bufio.Reader
 	family bytes.Buffer
 }
@@ -98,7 +102,13 @@ func (s *protoScan) wanted(size uint64) bool {
 
 // parse reads the one family held.
 func (s *protoScan) parse() error {
-	p := textparse.NewProtobufParser(s.family.Bytes(), true, true, false, false, labels.NewSymbolTable())
+	if s.native && s.family.Len() > maxParsed { // a bucket is a byte at least
+		_, length := protowire.ConsumeVarint(s.family.Bytes())
+		if err := checkBuckets(s.family.Bytes()[length:]); err != nil {
+			return err
+		}
+	}
+	p := textparse.NewProtobufParser(s.family.Bytes(), !s.native, true, false, false, labels.NewSymbolTable())
 	for {
 		entry, err := p.Next()
 		if errors.Is(err, io.EOF) {
@@ -107,17 +117,32 @@ func (s *protoScan) parse() error {
 		if err != nil {
 			return err
 		}
-		if entry != textparse.EntrySeries {
-			continue
+		if err := s.entry(entry, p); err != nil {
+			return err
 		}
+	}
+}
+
+// entry takes what the parser stands on.
+func (s *protoScan) entry(entry textparse.Entry, p textparse.Parser) error {
+	switch entry {
+	case textparse.EntrySeries:
 		s.answer.stats.Seen++
 		raw, ts, v := p.Series()
 		e, err := s.answer.memory.find(raw, p, model.MetricTypeUnknown, formatProto)
 		if err != nil {
 			return err
 		}
-		if err := s.answer.add(e, v, ts, p.StartTimestamp()); err != nil {
+		return s.answer.add(e, collector.Sample{Value: v, FromMs: p.StartTimestamp()}, ts)
+	case textparse.EntryHistogram:
+		s.answer.stats.Seen++
+		var n native
+		n.raw, n.ts, n.integer, n.float = p.Histogram()
+		e, err := s.answer.memory.find(n.raw, p, model.MetricTypeUnknown, formatProto)
+		if err != nil {
 			return err
 		}
+		return s.answer.addNative(e, n, p.StartTimestamp())
 	}
+	return nil
 }

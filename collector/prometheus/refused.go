@@ -12,14 +12,13 @@ import (
 // refusedKeys are keys of Prometheus' scrape_config that this collector does not act on, and why.
 // They are refused rather than ignored: a configuration never does less than it says.
 func refusedKeys() map[string]string {
-	const native = "native histograms are not read by this version; classic buckets are"
 	return map[string]string{
 		"track_timestamps_staleness":         "a series that is gone simply stops counting here; there are no staleness markers to track",
-		"scrape_native_histograms":           native,
+		"scrape_native_histograms":           "native histograms are asked for as soon as an objective reads one",
 		"always_scrape_classic_histograms":   "classic buckets are always read",
-		"convert_classic_histograms_to_nhcb": native,
-		"native_histogram_bucket_limit":      native,
-		"native_histogram_min_bucket_factor": native,
+		"convert_classic_histograms_to_nhcb": "classic buckets are read as they are",
+		"native_histogram_bucket_limit":      "the bound is 10,000 buckets, and a histogram with more is not read",
+		"native_histogram_min_bucket_factor": "native histograms are read at the resolution they have",
 		"scrape_failure_log_file":            "the last failure of each target is on the page and in the API",
 		"keep_dropped_targets":               "targets that relabelling dropped are not kept",
 		"metric_name_validation_scheme":      "names are always UTF-8",

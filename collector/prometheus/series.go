@@ -148,6 +148,8 @@ func (m *memory) find(raw []byte, p parsed, t model.MetricType, f format) (*entr
 	return e, nil
 }
 
+var errHeld = fmt.Errorf("target exposes wanted series of more than %d bytes", maxHeld)
+
 var errLineBreak = errors.New("line break inside a quoted name or label value")
 
 // admit works out what a series is that was not seen before.
@@ -176,7 +178,7 @@ func (m *memory) admit(raw []byte, p parsed, t model.MetricType, f format) (*ent
 	}
 	switch {
 	case e.state != nil && m.held+len(raw) > maxHeld:
-		return nil, fmt.Errorf("target exposes wanted series of more than %d bytes", maxHeld)
+		return nil, errHeld
 	case e.state == nil && (m.ignored >= maxIgnored || len(raw) > maxShort):
 		return e, nil
 	case e.state == nil:
@@ -298,10 +300,11 @@ type answer struct {
 	dropped  int // samples that metric_relabel_configs dropped, as far as they were read
 }
 
-// add takes one sample of the series e; ts is nil without an explicit timestamp.
-func (a *answer) add(e *entry, v float64, ts *int64, fromMs int64) error {
+// add takes s, a sample of the series e with no more than its value and start timestamp; ts is nil
+// without an explicit timestamp.
+func (a *answer) add(e *entry, s collector.Sample, ts *int64) error {
 	if e.created {
-		a.created(e.start, v)
+		a.created(e.start, s.Value)
 	}
 	if e.dropped {
 		a.dropped++
@@ -314,14 +317,13 @@ func (a *answer) add(e *entry, v float64, ts *int64, fromMs int64) error {
 		return nil
 	}
 	e.state.seen = a.memory.cycle
-	if math.IsNaN(v) || math.IsInf(v, 0) {
+	if math.IsNaN(s.Value) || math.IsInf(s.Value, 0) {
 		a.stats.Dropped.NotFinite++
 		a.unusable = append(a.unusable, e.state.series)
 		return nil
 	}
-	var atMs int64
 	if ts != nil && a.honor {
-		if atMs = *ts; atMs > a.atMs+maxAheadMs || atMs < a.atMs-maxBehindMs {
+		if s.AtMs = *ts; s.AtMs > a.atMs+maxAheadMs || s.AtMs < a.atMs-maxBehindMs {
 			a.stats.Dropped.OutOfBounds++
 			a.unusable = append(a.unusable, e.state.series)
 			return nil
@@ -330,7 +332,8 @@ func (a *answer) add(e *entry, v float64, ts *int64, fromMs int64) error {
 	if limit := a.memory.pool.maxWanted; len(a.samples) >= limit {
 		return fmt.Errorf("target exposes more than %d wanted series; a larger sample_limit allows more", limit)
 	}
-	a.samples = append(a.samples, collector.Sample{Series: e.state.series, Value: v, AtMs: atMs, FromMs: a.from(fromMs)})
+	s.Series, s.FromMs = e.state.series, a.from(s.FromMs)
+	a.samples = append(a.samples, s)
 	if a.link {
 		a.starts = append(a.starts, e.start)
 	}

@@ -50,7 +50,7 @@ func (s *source) Collect(ctx context.Context, at time.Time, emit func(collector.
 	want := s.want.Load()
 	cycle.Epoch = want.Epoch
 	s.memory.begin(want)
-	err := s.scrape(ctx, sc, &a)
+	err := s.scrape(s.request(ctx, want), sc, &a)
 	s.memory.end(err == nil)
 	sc.samples, sc.unusable, sc.starts = a.samples, a.unusable, a.starts
 	cycle.Stats = a.stats
@@ -62,11 +62,21 @@ func (s *source) Collect(ctx context.Context, at time.Time, emit func(collector.
 	emit(cycle)
 }
 
+// request is what a look by want asks for. Native histograms exist in protobuf only.
+func (s *source) request(ctx context.Context, want *interest) *http.Request {
+	req := s.req.WithContext(ctx)
+	if want.Histograms {
+		req.Header = req.Header.Clone()
+		req.Header.Set("Accept", s.pool.native)
+	}
+	return req
+}
+
 var errHungUp = errors.New("target closed the connection without an answer")
 
 // scrape asks the target and reads its answer into a.
-func (s *source) scrape(ctx context.Context, sc *scratch, a *answer) error {
-	resp, err := s.pool.client.Do(s.req.WithContext(ctx))
+func (s *source) scrape(req *http.Request, sc *scratch, a *answer) error {
+	resp, err := s.pool.client.Do(req)
 	if errors.Is(err, io.EOF) {
 		return errHungUp
 	}

@@ -10,6 +10,8 @@ import (
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/textparse"
+
+	"github.com/assayer-io/assayer/collector"
 )
 
 const (
@@ -232,7 +234,7 @@ func (t *textScan) entry(entry textparse.Entry, p textparse.Parser) error {
 		if err != nil {
 			return err
 		}
-		return t.answer.add(e, v, ts, 0)
+		return t.answer.add(e, collector.Sample{Value: v}, ts)
 	case textparse.EntryType:
 		name, t.types = p.Type()
 	case textparse.EntryHelp:
