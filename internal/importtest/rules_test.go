@@ -33,6 +33,7 @@ var mayImport = map[string][]string{
 	"internal/importtest": {},
 
 	"slo":            {"collector", "slo/spec", "slo/histogram"},
+	"slo/policy":     {"slo", "slo/spec"},
 	"slo/spec":       {},
 	"slo/burnrate":   {},
 	"slo/calendar":   {},
@@ -50,10 +51,10 @@ var mayImport = map[string][]string{
 	"dashboards":   {"slo/spec"},
 	"dashboards/*": {"dashboards", "slo/spec"},
 
-	"internal/hooks":   {"slo", "slo/spec", "internal/audit", "internal/storage"},
+	"internal/hooks":   {"slo", "slo/spec", "slo/policy", "internal/audit", "internal/storage"},
 	"internal/hooks/*": {"internal/hooks", "slo", "slo/spec"},
 
-	"internal/web":    {"slo", "slo/spec", "internal/hooks", "internal/audit", "internal/health"},
+	"internal/web":    {"slo", "slo/spec", "slo/policy", "internal/hooks", "internal/audit", "internal/health"},
 	"internal/report": {"slo", "slo/spec", "internal/audit"},
 
 	"internal/testkit/*": {everything},
