@@ -51,7 +51,7 @@ func (p Period) Next(t time.Time) time.Time {
 }
 
 // nth is the start of the n-th period after Anchor. time.Date carries overflowing months and days
-// over, and moves a wall clock that a daylight-saving change skips forward by the change.
+// over.
 func (p Period) nth(n int) time.Time {
 	a, k := p.Anchor, n*max(1, p.Count)
 	y, m, d := a.Date()
@@ -67,7 +67,20 @@ func (p Period) nth(n int) time.Time {
 	case Year:
 		y += k
 	}
-	return time.Date(y, m, d, a.Hour(), a.Minute(), a.Second(), 0, a.Location())
+	return wallClock(time.Date(y, m, d, a.Hour(), a.Minute(), a.Second(), 0, time.UTC), a.Location())
+}
+
+// wallClock is the instant at which clocks in loc show what civil shows in UTC. One that a daylight-saving
+// change skips is moved forward by the change: time.Date does so in some zones only, and in others goes
+// back, before midnight even.
+func wallClock(civil time.Time, loc *time.Location) time.Time {
+	y, m, d := civil.Date()
+	t := time.Date(y, m, d, civil.Hour(), civil.Minute(), civil.Second(), 0, loc)
+	if t.Hour() == civil.Hour() && t.Minute() == civil.Minute() {
+		return t
+	}
+	_, before := t.Add(-12 * time.Hour).Zone()
+	return civil.Add(-time.Duration(before) * time.Second).In(loc)
 }
 
 // estimate is near the number of the period that holds t; the caller corrects it by a few steps.

@@ -69,3 +69,28 @@ func TestPeriodsTile(t *testing.T) {
 		}
 	}
 }
+
+func TestPeriodInASkippedHourBeginsOnItsOwnDay(t *testing.T) {
+	for _, tt := range []struct{ zone, anchor, at, want string }{
+		{"America/Santiago", "2026-01-01 00:00", "2026-09-06 12:00", "2026-09-06T01:00:00-03:00"}, // midnight is skipped
+		{"Atlantic/Azores", "2026-01-01 00:00", "2026-03-29 12:00", "2026-03-29T01:00:00Z"},
+		{"America/New_York", "2026-01-01 02:30", "2026-03-08 12:00", "2026-03-08T03:30:00-04:00"},
+		{"Europe/Berlin", "2026-01-01 02:30", "2026-03-29 12:00", "2026-03-29T03:30:00+02:00"},
+	} {
+		loc, err := time.LoadLocation(tt.zone)
+		if err != nil {
+			t.Fatal(err)
+		}
+		parse := func(s string) time.Time {
+			at, err := time.ParseInLocation("2006-01-02 15:04", s, loc)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return at
+		}
+		p := calendar.Period{Unit: calendar.Day, Count: 1, Anchor: parse(tt.anchor)}
+		if got := p.Start(parse(tt.at)).Format(time.RFC3339); got != tt.want {
+			t.Errorf("%s: the day of %s begins at %s, want %s", tt.zone, tt.at, got, tt.want)
+		}
+	}
+}
