@@ -357,7 +357,7 @@ func (o *objective) judgeTier(t *tier, measures []measure, now int64, blind bool
 		t.firing = fires
 		t.why = ""
 		if burnLong >= factor || burnShort >= factor {
-			t.why = t.explain(burnLong, burnShort, factor, long, o.allowed(), fires)
+			t.why = o.explain(t, burnLong, burnShort, factor, long)
 		}
 	}
 	ts := t.status(o, burnLong, burnShort, long.known())
@@ -395,12 +395,12 @@ func (t *tier) status(o *objective, burnLong, burnShort, known float64) TierStat
 	return ts
 }
 
-func (t *tier) explain(burnLong, burnShort, factor float64, long measure, allowed float64, fires bool) string {
-	numbers := fmt.Sprintf("%s× over %s and %s× over %s, limit %s×; %s of %s events bad, %s allowed",
+func (o *objective) explain(t *tier, burnLong, burnShort, factor float64, long measure) string {
+	numbers := fmt.Sprintf("%s× over %s and %s× over %s, limit %s×; %s of %s %s bad, %s allowed",
 		short(burnLong), windowText(t.Long), short(burnShort), windowText(t.Short), short(factor),
-		short(long.bad), short(long.total()), short(long.total()*allowed))
+		short(long.bad), short(long.total()), o.unit(), short(long.total()*o.allowed()))
 	switch {
-	case fires:
+	case t.firing:
 		return "budget burns at " + numbers
 	case burnLong >= factor && burnShort >= factor && burnLong*long.known() < factor:
 		return "too little observed to fire: " + numbers
@@ -408,6 +408,17 @@ func (t *tier) explain(burnLong, burnShort, factor float64, long measure, allowe
 		return "too few errors to be sure: " + numbers
 	}
 	return numbers
+}
+
+// unit names what is counted.
+func (o *objective) unit() string {
+	switch {
+	case o.Weight != nil:
+		return "minor units of " + o.Weight.Currency
+	case o.slicer != nil:
+		return "slices"
+	}
+	return "events"
 }
 
 // maxTail is the probability above which errors are put down to chance. Small as it is, it still
@@ -454,7 +465,7 @@ func (e *Engine) judgeState(o *objective, s *Status, blind string) {
 		}
 	case s.ErrorBudget.RemainingRatio <= 0 && s.Events.Bad > 0:
 		s.State = Exhausted
-		s.Reason = fmt.Sprintf("%s bad of %s events in %s is more than the %s allowed", short(s.Events.Bad), short(s.Events.Good+s.Events.Bad), s.Window, percent(o.allowed()))
+		s.Reason = fmt.Sprintf("%s bad of %s %s in %s is more than the %s allowed", short(s.Events.Bad), short(s.Events.Good+s.Events.Bad), o.unit(), s.Window, percent(o.allowed()))
 		if s.Filled < e.opts.MinCoverage {
 			s.Reason += "; " + s.watched()
 		}
