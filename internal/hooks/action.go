@@ -54,10 +54,11 @@ type Action struct {
 	State      State     `json:"state"`
 	Objective  string    `json:"objective"`
 	Service    string    `json:"service"`
-	Tier       string    `json:"tier"`
-	Reasons    []string  `json:"reasons"` // why it acts, holds or is denied, each one sentence
-	Rules      []string  `json:"rules"`   // names of the rules that held or denied it
-	Episode    string    `json:"episode"` // what it answers, at most once
+	Tier       string    `json:"tier"`             // that fires, or by whose windows a policy's call is judged
+	Policy     string    `json:"policy,omitempty"` // budget policy/rule that calls the hook; empty: the tier does
+	Reasons    []string  `json:"reasons"`          // why it acts, holds or is denied, each one sentence
+	Rules      []string  `json:"rules"`            // names of the rules that held or denied it
+	Episode    string    `json:"episode"`          // what it answers, at most once
 	Evidence   *Evidence `json:"evidence"`
 	Change     *Change   `json:"change"` // the change it undoes
 	ToRevision string    `json:"to_revision,omitempty"`

@@ -61,6 +61,7 @@ func (q *Queue) input(p Policy, s slo.Status, except string, now time.Time) Inpu
 	in := Input{
 		Policy: p, Status: s, All: q.latest, Changes: q.changes.changes(s.Service), Baked: q.changes.Baked(s.Service),
 		BurnBegan: q.burns[s.Name].Began, StartPaused: q.fresh && !p.ResumeOnStart, Demoted: q.demoted[p.Name], Now: now,
+		Called: q.called(p.Name, s.Name), Approval: q.approval(s.Name),
 	}
 	if q.paused != nil {
 		in.Paused = q.paused.String()
@@ -76,12 +77,15 @@ func (q *Queue) input(p Policy, s slo.Status, except string, now time.Time) Inpu
 
 // decide makes and records one decision.
 func (q *Queue) decide(w *work, p Policy, s slo.Status) {
-	if _, ok := p.firing(s); !ok {
-		return
+	if _, fires := p.firing(s); !fires && q.called(p.Name, s.Name) == nil {
+		return // as nearly always, and cheaply
 	}
 	in := q.input(p, s, "", w.now)
 	in.Elsewhere = q.changes.elsewhere(s.Service, w.now.Add(-p.ChangeWindow))
 	d := Decide(in)
+	if d.Episode == "" {
+		return // nothing to answer
+	}
 	a := action(p, s, d, w.now)
 	if q.actions[a.ID] != nil {
 		return // recorded before: the same answer for the same reasons in the same episode
@@ -136,7 +140,7 @@ func action(p Policy, s slo.Status, d Decision, now time.Time) Action {
 	t := d.Tier
 	return Action{
 		ID: hex.EncodeToString(h[:12]), Hook: p.Name, Kind: p.Kind, Mode: d.Mode, Objective: s.Name, Service: s.Service,
-		Tier: t.Name, Reasons: d.Reasons, Rules: rules, Episode: d.Episode, Change: d.Change, ToRevision: d.ToRevision,
+		Tier: t.Name, Policy: d.CalledBy, Reasons: d.Reasons, Rules: rules, Episode: d.Episode, Change: d.Change, ToRevision: d.ToRevision,
 		CreatedAt: now, UpdatedAt: now,
 		Evidence: &Evidence{
 			Since: *t.Since, LongWindow: t.LongWindow, ShortWindow: t.ShortWindow, Factor: finite(t.Factor),
@@ -221,9 +225,11 @@ func (q *Queue) unwanted(a *Action, approved bool) string {
 		return "the hook is now in mode approve, and nobody approved it"
 	case demoted != "" && !approved:
 		return "the hook now has to ask, since " + demoted
+	case q.approval(a.Objective) != "" && !approved:
+		return q.approval(a.Objective) + ", and nobody approved it"
 	case !p.selects(a.Objective):
 		return "the hook no longer has the objective " + a.Objective
-	case len(p.Tiers) > 0 && !slices.ContainsFunc(p.Tiers, func(s string) bool { return matches(s, a.Tier) }):
+	case a.Policy == "" && len(p.Tiers) > 0 && !slices.ContainsFunc(p.Tiers, func(s string) bool { return matches(s, a.Tier) }):
 		return "the hook no longer answers " + a.Tier
 	}
 	return ""
@@ -237,6 +243,9 @@ func (q *Queue) movedOn(a *Action) string {
 	s := q.status(a.Objective)
 	if s == nil {
 		return a.Objective + " is no longer watched"
+	}
+	if a.Policy != "" {
+		return q.endedCall(a)
 	}
 	for _, t := range s.Tiers {
 		if t.Name == a.Tier && t.Firing {

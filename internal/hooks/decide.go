@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/common/model"
 
 	"github.com/assayer-io/assayer/slo"
+	"github.com/assayer-io/assayer/slo/policy"
 )
 
 // Verdict is the answer of [Decide].
@@ -48,13 +49,19 @@ type Input struct {
 	StartPaused bool   // the agent was started and auto has not been resumed since
 	Demoted     string // why an auto hook has to ask; empty: it need not
 	Now         time.Time
+
+	// What budget policies say of the objective: a call of this hook, nil for none, and why a person has
+	// to approve whatever any hook does about it, empty for no reason.
+	Called   *policy.Verdict
+	Approval string
 }
 
 // Decision is what to do about one objective and why.
 type Decision struct {
 	Verdict    Verdict
 	Mode       Mode           // how far to go when Verdict is Act
-	Tier       slo.TierStatus // the firing tier; zero when none fires
+	Tier       slo.TierStatus // the firing tier, or by whose windows a policy's call is judged; zero when nothing calls
+	CalledBy   string         // policy/rule that calls the hook; empty: the tier does
 	Episode    string         // empty when nothing fires: then there is nothing to record
 	Change     *Change        // the change to undo; nil when the policy needs none
 	ToRevision string
@@ -66,22 +73,11 @@ type Decision struct {
 func Decide(in Input) Decision {
 	d := decider{Input: in}
 	d.Mode = in.Policy.Mode
-	if in.Demoted != "" && d.Mode == Auto {
-		d.Mode = Approve
-	}
-	tier, ok := in.Policy.firing(in.Status)
-	if !ok {
-		d.Verdict, d.Reasons, d.Rules = Hold, []string{"no tier of " + in.Policy.Name + " fires"}, []string{"not_firing"}
+	if !d.trigger() {
+		d.Verdict, d.Reasons, d.Rules = Hold, []string{"no tier of " + in.Policy.Name + " fires, and no budget policy calls it"}, []string{"not_firing"}
 		return d.Decision
 	}
-	d.Tier, d.since = tier, *tier.Since
-	d.Episode = fmt.Sprintf("%s/%s/%s/%d", in.Policy.Name, in.Status.Name, d.Tier.Name, d.since.UnixMilli())
-	t := d.Tier
-	d.because("%s fires since %s: %s over %s and %s over %s, limit %s", t.Name, clock(d.since),
-		times(t.LongBurnRate), t.LongWindow, times(t.ShortBurnRate), t.ShortWindow, times(t.Factor))
-	if d.Mode != in.Policy.Mode {
-		d.because("%s has to ask: %s", in.Policy.Name, in.Demoted)
-	}
+	d.asks()
 	d.evidence()
 	d.pauses()
 	d.sharedCause()
@@ -105,9 +101,47 @@ func Decide(in Input) Decision {
 type decider struct {
 	Input
 	Decision
-	since                   time.Time // start of the tier's firing
+	since                   time.Time // start of what calls the hook
+	what                    string    // calls the hook: page-1h fires
 	why, whyHeld, whyDenied []string
 	held, denied            []string
+}
+
+// trigger finds what calls the hook: a tier of its own, or else a budget policy. It reports whether
+// anything does.
+func (d *decider) trigger() bool {
+	if tier, ok := d.Policy.firing(d.Status); ok {
+		d.Tier, d.since, d.what = tier, *tier.Since, tier.Name+" fires"
+		d.Episode = fmt.Sprintf("%s/%s/%s/%d", d.Policy.Name, d.Status.Name, tier.Name, d.since.UnixMilli())
+		d.because("%s since %s: %s, limit %s", d.what, clock(d.since), burns(tier), times(tier.Factor))
+		return true
+	}
+	tier, ok := d.Policy.windows(d.Status)
+	if v := d.Called; ok && v != nil && v.Active && v.Since != nil {
+		tier.Since = v.Since
+		d.Tier, d.since, d.what, d.CalledBy = tier, *v.Since, "policy "+v.Name()+" calls", v.Name()
+		d.Episode = fmt.Sprintf("%s/%s/policy/%s/%d", d.Policy.Name, d.Status.Name, v.Name(), d.since.UnixMilli())
+		d.because("%s since %s: %s; the burn is %s", d.what, clock(d.since), v.Why, burns(tier))
+		return true
+	}
+	return false
+}
+
+// asks makes a hook that would act by itself ask, where its own record or a budget policy demands it.
+func (d *decider) asks() {
+	if d.Mode != Auto {
+		return
+	}
+	for _, why := range []string{d.Demoted, d.Approval} {
+		if why != "" {
+			d.Mode = Approve
+			d.because("%s has to ask: %s", d.Policy.Name, why)
+		}
+	}
+}
+
+func burns(t slo.TierStatus) string {
+	return fmt.Sprintf("%s over %s and %s over %s", times(t.LongBurnRate), t.LongWindow, times(t.ShortBurnRate), t.ShortWindow)
 }
 
 func (d *decider) because(format string, args ...any) {
@@ -132,7 +166,7 @@ func (d *decider) evidence() {
 		d.hold("stale", "the status is dated %s in the future", (-age).Round(time.Second))
 	}
 	if d.since.After(d.Now.Add(clockSkew)) {
-		d.hold("stale", "%s is said to fire since %s, which is in the future", d.Tier.Name, clock(d.since))
+		d.hold("stale", "%s since %s, which is in the future", d.what, clock(d.since))
 	}
 	if s.State == slo.Unknown || blind(s) {
 		d.hold("unknown", "the state is unknown, and no data is never evidence: %s", s.Reason)
@@ -142,7 +176,7 @@ func (d *decider) evidence() {
 		d.hold("coverage", "coverage is %.3f, %.3f is needed", s.Coverage, d.Policy.MinCoverage)
 	}
 	if t := d.Tier; math.IsInf(t.LongBurnRate, 0) || math.IsInf(t.ShortBurnRate, 0) || !(t.LongBurnRate > 1 && t.ShortBurnRate > 1) {
-		d.hold("recovering", "%s fires with %s and %s, and the budget lasts at 1×", t.Name, times(t.LongBurnRate), times(t.ShortBurnRate))
+		d.hold("recovering", "%s with %s and %s, and the budget lasts at 1×", d.what, times(t.LongBurnRate), times(t.ShortBurnRate))
 	}
 	if window, rate := shortestBurn(s); !(rate > 1) {
 		d.hold("recovering", "the burn rate over %s is %s: the burn is already over", window, times(rate))

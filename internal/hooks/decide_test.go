@@ -13,6 +13,7 @@ import (
 	"github.com/assayer-io/assayer/internal/hooks"
 	"github.com/assayer-io/assayer/slo"
 	"github.com/assayer-io/assayer/slo/burnrate"
+	"github.com/assayer-io/assayer/slo/policy"
 )
 
 // acting is an input for which every rule agrees.
@@ -123,6 +124,19 @@ func TestDecideRules(t *testing.T) {
 		"three services burn": {func(in *hooks.Input) {
 			in.All[1].Firing, in.All[2].Firing = []string{"page-1h"}, []string{"page-1h"}
 		}, hooks.Hold, []string{"shared_cause"}},
+		"a policy calls":                {called, hooks.Act, nil},
+		"a policy that does not hold":   {func(in *hooks.Input) { called(in); in.Called.Active = false }, hooks.Hold, []string{"not_firing"}},
+		"a policy calls after the burn": {func(in *hooks.Input) { called(in); in.Status.Tiers[0].ShortBurnRate = 1 }, hooks.Hold, []string{"recovering", "recovering"}},
+		"a policy calls blindly":        {func(in *hooks.Input) { called(in); in.Status.Coverage = 0.5 }, hooks.Hold, []string{"coverage"}},
+		"a policy calls in the cooldown": {func(in *hooks.Input) {
+			called(in)
+			in.Recent = append(in.Recent, past(*in, hooks.Verified, 59*time.Minute))
+		}, hooks.Deny, []string{"cooldown"}},
+		"a policy calls what the tier had": {func(in *hooks.Input) {
+			called(in)
+			in.Recent = append(in.Recent, past(*in, hooks.Rejected, time.Second))
+		}, hooks.Deny, []string{"episode_answered"}},
+		"a policy calls without a change": {func(in *hooks.Input) { called(in); in.Changes = nil }, hooks.Deny, []string{"no_change"}},
 		"no change needed": {func(in *hooks.Input) {
 			in.Policy.RequireChange = false
 			in.Changes, in.Baked, in.BurnBegan = nil, nil, time.Time{}
@@ -151,6 +165,42 @@ func TestDemotedHookAsks(t *testing.T) {
 	in.Policy.Mode = hooks.Observe
 	if d := hooks.Decide(in); d.Mode != hooks.Observe {
 		t.Errorf("a demoted observer is in mode %s", d.Mode)
+	}
+}
+
+// called makes a budget policy call the hook, and no tier fire.
+func called(in *hooks.Input) {
+	in.Status.Tiers[0].Firing = false
+	in.Called = &policy.Verdict{Policy: "card", Rule: "undo", Active: true, Since: in.Status.Tiers[0].Since, Why: "20 % of the budget is left; the policy calls hook card-rollback below 25 %"}
+}
+
+func TestCalledByAPolicy(t *testing.T) {
+	in := acting()
+	fired := hooks.Decide(in)
+	called(&in)
+	d := hooks.Decide(in)
+	if d.CalledBy != "card/undo" || d.Mode != hooks.Auto || d.Episode == fired.Episode || !strings.Contains(d.Episode, "/policy/card/undo/") {
+		t.Errorf("got %+v", d)
+	}
+	if !strings.HasPrefix(d.Reasons[0], "policy card/undo calls since ") || !strings.Contains(d.Reasons[0], in.Called.Why) {
+		t.Errorf("got %q", d.Reasons)
+	}
+	in.Status.Tiers = nil // by what would anybody see that it helped?
+	if d := hooks.Decide(in); d.Verdict != hooks.Hold || d.Episode != "" {
+		t.Errorf("without tiers: %+v", d)
+	}
+}
+
+func TestPolicyDemandsApproval(t *testing.T) {
+	in := acting()
+	in.Approval = "policy card/ask demands approval: 20 % of the budget is left"
+	d := hooks.Decide(in)
+	if d.Verdict != hooks.Act || d.Mode != hooks.Approve || !slices.Contains(d.Reasons, "card-rollback has to ask: "+in.Approval) {
+		t.Errorf("got %s in mode %s: %q", d.Verdict, d.Mode, d.Reasons)
+	}
+	in.Policy.Mode = hooks.Observe
+	if d := hooks.Decide(in); d.Mode != hooks.Observe {
+		t.Errorf("an observer is in mode %s", d.Mode)
 	}
 }
 
@@ -191,6 +241,9 @@ func hasNaN(in hooks.Input) bool {
 
 func mustNot(in hooks.Input, d hooks.Decision) map[string]bool {
 	tier := in.Status.Tiers[0]
+	if !tier.Firing && in.Called != nil {
+		tier.Since = in.Called.Since
+	}
 	calls, onService, open := 0, false, false
 	for _, a := range in.Recent {
 		open = open || a.Service == in.Status.Service && !a.State.Final()
@@ -203,17 +256,18 @@ func mustNot(in hooks.Input, d hooks.Decision) map[string]bool {
 		}
 	}
 	out := map[string]bool{
-		"nothing fires":        !tier.Firing,
-		"the state is unknown": in.Status.State == slo.Unknown,
-		"coverage is low":      math.IsNaN(in.Status.Coverage) || in.Status.Coverage < in.Policy.MinCoverage,
-		"it is paused":         in.Paused != "",
-		"it was just started":  in.StartPaused && d.Mode == hooks.Auto,
-		"it is demoted":        in.Demoted != "" && d.Mode == hooks.Auto,
-		"the cap is reached":   calls >= in.Policy.MaxActions,
-		"it cools down":        onService,
-		"another is at work":   open,
-		"the burn is over":     !(tier.ShortBurnRate > 1),
-		"the status is old":    in.Now.Sub(in.Status.At) > 2*time.Minute,
+		"nothing calls":         !tier.Firing && (in.Called == nil || !in.Called.Active),
+		"a policy wants to ask": in.Approval != "" && d.Mode == hooks.Auto,
+		"the state is unknown":  in.Status.State == slo.Unknown,
+		"coverage is low":       math.IsNaN(in.Status.Coverage) || in.Status.Coverage < in.Policy.MinCoverage,
+		"it is paused":          in.Paused != "",
+		"it was just started":   in.StartPaused && d.Mode == hooks.Auto,
+		"it is demoted":         in.Demoted != "" && d.Mode == hooks.Auto,
+		"the cap is reached":    calls >= in.Policy.MaxActions,
+		"it cools down":         onService,
+		"another is at work":    open,
+		"the burn is over":      !(tier.ShortBurnRate > 1),
+		"the status is old":     in.Now.Sub(in.Status.At) > 2*time.Minute,
 	}
 	if !in.Policy.RequireChange {
 		return out
@@ -298,6 +352,17 @@ func scramble(r *rand.Rand, faults uint16) hooks.Input {
 	}
 	if bit(13) {
 		in.Status.At = around(in.Status.At)
+	}
+	if bit(14) {
+		tier.Firing = false
+		since := around(in.Now)
+		in.Called = &policy.Verdict{Policy: "card", Rule: "undo", Active: r.IntN(4) > 0, Since: &since}
+		if r.IntN(8) == 0 {
+			in.Called.Since = nil
+		}
+	}
+	if bit(15) {
+		in.Approval = "policy card/ask demands approval"
 	}
 	return in
 }

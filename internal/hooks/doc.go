@@ -19,10 +19,16 @@
 // a rule forbids it (no change recorded, no good revision known, cooldown, cap, already answered).
 // Either is recorded and audited once for each episode and set of rules, not at each evaluation.
 //
+// # Budget policies
+//
+// What calls a hook is a firing tier, or a budget policy's rule that names it ([Queue.Follow]). A rule can
+// also demand that a person approves whatever is done about an objective: an auto hook then asks. Neither opens a
+// way past any rule here, and a freeze does not concern hooks: it is never a reason to keep a bad revision.
+//
 // # Episodes
 //
-// An episode is one tier of one objective firing since one moment, and one hook answers it at most
-// once. Two tiers that fire in the same burn are one burn: an action taken or proposed since the burn
+// An episode is one tier of one objective firing since one moment, or one rule of a budget policy holding
+// for it since one moment, and one hook answers it at most once. Two tiers that fire in the same burn are one burn: an action taken or proposed since the burn
 // began answers both. The burn began when the burn rate of the shortest window rose above 1 and
 // ends when it falls back; if the agent did not see it rise, it does not know what came first and holds.
 //

@@ -155,3 +155,15 @@ func (p Policy) firing(s slo.Status) (slo.TierStatus, bool) {
 	}
 	return slo.TierStatus{}, false
 }
+
+// windows gives the tier by whose windows a burn is judged and verified where no tier fires: the first that
+// is this hook's business, else the first of all.
+func (p Policy) windows(s slo.Status) (slo.TierStatus, bool) {
+	if i := slices.IndexFunc(s.Tiers, p.watches); i >= 0 {
+		return s.Tiers[i], true
+	}
+	if len(s.Tiers) > 0 {
+		return s.Tiers[0], true
+	}
+	return slo.TierStatus{}, false
+}

@@ -13,6 +13,7 @@ import (
 	"github.com/assayer-io/assayer/internal/audit"
 	"github.com/assayer-io/assayer/internal/storage"
 	"github.com/assayer-io/assayer/slo"
+	"github.com/assayer-io/assayer/slo/policy"
 )
 
 // Runner carries out actions of one kind against one target.
@@ -71,6 +72,7 @@ type Queue struct {
 	watches   map[string]*watch
 	burns     map[string]burn // by objective
 	latest    []slo.Status
+	demands   []policy.Verdict // of budget policies, those that hold and concern hooks
 	paused    *Pause
 	fresh     bool              // started and not resumed since
 	demoted   map[string]string // hook to why

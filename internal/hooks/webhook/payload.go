@@ -18,7 +18,8 @@ type Payload struct {
 	Objective      string           `json:"objective"`
 	Service        string           `json:"service"`
 	Tier           string           `json:"tier"`
-	Factor         float64          `json:"factor"` // burn rate at which the tier fires
+	Policy         string           `json:"policy,omitempty"` // budget policy/rule that called the hook; absent: the tier did
+	Factor         float64          `json:"factor"`           // burn rate at which the tier fires
 	BurnRates      slo.WindowValues `json:"burn_rates"`
 	ErrorBudget    Budget           `json:"error_budget"`
 	Change         *hooks.Change    `json:"change"`        // null: the policy requires none
@@ -37,7 +38,7 @@ type Budget struct {
 func payload(a hooks.Action) Payload {
 	p := Payload{
 		Version: 1, ID: a.ID, IdempotencyKey: a.ID, Hook: a.Hook, Mode: a.Mode, Objective: a.Objective, Service: a.Service,
-		Tier: a.Tier, Change: a.Change, ToRevision: a.ToRevision, ApprovedBy: a.DecidedBy, At: a.CreatedAt.UTC(),
+		Tier: a.Tier, Policy: a.Policy, Change: a.Change, ToRevision: a.ToRevision, ApprovedBy: a.DecidedBy, At: a.CreatedAt.UTC(),
 	}
 	if a.Change != nil {
 		p.FromRevision = a.Change.Revision
