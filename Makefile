@@ -11,7 +11,7 @@ GO_BUILD = CGO_ENABLED=0 go build -buildvcs=auto -trimpath -tags timetzdata \
 TOOL = go tool -modfile=tools/go.mod
 
 .DEFAULT_GOAL := help
-.PHONY: help build run demo test fuzz check e2e bench screenshots golden tools image clean
+.PHONY: help build run demo test fuzz check e2e bench accuracy screenshots golden tools image clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,10 +42,14 @@ check: ## format, vet, linters, known vulnerabilities, import directions
 
 e2e: ## the agent against real servers; installs those that are missing with apt-get
 	scripts/install-servers.sh
-	go test -tags e2e -race -timeout 15m ./e2e/... ./internal/testkit/servers
+	go test -tags e2e -race -timeout 15m ./e2e/... ./internal/testkit/servers ./internal/testkit/accuracy
 
 bench: build ## measure the agent in under four minutes and print the table of docs/performance.md
 	go run ./internal/testkit/benchtable -binary bin/assayer
+
+accuracy: ## prove the budgets against sloth's and pyrra's own rules and write docs/accuracy.md
+	scripts/install-servers.sh
+	go run ./internal/testkit/accuracy
 
 screenshots: build ## the README's pictures, taken from the demo's page by a browser
 	SCREENSHOTS=$(CURDIR)/docs/images go test -tags e2e -count=1 -run TestPage ./e2e
