@@ -26,6 +26,8 @@ type Options struct {
 	Retention time.Duration
 	// Tiers replaces the burn-alert table of package burnrate for every objective.
 	Tiers []TierRule
+	// NoFastTier leaves out the tier page-fast, which finds total outages before any window can.
+	NoFastTier bool
 }
 
 // TierRule is one leg of a burn alert before an objective's window is known.
@@ -170,9 +172,12 @@ func (e *Engine) Interest() collector.Interest {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	byMetric, anyMetric := e.byMetric, e.anyMetric
+	native := func(s selector) bool { return s.role == roleNative }
 	in := collector.Interest{Epoch: e.epoch, Names: make(map[string]struct{}, len(byMetric)), AllNames: len(anyMetric) > 0}
-	for name := range byMetric {
+	in.Histograms = slices.ContainsFunc(anyMetric, native)
+	for name, selectors := range byMetric {
 		in.Names[name] = struct{}{}
+		in.Histograms = in.Histograms || slices.ContainsFunc(selectors, native)
 	}
 	in.Match = func(ls labels.Labels) bool {
 		matches := func(s selector) bool { return s.Matches(ls) }

@@ -184,17 +184,17 @@ func (o *objective) configure(opts Options) {
 		t.long = slices.IndexFunc(o.windows, func(w window) bool { return w.length == t.Long })
 		t.short = slices.IndexFunc(o.windows, func(w window) bool { return w.length == t.Short })
 	}
-	o.configureFast()
+	o.configureFast(opts)
 	if w := o.Window; !w.Rolling {
 		o.period = &calendar.Period{Unit: calendar.Unit(w.Unit), Count: w.Count, Anchor: w.Anchor}
 	}
 }
 
 // configureFast gives the fast tier what depends on target and window, and keeps what it has seen.
-func (o *objective) configureFast() {
+func (o *objective) configureFast(opts Options) {
 	old := o.sequential
 	o.sequential = newSequential(&o.Objective, o.allowed())
-	if o.sequential == nil || len(o.tiers) == 0 {
+	if o.sequential == nil || len(o.tiers) == 0 || opts.NoFastTier {
 		o.sequential, o.fast = nil, tier{}
 		return
 	}
@@ -230,8 +230,8 @@ func TiersFor(w, min time.Duration, custom []TierRule) []burnrate.Tier {
 	for _, c := range custom {
 		if c.Long < w {
 			t := burnrate.New(c.Severity, c.Long, c.Short, c.BudgetRatio, w)
-			if t.OfRemaining = c.OfRemaining; c.OfRemaining {
-				t.Name += "-left"
+			if c.OfRemaining {
+				t = t.AgainstRemaining()
 			}
 			out = append(out, t)
 		}

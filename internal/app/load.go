@@ -224,9 +224,9 @@ func (l *Loaded) fastest() time.Duration {
 }
 
 func (l *Loaded) engineOptions() slo.Options {
-	opts := slo.Options{MinCoverage: float64(l.Config.Global.MinCoverageRatio), Retention: l.Config.Storage.Retention}
+	opts := slo.Options{MinCoverage: float64(l.Config.Global.MinCoverageRatio), Retention: l.Config.Storage.Retention, NoFastTier: !l.Config.Global.FastPage}
 	for _, b := range l.Config.BurnAlerts {
-		opts.Tiers = append(opts.Tiers, slo.TierRule{Severity: b.Severity, Long: b.Long, Short: b.Short, BudgetRatio: float64(b.Budget)})
+		opts.Tiers = append(opts.Tiers, slo.TierRule{Severity: b.Severity, Long: b.Long, Short: b.Short, BudgetRatio: float64(b.Budget), OfRemaining: b.OfRemaining()})
 	}
 	return opts
 }

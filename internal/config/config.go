@@ -47,6 +47,7 @@ type Global struct {
 	ReportingCurrency  string            `yaml:"reporting_currency"` // ISO 4217; empty: none
 	MinCoverageRatio   strictyaml.Ratio  `yaml:"min_coverage_ratio"` // below it an objective's state is unknown
 	ExternalLabels     map[string]string `yaml:"external_labels"`
+	FastPage           bool              `yaml:"fast_page"` // the tier page-fast is on
 }
 
 // Storage says where and for how long state is kept.
@@ -63,6 +64,7 @@ type BurnAlert struct {
 	Short    time.Duration     `yaml:"short"`
 	Budget   strictyaml.Ratio  `yaml:"budget"`
 	Severity burnrate.Severity `yaml:"severity"`
+	Of       string            `yaml:"of"` // remaining: of what is left of the budget; empty: of the whole
 }
 
 // Audit says where the audit log is written.
@@ -78,7 +80,7 @@ type Web struct {
 // Default is what an empty file means, before paths are resolved.
 func Default() Config {
 	return Config{
-		Global:  Global{ScrapeInterval: 15 * time.Second, ScrapeTimeout: 10 * time.Second, EvaluationInterval: 5 * time.Second, MinCoverageRatio: 0.9},
+		Global:  Global{ScrapeInterval: 15 * time.Second, ScrapeTimeout: 10 * time.Second, EvaluationInterval: 5 * time.Second, MinCoverageRatio: 0.9, FastPage: true},
 		Storage: Storage{Path: "data", Retention: 400 * 24 * time.Hour, CheckpointInterval: 10 * time.Second},
 	}
 }

@@ -24,7 +24,7 @@ func TestLoad(t *testing.T) {
 		t.Fatalf("got\n%v\nwant\n%s", problems, unused)
 	}
 	if got, want := c.Global, (config.Global{ScrapeInterval: 5 * time.Second, ScrapeTimeout: 5 * time.Second, EvaluationInterval: 5 * time.Second,
-		ReportingCurrency: "EUR", MinCoverageRatio: 0.9, ExternalLabels: map[string]string{"region": "eu-west-1"}}); !reflect.DeepEqual(got, want) {
+		ReportingCurrency: "EUR", MinCoverageRatio: 0.9, ExternalLabels: map[string]string{"region": "eu-west-1"}, FastPage: true}); !reflect.DeepEqual(got, want) {
 		t.Errorf("global\ngot  %+v\nwant %+v", got, want)
 	}
 	if got, want := c.Storage, (config.Storage{Path: "testdata/state", Retention: 90 * day, CheckpointInterval: 10 * time.Second}); got != want {
@@ -105,7 +105,7 @@ func TestMistakes(t *testing.T) {
 		"unknown section": {"colectors: {}", []string{"f.yaml:1:1: error: colectors: unknown field, did you mean collectors?, allowed: global, storage, objectives, collectors, exporters, alerting, burn_alerts, hooks, audit, web"}},
 		"not a mapping":   {"- a", []string{`f.yaml:1:1: error: got "a list", allowed: a mapping with the fields global, storage, objectives, collectors, exporters, alerting, burn_alerts, hooks, audit, web`}},
 		"two documents":   {"storage: {path: a}\n---\nstorage: {path: b}", []string{`f.yaml:3:1: error: has a second document, got "2 documents", allowed: one`}},
-		"unknown field":   {"global:\n  scrape_intervall: 5s", []string{"f.yaml:2:3: error: global.scrape_intervall: unknown field, did you mean scrape_interval?, allowed: scrape_interval, scrape_timeout, evaluation_interval, reporting_currency, min_coverage_ratio, external_labels"}},
+		"unknown field":   {"global:\n  scrape_intervall: 5s", []string{"f.yaml:2:3: error: global.scrape_intervall: unknown field, did you mean scrape_interval?, allowed: scrape_interval, scrape_timeout, evaluation_interval, reporting_currency, min_coverage_ratio, external_labels, fast_page"}},
 		"long timeout":    {"global:\n  scrape_interval: 5s\n  scrape_timeout: 6s", []string{`f.yaml:3:19: error: global.scrape_timeout: is longer than the scrape interval, got "6s", allowed: at most 5s`}},
 		"no interval": {"global:\n  scrape_interval: 0s\n  evaluation_interval: 0s", []string{
 			`f.yaml:2:20: error: global.scrape_interval: got "0s", allowed: a duration above 0`,

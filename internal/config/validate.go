@@ -99,7 +99,25 @@ func (b *BurnAlert) Validate() error {
 	if b.Severity != burnrate.Page && b.Severity != burnrate.Ticket {
 		ps = append(ps, problem.Problem{Path: "severity", Got: string(b.Severity), Allowed: "page or ticket"})
 	}
+	if b.Of != "" && b.Of != ofRemaining {
+		ps = append(ps, problem.Problem{Path: "of", Got: b.Of, Allowed: ofRemaining + ", or nothing for the whole budget"})
+	}
 	return ps.Err()
+}
+
+// ofRemaining measures a tier against what is left of the budget.
+const ofRemaining = "remaining"
+
+// OfRemaining reports whether the tier measures against what is left of the budget.
+func (b *BurnAlert) OfRemaining() bool { return b.Of == ofRemaining }
+
+// Tier is what the entry stands for, for an objective whose window is w.
+func (b *BurnAlert) Tier(w time.Duration) burnrate.Tier {
+	t := burnrate.New(b.Severity, b.Long, b.Short, float64(b.Budget), w)
+	if b.OfRemaining() {
+		t = t.AgainstRemaining()
+	}
+	return t
 }
 
 // Validate checks parts against each other.
@@ -112,7 +130,7 @@ func (c *Config) Validate() error {
 		if b.Short < shortest {
 			ps = append(ps, problem.Problem{Path: at + ".short", Message: "holds fewer than four scrapes", Got: burnrate.Text(b.Short), Allowed: "at least " + burnrate.Text(shortest)})
 		}
-		name := burnrate.New(b.Severity, b.Long, b.Short, float64(b.Budget), 0).Name
+		name := b.Tier(0).Name
 		if first, again := seen[name]; again {
 			ps = append(ps, problem.Problem{Path: at + ".long", Message: fmt.Sprintf("burn_alerts[%d] is called %s too", first, name), Got: burnrate.Text(b.Long)})
 			continue

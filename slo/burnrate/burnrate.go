@@ -100,6 +100,13 @@ func New(s Severity, long, short time.Duration, budget float64, w time.Duration)
 	}
 }
 
+// AgainstRemaining is the tier that measures against what is left of the budget; its name ends in -left.
+func (t Tier) AgainstRemaining() Tier {
+	t.OfRemaining = true
+	t.Name += "-left"
+	return t
+}
+
 // Text spells a duration the way windows are named everywhere in Assayer: the largest units that
 // fit exactly, days at most. 90 minutes is 1h30m, 24 hours is 1d, 1500 ms is 1s500ms.
 func Text(d time.Duration) string {
