@@ -114,10 +114,10 @@ func TestMistakes(t *testing.T) {
 			`f.yaml:2:20: error: global.scrape_interval: got "-1s", allowed: a duration such as 15s, 5m or 30d`,
 			`f.yaml:4:24: error: global.evaluation_interval: got "0s", allowed: a duration above 0`}},
 		"tier with a mistake": {"burn_alerts:\n  - {lnog: 1h, short: 5x, budget: 2%, severity: panic}\n  - 5\nweb: {external_url: x}", []string{
-			"f.yaml:2:6: error: burn_alerts[0].lnog: unknown field, did you mean long?, allowed: long, short, budget, severity",
+			"f.yaml:2:6: error: burn_alerts[0].lnog: unknown field, did you mean long?, allowed: long, short, budget, severity, of",
 			`f.yaml:2:23: error: burn_alerts[0].short: got "5x", allowed: a duration such as 15s, 5m or 30d`,
 			`f.yaml:2:49: error: burn_alerts[0].severity: got "panic", allowed: page or ticket`,
-			`f.yaml:3:5: error: burn_alerts[1]: got "5", allowed: a mapping with the fields long, short, budget, severity`,
+			`f.yaml:3:5: error: burn_alerts[1]: got "5", allowed: a mapping with the fields long, short, budget, severity, of`,
 			"f.yaml:4:21: error: web.external_url: not the address of a page, allowed: such as https://assayer.example.com/"}},
 		"currency": {"global: {reporting_currency: euro}", []string{`f.yaml:1:30: error: global.reporting_currency: got "euro", allowed: three capital letters of ISO 4217 such as EUR`}},
 		"coverage": {"global: {min_coverage_ratio: 0}", []string{`f.yaml:1:30: error: global.min_coverage_ratio: with nothing observed nothing can be said, got "0", allowed: a ratio above 0, at most 1`}},
