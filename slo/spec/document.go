@@ -14,11 +14,14 @@ const (
 	openSLO = "openslo/v1"
 	ours    = "assayer.dev/v1"
 
-	kindSLO           = "SLO"
-	kindSLI           = "SLI"
-	kindDataSource    = "DataSource"
-	kindService       = "Service"
-	kindGoldenSignals = "GoldenSignals"
+	kindSLO              = "SLO"
+	kindSLI              = "SLI"
+	kindDataSource       = "DataSource"
+	kindService          = "Service"
+	kindGoldenSignals    = "GoldenSignals"
+	kindCompositeSLO     = "CompositeSLO"
+	kindBudgetPolicy     = "BudgetPolicy"
+	kindBusinessCalendar = "BusinessCalendar"
 )
 
 // notUsed lists the kinds of OpenSLO that are read over.
@@ -28,6 +31,10 @@ func notUsed() []string {
 
 func openSLOKinds() []string {
 	return append([]string{kindSLO, kindSLI, kindService}, notUsed()...)
+}
+
+func ourKinds() []string {
+	return []string{kindGoldenSignals, kindCompositeSLO, kindBudgetPolicy, kindBusinessCalendar}
 }
 
 // header is what every document begins with.
@@ -97,12 +104,12 @@ func (l *loader) document(n strictyaml.Node) {
 		return
 	}
 	switch kind := n.At("kind").Text(); kind {
-	case kindSLO:
-		l.slos = append(l.slos, sloSource{node: n})
+	case kindSLO, kindGoldenSignals, kindCompositeSLO, kindBudgetPolicy:
+		l.later = append(l.later, n) // they refer to the others, which may come after them
 	case kindSLI:
 		l.sli(n)
-	case kindGoldenSignals:
-		l.slos = append(l.slos, l.golden(n)...)
+	case kindBusinessCalendar:
+		l.business(n)
 	case kindService:
 		l.other(n)
 	default:
@@ -120,7 +127,7 @@ func (l *loader) knownKind(n strictyaml.Node) bool {
 	switch version.Text() {
 	case openSLO:
 	case ours:
-		kinds = []string{kindGoldenSignals}
+		kinds = ourKinds()
 	default:
 		l.add(version.Wrong(openSLO + " or " + ours))
 		return false

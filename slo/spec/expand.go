@@ -5,9 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
-	"github.com/prometheus/prometheus/model/labels"
 	"go.yaml.in/yaml/v3"
 
 	"github.com/assayer-io/assayer/internal/problem"
@@ -25,10 +23,7 @@ func Expand(files []File, o Options) ([]byte, problem.List) {
 	var out bytes.Buffer
 	enc := yaml.NewEncoder(&out)
 	enc.SetIndent(2)
-	for _, s := range l.slos {
-		if s.built == nil {
-			continue
-		}
+	for _, s := range l.built {
 		if err := enc.Encode(s.built); err != nil {
 			l.add(problem.Problem{Message: fmt.Sprintf("writing YAML: %v", err)})
 			return nil, l.problems
@@ -71,18 +66,4 @@ func textsOf(m map[string]string) *yaml.Node {
 // metricOf is a metric whose source's spec has the given fields.
 func metricOf(spec ...any) *yaml.Node {
 	return mapping("metricSource", mapping("type", "Prometheus", "spec", mapping(spec...)))
-}
-
-// seriesOf spells a selector of name with the matchers, except those on the name.
-func seriesOf(name string, matchers []*labels.Matcher, more ...*labels.Matcher) string {
-	var parts []string
-	for _, m := range append(slices.Clone(matchers), more...) {
-		if m.Name != labels.MetricName {
-			parts = append(parts, m.String())
-		}
-	}
-	if len(parts) == 0 {
-		return name
-	}
-	return name + "{" + strings.Join(parts, ",") + "}"
 }

@@ -1,9 +1,12 @@
 package spec_test
 
 import (
+	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/assayer-io/assayer/slo/spec"
 )
@@ -17,27 +20,83 @@ func sane(t *testing.T, o spec.Objective) {
 	if o.Window.Rolling == (o.Window.Location != nil) || o.Window.Rolling == (o.Window.Count > 0) {
 		t.Errorf("window %+v is neither rolling nor of the calendar", o.Window)
 	}
-	if o.Method != spec.Occurrences && (o.Slice <= 0 || o.Slice > o.Window.Length) {
+	if o.Method != spec.Occurrences && (o.Slice <= 0 || o.Slice > o.Window.Length || o.SliceTarget < 0 || o.SliceTarget > 1) {
 		t.Errorf("slice of %v in a window of %v", o.Slice, o.Window.Length)
 	}
 	kinds := 0
-	if r := o.Indicator.Ratio; r != nil {
-		kinds++
-		if given := count(r.Good, r.Bad, r.Total); given != 2 {
-			t.Errorf("ratio of %d selectors", given)
-		}
-	}
-	if o.Indicator.Threshold != nil {
-		kinds++
-	}
-	if tr := o.Indicator.Traffic; tr != nil {
-		kinds++
-		if (tr.AtLeastPerSecond > 0) == (tr.AtLeastOfExpected > 0) || o.Method != spec.Timeslices {
-			t.Errorf("traffic %+v", tr)
+	for _, set := range []bool{o.Indicator.Ratio != nil, o.Indicator.Histogram != nil, o.Indicator.Threshold != nil, o.Indicator.Traffic != nil,
+		o.Indicator.RawRatio != nil, o.Indicator.Presence != nil, o.Composite != nil} {
+		if set {
+			kinds++
 		}
 	}
 	if kinds != 1 {
 		t.Errorf("%d indicators in %s", kinds, o.Name)
+	}
+	if r := o.Indicator.Ratio; r != nil && count(r.Good, r.Bad, r.Total) != 2 {
+		t.Errorf("ratio %+v", r)
+	}
+	if h := o.Indicator.Histogram; h != nil && (h.Query.MetricName() == "" || math.IsNaN(h.Below) || math.IsInf(h.Below, 0)) {
+		t.Errorf("histogram %+v", h)
+	}
+	if tr := o.Indicator.Traffic; tr != nil && ((tr.AtLeastPerSecond > 0) == (tr.AtLeastOfExpected > 0) || o.Method != spec.Timeslices) {
+		t.Errorf("traffic %+v", tr)
+	}
+	if o.Indicator.Presence != nil && o.Method != spec.Timeslices {
+		t.Errorf("presence by %s", o.Method)
+	}
+	for _, s := range o.Selectors() {
+		if s == nil || len(s.Matchers) == 0 {
+			t.Errorf("a selector of %s selects nothing", o.Name)
+		}
+	}
+	saneExtras(t, &o)
+}
+
+func saneExtras(t *testing.T, o *spec.Objective) {
+	t.Helper()
+	if w := o.Weight; w != nil {
+		_, known := spec.MinorDigits(w.Currency)
+		if !known || w.MinorUnit < 1 || w.MinorUnit > 10_000 || (w.By != nil) == (o.Method == spec.Occurrences) {
+			t.Errorf("weight %+v by %s", w, o.Method)
+		}
+	}
+	if g := o.GroupBy; g != nil && (len(g.Labels) == 0 || len(g.Labels) > 8 || !slices.IsSorted(g.Labels) || g.Max < 1 || g.Max > 1000 || g.Expires < time.Hour) {
+		t.Errorf("groups %+v", g)
+	}
+	if o.Calendar != nil && o.Calendar.Validate() != nil {
+		t.Errorf("calendar %+v: %v", o.Calendar, o.Calendar.Validate())
+	}
+	if c := o.Composite; c != nil {
+		for _, m := range c.Members {
+			if m.Objective == "" || !(m.Weight > 0) || m.MaxDelay < 0 || m.MaxDelay > o.Window.Length || m.WhenUnknown == "" {
+				t.Errorf("member %+v", m)
+			}
+		}
+		if o.Method != spec.Occurrences || len(c.Members) == 0 || o.Weight != nil || o.GroupBy != nil || o.Calendar != nil {
+			t.Errorf("composite %+v", o)
+		}
+	}
+}
+
+func sanePolicy(t *testing.T, p *spec.BudgetPolicy) {
+	t.Helper()
+	if p.Name == "" || len(p.Objectives) == 0 || len(p.Rules) == 0 {
+		t.Errorf("policy %+v", p)
+	}
+	for _, r := range p.Rules {
+		conditions := 0
+		for _, set := range []bool{r.RemainingBelow != nil, r.BurnAbove > 0, r.Firing != "", r.Exhausted} {
+			if set {
+				conditions++
+			}
+		}
+		if r.Name == "" || conditions != 1 || (r.BurnAbove > 0) != (r.Over > 0) || r.Then == "" || (r.Then == spec.CallHook) != (r.Hook != "") || r.For < 0 || r.ClearFor < 0 {
+			t.Errorf("rule %+v", r)
+		}
+		if r.Until != nil && (r.RemainingBelow != nil && *r.Until < *r.RemainingBelow || r.BurnAbove > 0 && *r.Until > r.BurnAbove || r.Firing != "") {
+			t.Errorf("rule %+v ends before it begins", r)
+		}
 	}
 }
 
@@ -76,7 +135,18 @@ func fuzz(f *testing.F, seeds ...string) {
 				t.Errorf("two objectives are called %s", o.Name)
 			}
 			names[o.Name] = true
+			if problems.Err() != nil {
+				o.Calendar = nil // it may be the one with the mistake
+			}
 			sane(t, o)
+		}
+		for i := range set.Policies {
+			sanePolicy(t, &set.Policies[i])
+		}
+		for _, c := range set.Calendars {
+			if err := c.Validate(); err != nil || c.Name == "" {
+				t.Errorf("calendar %+v: %v", c, err)
+			}
 		}
 		for _, o := range []spec.Options{{}, {Strict: true}} {
 			yaml, expandProblems := spec.Expand(files, o)

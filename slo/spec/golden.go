@@ -2,14 +2,11 @@ package spec
 
 import (
 	"fmt"
-	"regexp"
+	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
-	"github.com/prometheus/common/model"
-	"github.com/prometheus/prometheus/model/labels"
 	"go.yaml.in/yaml/v3"
 
 	"github.com/assayer-io/assayer/internal/problem"
@@ -27,40 +24,31 @@ type goldenSpec struct {
 	Service     string            `yaml:"service"`
 	Rail        string            `yaml:"rail"`
 	Window      string            `yaml:"window"`
+	Extras      goldenExtras      `yaml:",inline"` // of every signal that has not its own
 	Errors      *errorsSignal     `yaml:"errors"`
 	Latency     *latencySignal    `yaml:"latency"`
 	Traffic     *trafficSignal    `yaml:"traffic"`
 	Saturation  *saturationSignal `yaml:"saturation"`
+	Presence    *presenceSignal   `yaml:"presence"`
 }
 
-type errorsSignal struct {
-	Good      string            `yaml:"good"`
-	Bad       string            `yaml:"bad"`
-	Total     string            `yaml:"total"`
-	Excluded  string            `yaml:"excluded"`
-	Objective *strictyaml.Ratio `yaml:"objective"`
+// goldenExtras and goldenWeight are read where they stand, as the annotations they stand for are.
+type goldenExtras struct {
+	GroupBy      strictyaml.Node `yaml:"groupBy"`
+	MaxGroups    strictyaml.Node `yaml:"maxGroups"`
+	GroupExpires strictyaml.Node `yaml:"groupExpires"`
+	Calendar     strictyaml.Node `yaml:"calendar"`
 }
 
-type latencySignal struct {
-	Histogram string            `yaml:"histogram"`
-	Below     time.Duration     `yaml:"below"`
-	Objective *strictyaml.Ratio `yaml:"objective"`
+type goldenWeight struct {
+	Currency strictyaml.Node `yaml:"currency"`
+	Unit     strictyaml.Node `yaml:"unit"`
 }
 
-type trafficSignal struct {
-	Total     string           `yaml:"total"`
-	AtLeast   string           `yaml:"atLeast"`
-	Of        string           `yaml:"of"`
-	Slice     string           `yaml:"slice"`
-	Objective strictyaml.Ratio `yaml:"objective"`
-}
-
-type saturationSignal struct {
-	Gauge     string            `yaml:"gauge"`
-	Below     strictyaml.Node   `yaml:"below"`
-	Above     strictyaml.Node   `yaml:"above"`
-	Slice     string            `yaml:"slice"`
-	Objective *strictyaml.Ratio `yaml:"objective"`
+// goldenKey is the short form's name of what an annotation says.
+func goldenKey(annotation string) string {
+	return map[string]string{currencyKey: "currency", unitKey: "unit", valueQueryKey: "value", groupByKey: "groupBy",
+		maxGroupsKey: "maxGroups", groupExpiresKey: "groupExpires", calendarKey: "calendar"}[annotation]
 }
 
 // rails are the names a document may give the system that moves its money.
@@ -75,36 +63,42 @@ const (
 	defaultTrafficObjective = 0.99
 )
 
-// golden turns a GoldenSignals document into the SLO documents it stands for, one a signal. Each
-// stands where its signal stands. When something is wrong they are broken.
-func (l *loader) golden(n strictyaml.Node) []sloSource {
+// golden reads a GoldenSignals document as the SLO documents it stands for, one a signal. Each stands
+// where its signal stands. When something is wrong nothing but their names counts.
+func (l *loader) golden(n strictyaml.Node) {
 	doc := goldenSignals{Spec: goldenSpec{Window: defaultWindow,
-		Traffic: &trafficSignal{Slice: defaultSlice, Objective: defaultTrafficObjective}, Saturation: &saturationSignal{Slice: defaultSlice}}}
-	var out []sloSource
-	if !l.decode(n, &doc, func() { out = l.signals(n, &doc) }) {
-		for i := range out {
-			out[i].broken = true
+		Traffic: &trafficSignal{Slice: defaultSlice, Objective: defaultTrafficObjective}, Saturation: &saturationSignal{Slice: defaultSlice},
+		Presence: &presenceSignal{Slice: defaultSlice}}}
+	var found []builtSLO
+	fine := l.decode(n, &doc, func() { found = l.signals(n, &doc) })
+	for _, s := range found {
+		if !fine {
+			l.claim(s.node.At("metadata.name").Text(), s.node)
+			continue
 		}
+		l.built = append(l.built, s)
+		l.readBuilt(s.node)
 	}
-	return out
 }
 
-func (l *loader) signals(n strictyaml.Node, doc *goldenSignals) []sloSource {
+func (l *loader) signals(n strictyaml.Node, doc *goldenSignals) []builtSLO {
 	g := &goldenReader{loader: l, n: n.At("spec"), doc: doc, name: l.name(n.At("metadata.name"))}
-	g.common(n.At("metadata.name"))
-	var out []sloSource
+	g.common(n)
+	var out []builtSLO
 	signals := []struct {
 		name string
 		read func(strictyaml.Node) signal
-	}{{"errors", g.errors}, {"latency", g.latency}, {"traffic", g.traffic}, {"saturation", g.saturation}}
+	}{{"errors", g.errors}, {"latency", g.latency}, {"traffic", g.traffic}, {"saturation", g.saturation}, {"presence", g.presence}}
+	var names []string
 	for _, s := range signals {
+		names = append(names, s.name)
 		if at := g.n.At(s.name); at.Exists() {
-			built := g.document(s.name, s.read(at))
-			out = append(out, sloSource{node: at.Instead(built), built: built})
+			built := g.document(s.name, at, s.read(at))
+			out = append(out, builtSLO{node: at.Instead(built), built: built})
 		}
 	}
 	if len(out) == 0 {
-		l.add(g.n.Problem(problem.Problem{Message: "has no signal", Allowed: "at least one of errors, latency, traffic, saturation"}))
+		l.add(g.n.Problem(problem.Problem{Message: "has no signal", Allowed: "at least one of " + strings.Join(names, ", ")}))
 	}
 	return out
 }
@@ -123,12 +117,19 @@ type signal struct {
 	excluded  string
 	both      bool // the total is good + bad
 	method    Method
+	counts    Indicator  // of the kind of what it measures
 	objective *yaml.Node // entry of objectives
 }
 
 // common reads what all signals share.
-func (g *goldenReader) common(name strictyaml.Node) {
-	spec := &g.doc.Spec
+func (g *goldenReader) common(n strictyaml.Node) {
+	name, spec := n.At("metadata.name"), &g.doc.Spec
+	for _, key := range extraKeys() {
+		if at := n.At(annotation(key)); at.Exists() {
+			g.add(at.Problem(problem.Problem{Message: "has a key of its own in the short form", Got: at.Shown(), Allowed: goldenKey(key) + " in spec or in a signal"}))
+		}
+	}
+	g.ownAnnotations(n, extraKeys())
 	if longest := maxName - len("-saturation"); len(g.name) > longest {
 		g.add(name.Wrong(fmt.Sprintf("at most %d letters, since the names of the signals are added", longest)))
 	}
@@ -164,130 +165,8 @@ func (g *goldenReader) common(name strictyaml.Node) {
 	}
 }
 
-func (g *goldenReader) errors(n strictyaml.Node) signal {
-	in := g.doc.Spec.Errors
-	if in == nil {
-		return signal{}
-	}
-	ratio := []any{"counter", true}
-	for _, leg := range []struct{ name, query string }{{"good", in.Good}, {"bad", in.Bad}, {"total", in.Total}} {
-		if at := n.At(leg.name); at.Exists() {
-			g.counterSelector(at)
-			ratio = append(ratio, leg.name, metricOf("query", leg.query))
-		}
-	}
-	if len(ratio) != 2*3 {
-		g.add(n.Problem(problem.Problem{Got: fmt.Sprint(len(ratio)/2-1, " of good, bad and total"), Allowed: "total with one of good and bad, or good and bad without total"}))
-	}
-	if at := n.At("excluded"); at.Exists() {
-		g.counterSelector(at)
-	}
-	return signal{metric: mapping("ratioMetric", mapping(ratio...)), excluded: in.Excluded, both: !n.At("total").Exists(), method: Occurrences,
-		objective: mapping("target", g.objective(n, in.Objective))}
-}
-
-// latency is a ratio of two counters of a classic histogram: one bucket, and all events.
-func (g *goldenReader) latency(n strictyaml.Node) signal {
-	in := g.doc.Spec.Latency
-	if in.Below <= 0 {
-		g.add(n.At("below").Wrong("a duration such as 500ms or 2s, which has to be a bound of one of the histogram's buckets"))
-	}
-	var good, total string
-	if s := g.selector(n.At("histogram"), true); s != nil {
-		name := s.MetricName()
-		fixed := slices.ContainsFunc(s.Matchers, func(m *labels.Matcher) bool { return m.Name == "le" })
-		if base := strings.TrimSuffix(strings.TrimSuffix(strings.TrimSuffix(name, "_bucket"), "_count"), "_sum"); base != name || name == "" || fixed {
-			p := n.At("histogram").Wrong("the histogram's own name, without _bucket and le")
-			if name != "" && base != name {
-				p.Message = "did you mean " + base + "?"
-			}
-			g.add(p)
-		}
-		le := strconv.FormatFloat(in.Below.Seconds(), 'g', -1, 64)
-		good = seriesOf(name+"_bucket", s.Matchers, labels.MustNewMatcher(labels.MatchEqual, "le", le))
-		total = seriesOf(name+"_count", s.Matchers)
-	}
-	return signal{metric: mapping("ratioMetric", mapping("counter", true, "good", metricOf("query", good), "total", metricOf("query", total))), method: Occurrences,
-		objective: mapping("target", g.objective(n, in.Objective))}
-}
-
-var rateText = regexp.MustCompile(`^([0-9]+(?:\.[0-9]+)?)\s*/\s*(s|m|h)$`)
-
-func (g *goldenReader) traffic(n strictyaml.Node) signal {
-	const allowed = "a share such as 50% together with of: expected, or a rate such as 5/s, 300/m or 1000/h"
-	in := g.doc.Spec.Traffic
-	g.counterSelector(n.At("total"))
-	query := []any{"query", in.Total, "rate", true}
-	var limit float64
-	rate := rateText.FindStringSubmatch(in.AtLeast)
-	share, isShare := strictyaml.ParseRatio(in.AtLeast)
-	of := n.At("of").Exists()
-	if of && in.Of != "expected" {
-		g.add(n.At("of").Wrong("expected"))
-	}
-	switch {
-	case rate != nil && !of:
-		events, _ := strconv.ParseFloat(rate[1], 64) // the pattern lets only numbers through
-		limit = events / map[string]float64{"s": 1, "m": 60, "h": 3600}[rate[2]]
-	case isShare && of:
-		limit = share
-		query = append(query, "of", "expected")
-	default:
-		g.add(n.At("atLeast").Wrong(allowed))
-		limit = 1
-	}
-	if limit <= 0 || (of && limit > 1) {
-		g.add(n.At("atLeast").Wrong(allowed))
-	}
-	return signal{metric: mapping("thresholdMetric", metricOf(query...)), method: Timeslices,
-		objective: mapping("op", string(GreaterOrEqual), "value", limit, "target", float64(in.Objective),
-			"timeSliceTarget", 1.0, "timeSliceWindow", g.slice(n, in.Slice))}
-}
-
-func (g *goldenReader) saturation(n strictyaml.Node) signal {
-	in := g.doc.Spec.Saturation
-	g.selector(n.At("gauge"), false)
-	op, limit := LessThan, in.Below
-	if in.Above.Exists() {
-		op, limit = GreaterThan, in.Above
-	}
-	var value float64
-	switch ratio, ok := strictyaml.ParseRatio(limit.Text()); {
-	case in.Below.Exists() == in.Above.Exists():
-		g.add(n.Problem(problem.Problem{Message: "needs exactly one of both", Allowed: "below or above"}))
-	case limit.IsNumber():
-		g.problems = append(g.problems, limit.Decode(&value)...)
-	case ok && strings.HasSuffix(limit.Text(), "%"):
-		value = ratio
-	default:
-		g.add(limit.Wrong("a number, or a percentage"))
-	}
-	return signal{metric: mapping("thresholdMetric", metricOf("query", in.Gauge)), method: Timeslices,
-		objective: mapping("op", string(op), "value", value, "target", g.objective(n, in.Objective),
-			"timeSliceTarget", 1.0, "timeSliceWindow", g.slice(n, in.Slice))}
-}
-
-func (g *goldenReader) objective(n strictyaml.Node, in *strictyaml.Ratio) float64 {
-	if in == nil {
-		g.add(n.At("objective").Wrong("a percentage such as 99.9%"))
-		return 0
-	}
-	return float64(*in)
-}
-
-func (g *goldenReader) slice(n strictyaml.Node, text string) string {
-	if at := n.At("slice"); at.Exists() {
-		if _, err := model.ParseDuration(text); err != nil {
-			g.add(at.Wrong(strictyaml.DurationAllowed))
-		} else {
-			g.sliceLength(at, g.window)
-		}
-	}
-	return text
-}
-
 // document is the SLO document of one signal.
-func (g *goldenReader) document(signalName string, s signal) *yaml.Node {
+func (g *goldenReader) document(signalName string, at strictyaml.Node, s signal) *yaml.Node {
 	meta := g.doc.Header.Metadata
 	name := g.name + "-" + signalName
 	display := meta.DisplayName
@@ -302,11 +181,42 @@ func (g *goldenReader) document(signalName string, s signal) *yaml.Node {
 		annotations[totalOf] = goodAndBad
 	}
 	spec := g.doc.Spec
+	own := maps.Clone(meta.Annotations)
+	if own == nil {
+		own = map[string]string{}
+	}
+	for key, text := range g.extras(at, s) {
+		own[key] = text
+	}
 	return mapping("apiVersion", openSLO, "kind", kindSLO,
-		"metadata", mapping("name", name, "displayName", display, "labels", textsOf(meta.Labels), "annotations", textsOf(meta.Annotations)),
+		"metadata", mapping("name", name, "displayName", display, "labels", textsOf(meta.Labels), "annotations", textsOf(own)),
 		"spec", mapping("description", spec.Description, "service", spec.Service,
 			"indicator", mapping("metadata", mapping("name", name, "annotations", textsOf(annotations)), "spec", s.metric),
 			"budgetingMethod", string(s.method),
 			"timeWindow", list(mapping("duration", spec.Window, "isRolling", true)),
 			"objectives", list(s.objective)))
+}
+
+// extras checks what goes with any indicator, where it is written, and gives the annotations it stands for.
+func (g *goldenReader) extras(n strictyaml.Node, s signal) map[string]string {
+	at := func(key string) strictyaml.Node {
+		own, shared := n.At(goldenKey(key)), g.n.At(goldenKey(key))
+		if own.Exists() || !shared.Exists() {
+			return own
+		}
+		return shared
+	}
+	g.loader.extras(at, &Objective{Method: s.method, Indicator: s.counts, Window: Window{Length: g.window}})
+	texts := map[string]string{}
+	for _, key := range extraKeys() {
+		value := at(key)
+		var items []string
+		for _, item := range value.Items() {
+			items = append(items, item.Text())
+		}
+		if value.Exists() {
+			texts[key] = value.Text() + strings.Join(items, ",")
+		}
+	}
+	return texts
 }

@@ -2,23 +2,12 @@ package spec
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/assayer-io/assayer/internal/problem"
 	"github.com/assayer-io/assayer/internal/strictyaml"
 )
-
-// excludedQuery is the annotation of an indicator that selects what counts for nobody.
-const excludedQuery = "assayer.dev/excluded-query"
-
-// totalOf is the annotation of an indicator that says on purpose what OpenSLO's schema has no place
-// for: its total is the sum of good and bad.
-const (
-	totalOf    = "assayer.dev/total"
-	goodAndBad = "good + bad"
-)
-
-func annotation(name string) string { return `metadata.annotations["` + name + `"]` }
 
 type sliDocument struct {
 	Header header  `yaml:",inline"`
@@ -52,10 +41,12 @@ type metricSource struct {
 
 // querySpec is what we read in metricSource.spec, where OpenSLO allows anything.
 type querySpec struct {
-	Query  string                     `yaml:"query"`
-	Rate   bool                       `yaml:"rate"`
-	Of     string                     `yaml:"of"`
-	Others map[string]strictyaml.Node `yaml:",inline"`
+	Query   string                     `yaml:"query"`
+	Below   strictyaml.Node            `yaml:"below"`
+	Present bool                       `yaml:"present"`
+	Rate    bool                       `yaml:"rate"`
+	Of      string                     `yaml:"of"`
+	Others  map[string]strictyaml.Node `yaml:",inline"`
 }
 
 // sli is an indicator as far as it can be known without the objective that uses it.
@@ -64,8 +55,9 @@ type sli struct {
 	read        bool // its queries have been read
 	isRatio     bool
 	isThreshold bool
-	ratio       *Ratio    // of a ratioMetric without mistakes
+	made        Indicator // of a ratioMetric without mistakes
 	gauge       *Selector // of a thresholdMetric without mistakes
+	present     bool      // gauge is a series that has to be there
 	rate        bool      // gauge is a counter whose rate has a floor
 	of          string    // expected, or empty
 }
@@ -93,42 +85,103 @@ func (l *loader) indicator(s *sli) {
 
 func (l *loader) metrics(s *sli, doc *sliDocument) {
 	n := s.node.At("spec")
+	l.ownAnnotations(s.node, indicatorKeys())
 	switch {
 	case (doc.Spec.RatioMetric == nil) == (doc.Spec.ThresholdMetric == nil):
 		l.add(n.Problem(problem.Problem{Message: "needs exactly one metric", Allowed: "ratioMetric or thresholdMetric"}))
 	case doc.Spec.RatioMetric != nil:
 		s.isRatio = true
-		both := s.node.At(annotation(totalOf)).Text() == goodAndBad
-		s.ratio = l.ratio(n.At("ratioMetric"), doc.Spec.RatioMetric, both)
-		if x := s.node.At(annotation(excludedQuery)); x.Exists() {
-			if excluded := l.counterSelector(x); s.ratio != nil {
-				s.ratio.Excluded = excluded
-			}
-		}
+		l.ratioMetric(s, n.At("ratioMetric"), doc.Spec.RatioMetric)
 	default:
 		s.isThreshold = true
-		q, ok := l.query(n.At("thresholdMetric"), doc.Spec.ThresholdMetric)
-		s.rate, s.of = q.Rate, q.Of
-		if at := n.At("thresholdMetric.metricSource.spec.query"); ok || at.Text() != "" {
+		l.only(s, eventsQuery, "a raw ratio")
+		l.only(s, excludedQuery, ofCounters)
+		l.only(s, totalOf, ofCounters)
+		q, ok := l.query(n.At("thresholdMetric"), doc.Spec.ThresholdMetric, "present", "rate", "of")
+		s.present, s.rate, s.of = q.Present, q.Rate, q.Of
+		if at := n.At("thresholdMetric.metricSource.spec"); q.Present && (q.Rate || q.Of != "") {
+			l.add(at.Problem(problem.Problem{Path: "present", Message: "a series is there or it is not", Allowed: "present or rate"}))
+		} else if at = at.At("query"); ok || at.Text() != "" {
 			s.gauge = l.selector(at, q.Rate)
 		}
 	}
 }
 
-// ratio reads a ratioMetric: total with one of good and bad, or good and bad alone. Both says that
-// leaving the total out is meant.
-func (l *loader) ratio(n strictyaml.Node, in *ratioMetric, both bool) *Ratio {
-	before := l.problems.Errors()
+const ofCounters = "a ratioMetric of counters"
+
+// only refuses an annotation that another kind of indicator has.
+func (l *loader) only(s *sli, key, of string) {
+	if at := s.node.At(annotation(key)); at.Exists() {
+		l.add(at.Problem(problem.Problem{Message: "is only for " + of, Got: at.Shown()}))
+	}
+}
+
+// ratioMetric reads the three forms: counters, a histogram with a limit, a ratio that somebody computed.
+func (l *loader) ratioMetric(s *sli, n strictyaml.Node, in *ratioMetric) {
 	if in.Raw != nil || in.RawType != "" {
-		l.add(n.Problem(problem.Problem{Path: "raw", Message: "a ratio that a query has computed cannot be counted", Allowed: "total with good or bad, each " + selectorAllowed}))
+		l.only(s, excludedQuery, ofCounters)
+		l.only(s, totalOf, ofCounters)
+		s.made.RawRatio = l.rawRatio(s, n, in)
+		return
+	}
+	l.only(s, eventsQuery, "a raw ratio")
+	if n.At("good.metricSource.spec.below").Exists() {
+		l.only(s, excludedQuery, ofCounters)
+		l.only(s, totalOf, ofCounters)
+		s.made.Histogram = l.histogramRatio(n, in)
+		return
+	}
+	s.made.Ratio = l.ratio(n, in, s.node.At(annotation(totalOf)).Text() == goodAndBad)
+	if x := s.node.At(annotation(excludedQuery)); x.Exists() {
+		if excluded := l.counterSelector(x); s.made.Ratio != nil {
+			s.made.Ratio.Excluded = excluded
+		}
+	}
+}
+
+// rawRatio reads a gauge that is a ratio.
+func (l *loader) rawRatio(s *sli, n strictyaml.Node, in *ratioMetric) *RawRatio {
+	before := l.problems.Errors()
+	for _, leg := range []string{"good", "bad", "total"} {
+		if at := n.At(leg); at.Exists() {
+			l.add(at.Problem(problem.Problem{Message: "cannot stand beside raw", Allowed: "raw alone, or total with good or bad"}))
+		}
+	}
+	if in.RawType != "success" && in.RawType != "failure" {
+		l.add(n.At("rawType").Wrong("success (the ratio is of good events) or failure (of bad ones)"))
+	}
+	r := &RawRatio{Success: in.RawType == "success"}
+	if in.Raw == nil {
+		l.add(n.At("raw").Wrong("{metricSource: {spec: {query: SELECTOR}}}"))
+	} else if _, ok := l.query(n.At("raw"), in.Raw); ok {
+		if query := l.selector(n.At("raw.metricSource.spec.query"), false); query != nil {
+			r.Query = *query
+		}
+	}
+	if at := s.node.At(annotation(eventsQuery)); at.Exists() {
+		r.Events = l.counterSelector(at)
+	}
+	if l.problems.Errors() > before {
 		return nil
 	}
+	return r
+}
+
+// countersOnly holds a ratioMetric that is counted to counters.
+func (l *loader) countersOnly(n strictyaml.Node, in *ratioMetric) {
 	switch {
 	case in.Counter == nil:
 		l.lenient(n.Problem(problem.Problem{Path: "counter", Message: "is missing and taken as true"}))
 	case !*in.Counter:
-		l.add(n.Problem(problem.Problem{Path: "counter", Message: "events are counted with counters only", Got: "false", Allowed: "true"}))
+		l.add(n.Problem(problem.Problem{Path: "counter", Message: "events are counted with counters only", Got: "false", Allowed: "true, or raw for a gauge that is a ratio"}))
 	}
+}
+
+// ratio reads a ratioMetric of counters: total with one of good and bad, or good and bad alone. Both says
+// that leaving the total out is meant.
+func (l *loader) ratio(n strictyaml.Node, in *ratioMetric, both bool) *Ratio {
+	before := l.problems.Errors()
+	l.countersOnly(n, in)
 	const allowed = "total with one of good and bad, or good and bad without total"
 	given := 0
 	for _, m := range []*metric{in.Good, in.Bad, in.Total} {
@@ -164,20 +217,15 @@ func (l *loader) counter(n strictyaml.Node, m *metric) *Selector {
 		return nil
 	}
 	_, ok := l.query(n, m)
-	n = n.At("metricSource.spec")
-	if !ok && n.At("query").Text() == "" {
+	n = n.At("metricSource.spec.query")
+	if !ok && n.Text() == "" {
 		return nil
 	}
-	for _, key := range []string{"rate", "of"} {
-		if n.At(key).Exists() {
-			l.add(n.Problem(problem.Problem{Path: key, Message: "is for the floor under a counter's rate", Got: n.At(key).Shown(), Allowed: "only in a thresholdMetric"}))
-		}
-	}
-	return l.counterSelector(n.At("query"))
+	return l.counterSelector(n)
 }
 
-// query reads a metric source of the one type we know.
-func (l *loader) query(n strictyaml.Node, m *metric) (querySpec, bool) {
+// query reads a metric source of the one type we know. Beside the query stands what may stand there.
+func (l *loader) query(n strictyaml.Node, m *metric, beside ...string) (querySpec, bool) {
 	n = n.At("metricSource")
 	source := n.At("type")
 	kind := m.MetricSource.Type
@@ -196,30 +244,34 @@ func (l *loader) query(n strictyaml.Node, m *metric) (querySpec, bool) {
 	}
 	var q querySpec
 	before := l.problems.Errors()
-	l.decode(n, &q, func() { l.queryOptions(n, &q) })
+	l.decode(n, &q, func() { l.queryOptions(n, &q, beside) })
 	return q, l.problems.Errors() == before
 }
 
-// queryOptions checks what may stand beside a query.
-func (l *loader) queryOptions(n strictyaml.Node, q *querySpec) {
-	for _, e := range n.Entries() {
-		if _, other := q.Others[e.Key]; !other {
-			continue
+// queryOptions checks what stands beside a query.
+func (l *loader) queryOptions(n strictyaml.Node, q *querySpec, beside []string) {
+	const floor, thresholds = "is for the floor under a counter's rate", "only in a thresholdMetric"
+	for _, option := range []problem.Problem{
+		{Path: "below", Message: "is for how many observations of a histogram kept below a limit", Allowed: "only in the good of a ratioMetric"},
+		{Path: "present", Message: "is for a series that has to be there", Allowed: thresholds},
+		{Path: "rate", Message: floor, Allowed: thresholds},
+		{Path: "of", Message: floor, Allowed: thresholds},
+	} {
+		if at := n.At(option.Path); at.Exists() && !slices.Contains(beside, option.Path) {
+			option.Got = at.Shown()
+			l.add(n.Problem(option))
 		}
-		p := n.UnknownField(e.Key, []string{"query", "rate", "of"})
-		if e.Key == "below" {
-			p.Message = "native histograms are not supported by this version"
-			p.Allowed = `a ratioMetric of x_bucket{le="2"} and x_count`
-			l.add(p)
-		} else {
-			l.lenient(p)
+	}
+	for _, e := range n.Entries() {
+		if _, other := q.Others[e.Key]; other {
+			l.lenient(n.UnknownField(e.Key, []string{"query", "below", "present", "rate", "of"}))
 		}
 	}
 	switch {
 	case q.Of != "" && q.Of != "expected":
 		l.add(n.At("of").Wrong("expected"))
 		q.Of = ""
-	case q.Of != "" && !q.Rate:
+	case q.Of != "" && !q.Rate && !q.Present && slices.Contains(beside, "of"):
 		l.add(n.Problem(problem.Problem{Path: "of", Message: "needs rate: true beside it"}))
 	}
 }

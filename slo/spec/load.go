@@ -128,11 +128,10 @@ func readFile(name string) (data []byte, skip bool, err error) {
 	return data, false, nil
 }
 
-// sloSource is one SLO document.
-type sloSource struct {
-	node   strictyaml.Node
-	built  *yaml.Node // when a GoldenSignals document stands for it, else nil
-	broken bool       // that document has errors, and nothing but the name counts
+// builtSLO is one SLO document that a GoldenSignals document stands for.
+type builtSLO struct {
+	node  strictyaml.Node
+	built *yaml.Node
 }
 
 // named is the place of an objective's name, of one with errors too.
@@ -142,44 +141,60 @@ type named struct {
 }
 
 type loader struct {
-	opts     Options
-	promql   parser.Parser
-	problems problem.List
-	slos     []sloSource
-	slis     map[string]*sli
-	sources  map[string]string // type of a data source by its name
-	set      Set
-	names    []named
+	opts      Options
+	promql    parser.Parser
+	problems  problem.List
+	later     []strictyaml.Node // documents that refer to others
+	built     []builtSLO
+	slis      map[string]*sli
+	sources   map[string]string             // type of a data source by its name
+	calendars map[string]*calendar.Business // those with mistakes too
+	policies  map[string]named
+	set       Set
+	names     []named
+	// What names objectives is checked when all of them are known.
+	composites map[string]bool
+	references []reference
 }
 
 func newLoader(o Options) *loader {
 	if o.ScrapeInterval <= 0 {
 		o.ScrapeInterval = 15 * time.Second
 	}
-	return &loader{opts: o, promql: parser.NewParser(parser.Options{}), slis: map[string]*sli{}, sources: map[string]string{}}
+	return &loader{opts: o, promql: parser.NewParser(parser.Options{}), slis: map[string]*sli{}, sources: map[string]string{},
+		calendars: map[string]*calendar.Business{}, policies: map[string]named{}, composites: map[string]bool{}}
 }
 
 func (l *loader) load(files []File) {
 	for _, f := range files {
 		l.file(f)
 	}
-	for _, s := range l.slos {
-		switch {
-		case s.broken:
-			l.claim(s.node.At("metadata.name").Text(), s.node)
-		case s.built != nil:
-			l.builtSLO(s.node)
-		default:
-			l.slo(s.node)
+	for _, n := range l.later {
+		switch n.At("kind").Text() {
+		case kindSLO:
+			l.slo(n)
+		case kindGoldenSignals:
+			l.golden(n)
+		case kindCompositeSLO:
+			l.compositeSLO(n)
+		case kindBudgetPolicy:
+			l.budgetPolicy(n)
 		}
 	}
 	l.unique()
+	l.resolve()
 	l.problems.Sort()
+	told := map[problem.Problem]bool{} // two objectives may find the same of the indicator they share
+	l.problems = slices.DeleteFunc(l.problems, func(p problem.Problem) bool {
+		again := told[p]
+		told[p] = true
+		return again
+	})
 }
 
-// builtSLO reads a document that stands in no file. The short form was warned of already, in its
+// readBuilt reads a document that stands in no file. The short form was warned of already, in its
 // own words, and what the schema says of this one is not its author's concern.
-func (l *loader) builtSLO(n strictyaml.Node) {
+func (l *loader) readBuilt(n strictyaml.Node) {
 	strict, known := l.opts.Strict, len(l.problems)
 	l.opts.Strict = false
 	l.slo(n)

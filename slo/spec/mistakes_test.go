@@ -67,7 +67,7 @@ func TestMistakesInSLOs(t *testing.T) {
 		"version of a draft":     {"openslo/v1", "openslo/v1alpha", []string{`f.yaml:1:13: error: apiVersion: got "openslo/v1alpha", allowed: openslo/v1 or assayer.dev/v1`}},
 		"no version":             {"apiVersion: openslo/v1\n", "", []string{"f.yaml:1:1: error: apiVersion: has no value, allowed: openslo/v1 or assayer.dev/v1"}},
 		"unknown kind":           {"kind: SLO", "kind: slo", []string{`f.yaml:2:7: error: kind: did you mean SLO?, got "slo", allowed: SLO, SLI, Service, AlertPolicy, AlertCondition, AlertNotificationTarget, DataSource`}},
-		"kind of the other":      {"openslo/v1", "assayer.dev/v1", []string{`f.yaml:2:7: error: kind: got "SLO", allowed: GoldenSignals`}},
+		"kind of the other":      {"openslo/v1", "assayer.dev/v1", []string{`f.yaml:2:7: error: kind: got "SLO", allowed: GoldenSignals, CompositeSLO, BudgetPolicy, BusinessCalendar`}},
 		"no name":                {"{name: x}", "{}", []string{"f.yaml:3:11: error: metadata.name: has no value, allowed: lower-case letters, digits and dashes, at most 63"}},
 		"name with nothing":      {"{name: x}", "{name: '!'}", []string{`f.yaml:3:18: error: metadata.name: got "!", allowed: lower-case letters, digits and dashes, at most 63`}},
 		"name with blanks":       {"{name: x}", "{name: Card Auth}", []string{`f.yaml:3:18: warning: metadata.name: is read as card-auth, got "Card Auth", allowed: lower-case letters, digits and dashes, at most 63`}},
@@ -84,20 +84,22 @@ func TestMistakesInSLOs(t *testing.T) {
 		"alert policies":         {"  timeWindow", "  alertPolicies: [{alertPolicyRef: p}]\n  timeWindow", []string{"f.yaml:14:18: warning: spec.alertPolicies: is read but not used yet"}},
 
 		"no counter":      {"        counter: true\n", "", []string{"f.yaml:11:9: warning: spec.indicator.spec.ratioMetric.counter: is missing and taken as true"}},
-		"ratio of gauges": {"counter: true", "counter: false", []string{`f.yaml:11:18: error: spec.indicator.spec.ratioMetric.counter: events are counted with counters only, got "false", allowed: true`}},
+		"ratio of gauges": {"counter: true", "counter: false", []string{`f.yaml:11:18: error: spec.indicator.spec.ratioMetric.counter: events are counted with counters only, got "false", allowed: true, or raw for a gauge that is a ratio`}},
 		"good, bad and total": {"        bad:", "        good: {metricSource: {spec: {query: g}}}\n        bad:", []string{
 			ratio + `: got "3 of good, bad and total", allowed: total with one of good and bad, or good and bad without total`}},
-		"good and bad":   {"total:", "good:", []string{"f.yaml:11:9: warning: spec.indicator.spec.ratioMetric.total: is missing and taken as good + bad"}},
-		"no bad":         {"        bad: ", "        # bad: ", []string{ratio + `: got "1 of good, bad and total", allowed: total with one of good and bad, or good and bad without total`}},
-		"raw ratio":      {"        counter: true", "        rawType: success", []string{"f.yaml:11:9: error: spec.indicator.spec.ratioMetric.raw: a ratio that a query has computed cannot be counted, allowed: total with good or bad, each " + onlySelectors}},
+		"good and bad": {"total:", "good:", []string{"f.yaml:11:9: warning: spec.indicator.spec.ratioMetric.total: is missing and taken as good + bad"}},
+		"no bad":       {"        bad: ", "        # bad: ", []string{ratio + `: got "1 of good, bad and total", allowed: total with one of good and bad, or good and bad without total`}},
+		"raw ratio": {"        counter: true", "        rawType: success", []string{"f.yaml:11:9: error: spec.indicator.spec.ratioMetric.raw: has no value, allowed: {metricSource: {spec: {query: SELECTOR}}}",
+			"f.yaml:12:16: error: spec.indicator.spec.ratioMetric.bad: cannot stand beside raw, allowed: raw alone, or total with good or bad",
+			"f.yaml:13:16: error: spec.indicator.spec.ratioMetric.total: cannot stand beside raw, allowed: raw alone, or total with good or bad"}},
 		"both metrics":   {"      ratioMetric:", "      thresholdMetric: {}\n      ratioMetric:", []string{"f.yaml:10:7: error: spec.indicator.spec: needs exactly one metric, allowed: ratioMetric or thresholdMetric"}},
 		"foreign source": {"{type: Prometheus", "{type: Datadog", []string{`f.yaml:12:38: error: spec.indicator.spec.ratioMetric.bad.metricSource.type: is not a type of data source that can be read, got "Datadog", allowed: Prometheus`}},
 		"no query":       {query, "", []string{`f.yaml:12:56: error: spec.indicator.spec.ratioMetric.bad.metricSource.spec.query: has no value, allowed: ` + onlySelectors}},
 		"no spec":        {", spec: {" + query + "}", "", []string{"f.yaml:12:31: error: spec.indicator.spec.ratioMetric.bad.metricSource.spec: has no value, allowed: {query: SELECTOR}"}},
 		"unknown setting": {query, query + ", queryType: promql", []string{
-			"f.yaml:12:82: warning: spec.indicator.spec.ratioMetric.bad.metricSource.spec.queryType: unknown field, allowed: query, rate, of"}},
-		"native histogram": {query, "query: h, below: 2s", []string{
-			"f.yaml:12:67: error: spec.indicator.spec.ratioMetric.bad.metricSource.spec.below: native histograms are not supported by this version, allowed: a ratioMetric of x_bucket{le=\"2\"} and x_count"}},
+			"f.yaml:12:82: warning: spec.indicator.spec.ratioMetric.bad.metricSource.spec.queryType: unknown field, allowed: query, below, present, rate, of"}},
+		"limit of the bad": {query, "query: h, below: 2s", []string{
+			`f.yaml:12:74: error: spec.indicator.spec.ratioMetric.bad.metricSource.spec.below: is for how many observations of a histogram kept below a limit, got "2s", allowed: only in the good of a ratioMetric`}},
 		"rate in a ratio": {query, query + ", rate: true", []string{
 			`f.yaml:12:88: error: spec.indicator.spec.ratioMetric.bad.metricSource.spec.rate: is for the floor under a counter's rate, got "true", allowed: only in a thresholdMetric`}},
 
@@ -133,7 +135,7 @@ func TestMistakesInSLOs(t *testing.T) {
 		"target of 0":       {"0.99", "0", nil},
 		"op on a ratio":     {"{target: 0.99}", "{op: gt, value: 1, target: 0.99}", []string{`f.yaml:15:21: warning: spec.objectives[0].op: is ignored: it is for thresholdMetric, got "gt"`, `f.yaml:15:32: warning: spec.objectives[0].value: is ignored: it is for thresholdMetric, got "1"`}},
 		"slice of events":   {"{target: 0.99}", "{target: 0.99, timeSliceWindow: 1m}", []string{`f.yaml:15:48: warning: spec.objectives[0].timeSliceWindow: is ignored: it is for the slice methods, got "1m"`}},
-		"composite":         {"{target: 0.99}", "{target: 0.99, compositeWeight: 1}", []string{"f.yaml:15:48: error: spec.objectives[0].compositeWeight: composite objectives are not supported by this version"}},
+		"composite":         {"{target: 0.99}", "{target: 0.99, compositeWeight: 1}", []string{"f.yaml:15:48: error: spec.objectives[0].compositeWeight: is for a composite, whose objectives have an indicator each and which has none of its own, allowed: indicator or indicatorRef in every entry, and none in spec"}},
 		"name too long in all": {"[{target: 0.99}]", "[{target: 0.99}, {displayName: " + strings.Repeat("y", 62) + ", target: 0.9}]", []string{
 			`f.yaml:15:46: error: spec.objectives[1].displayName: the objective's name is the document's and this one, got "x-` + strings.Repeat("y", 62) + `", allowed: lower-case letters, digits and dashes, at most 63`}},
 		"two of one name": {"[{target: 0.99}]", "[{target: 0.99}, {displayName: A, target: 0.9}, {displayName: a!, target: 0.8}]", []string{
@@ -266,7 +268,7 @@ func TestMistakesInGoldenSignals(t *testing.T) {
 	const shares = ", allowed: a share such as 50% together with of: expected, or a rate such as 5/s, 300/m or 1000/h"
 	check(t, document, spec.Options{}, map[string]mistake{
 		"none":                     {"", "", nil},
-		"unknown field":            {"description: d", "rails: card", []string{"f.yaml:5:3: error: spec.rails: unknown field, did you mean rail?, allowed: description, service, rail, window, errors, latency, traffic, saturation"}},
+		"unknown field":            {"description: d", "rails: card", []string{"f.yaml:5:3: error: spec.rails: unknown field, did you mean rail?, allowed: description, service, rail, window, groupBy, maxGroups, groupExpires, calendar, errors, latency, traffic, saturation, presence"}},
 		"unknown rail":             {"description: d", "rail: cards", []string{`f.yaml:5:9: error: spec.rail: did you mean card?, got "cards", allowed: card, sct, sct-inst, fednow, rtp, ach, fedwire, chaps, t2, swift, fps, upi, pix, crypto-deposit, crypto-withdrawal, fix, t1`}},
 		"rail":                     {"description: d", "rail: card", []string{`f.yaml:5:9: warning: spec.rail: becomes a label and sets nothing else: this version has no presets for rails, got "card"`}},
 		"one minute":               {"window: 30d", "window: 1m", []string{`f.yaml:6:11: error: spec.window: 1m is one minute, 1M is a month, got "1m", allowed: a duration such as 30d, 4w or 12h`}},
@@ -279,7 +281,7 @@ func TestMistakesInGoldenSignals(t *testing.T) {
 		"all buckets":              {"b_total", "h_bucket", []string{`f.yaml:7:17: error: spec.errors.bad: selects several buckets of a histogram, and most events are in more than one, got "h_bucket", allowed: one bucket such as h_bucket{le="2"}, with a number for le, or every event: h_count`}},
 		"bucket":                   {"histogram: h,", "histogram: h_bucket,", []string{`f.yaml:8:24: error: spec.latency.histogram: did you mean h?, got "h_bucket", allowed: the histogram's own name, without _bucket and le`}},
 		"le":                       {"histogram: h,", `histogram: 'h{le="2"}',`, []string{`f.yaml:8:24: error: spec.latency.histogram: got "h{le=\"2\"}", allowed: the histogram's own name, without _bucket and le`}},
-		"no bound":                 {"below: 2s, ", "", []string{"f.yaml:8:12: error: spec.latency.below: has no value, allowed: a duration such as 500ms or 2s, which has to be a bound of one of the histogram's buckets"}},
+		"no bound":                 {"below: 2s, ", "", []string{"f.yaml:8:12: error: spec.latency.below: has no value, allowed: a duration such as 500ms or 2s, or a number in the histogram's own unit"}},
 		"of nothing":               {", of: expected", "", []string{`f.yaml:9:38: error: spec.traffic.atLeast: got "50%"` + shares}},
 		"of a rate":                {"50%", "5/s", []string{`f.yaml:9:38: error: spec.traffic.atLeast: got "5/s"` + shares}},
 		"zero rate":                {"50%, of: expected", "0/s", []string{`f.yaml:9:38: error: spec.traffic.atLeast: got "0/s"` + shares}},
@@ -290,6 +292,6 @@ func TestMistakesInGoldenSignals(t *testing.T) {
 		"long name":                {"name: x", "name: " + strings.Repeat("x", 53), []string{`f.yaml:3:18: error: metadata.name: got "` + strings.Repeat("x", 53) + `", allowed: at most 52 letters, since the names of the signals are added`}},
 	})
 	check(t, golden("\n  service: s\n"), spec.Options{}, map[string]mistake{
-		"no signal": {"", "", []string{"f.yaml:5:3: error: spec: has no signal, allowed: at least one of errors, latency, traffic, saturation"}},
+		"no signal": {"", "", []string{"f.yaml:5:3: error: spec: has no signal, allowed: at least one of errors, latency, traffic, saturation, presence"}},
 	})
 }

@@ -3,6 +3,7 @@
 package spec
 
 import (
+	"slices"
 	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
@@ -80,6 +81,41 @@ type Indicator struct {
 	Traffic   *Traffic
 	RawRatio  *RawRatio
 	Presence  *Presence
+}
+
+// kinds is how many fields beside Name are set: 1, or 0 where the indicator has mistakes.
+func (i *Indicator) kinds() int {
+	n := 0
+	for _, set := range []bool{i.Ratio != nil, i.Histogram != nil, i.Threshold != nil, i.Traffic != nil, i.RawRatio != nil, i.Presence != nil} {
+		if set {
+			n++
+		}
+	}
+	return n
+}
+
+// Selectors lists everything that has to be collected for o, in a fixed order. A composite has none. That
+// of a histogram stands for series of its name with and without the suffixes _bucket and _count.
+func (o *Objective) Selectors() []*Selector {
+	var all []*Selector
+	switch i := &o.Indicator; {
+	case i.Ratio != nil:
+		all = append(all, i.Ratio.Good, i.Ratio.Bad, i.Ratio.Total, i.Ratio.Excluded)
+	case i.Histogram != nil:
+		all = append(all, &i.Histogram.Query)
+	case i.Threshold != nil:
+		all = append(all, &i.Threshold.Query)
+	case i.Traffic != nil:
+		all = append(all, &i.Traffic.Total)
+	case i.RawRatio != nil:
+		all = append(all, &i.RawRatio.Query, i.RawRatio.Events)
+	case i.Presence != nil:
+		all = append(all, &i.Presence.Query)
+	}
+	if o.Weight != nil {
+		all = append(all, o.Weight.By)
+	}
+	return slices.DeleteFunc(all, func(s *Selector) bool { return s == nil })
 }
 
 // Ratio counts events with counters. Total is nil when both Good and Bad are set; otherwise Total

@@ -82,6 +82,11 @@ func (l *loader) counterSelector(n strictyaml.Node) *Selector {
 	if s == nil {
 		return nil
 	}
+	if needsQuantile(s) {
+		p := n.Wrong(fmt.Sprintf(`every event of the summary: %s_count; or a thresholdMetric on the quantile, judged with budgetingMethod Timeslices`, s.MetricName()))
+		p.Message = "selects quantiles of a summary, which are no counters and cannot be added up"
+		l.add(p)
+	}
 	if histogram, one := s.bucket(); histogram != "" && !one {
 		p := n.Wrong(fmt.Sprintf(`one bucket such as %s_bucket{le="2"}, with a number for le, or every event: %s_count`, histogram, histogram))
 		p.Message = "selects several buckets of a histogram, and most events are in more than one"

@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -39,8 +40,8 @@ type objective struct {
 	TimeSliceTarget *strictyaml.Ratio `yaml:"timeSliceTarget"`
 	TimeSliceWindow strictyaml.Node   `yaml:"timeSliceWindow"`
 	Indicator       strictyaml.Node   `yaml:"indicator"`
-	IndicatorRef    strictyaml.Node   `yaml:"indicatorRef"`
-	CompositeWeight strictyaml.Node   `yaml:"compositeWeight"`
+	IndicatorRef    string            `yaml:"indicatorRef"`
+	CompositeWeight *float64          `yaml:"compositeWeight"`
 }
 
 // slo turns one document into its objectives. It reads on after a mistake, to find them all.
@@ -51,7 +52,7 @@ func (l *loader) slo(n strictyaml.Node) {
 	for _, o := range found {
 		l.claim(o.Name, n)
 		// An indicator's mistakes are told with the first document that refers to it.
-		if i := o.Indicator; fine && (i.Ratio != nil || i.Threshold != nil || i.Traffic != nil) {
+		if fine && (o.Composite != nil || o.Indicator.kinds() > 0) {
 			l.set.Objectives = append(l.set.Objectives, o)
 		}
 	}
@@ -66,35 +67,51 @@ func (l *loader) sloValues(n strictyaml.Node, doc *sloDocument) []Objective {
 		File: n.File(), Line: n.At("metadata.name").Line(),
 	}
 	base.Window, _ = l.window(at.At("timeWindow"), doc.Spec.TimeWindow)
-	ind := l.indicatorOf(n, &doc.Spec)
+	l.ownAnnotations(n, extraKeys())
 	if len(doc.Spec.AlertPolicies) > 0 {
 		l.warn(at.Problem(problem.Problem{Path: "alertPolicies", Message: "is read but not used yet"}))
 	}
 	if len(doc.Spec.Objectives) == 0 {
 		l.add(at.Problem(problem.Problem{Path: "objectives", Message: "has no value", Allowed: "at least one, such as [{target: 0.999}]"}))
 	}
+	if isComposite(&doc.Spec) {
+		return l.compositeOf(n, doc, base, name)
+	}
+	ind := l.indicatorOf(n, "spec.", doc.Spec.Indicator, doc.Spec.IndicatorRef)
 	var found []Objective
 	for i, in := range doc.Spec.Objectives {
 		o := base
 		place := at.At("objectives[" + strconv.Itoa(i) + "]")
-		o.Name = l.objectiveName(place, name, in.DisplayName, i)
+		for _, key := range []string{"indicator", "indicatorRef", "compositeWeight"} {
+			if place.At(key).Exists() {
+				l.add(place.Problem(problem.Problem{Path: key, Message: "is for a composite, whose objectives have an indicator each and which has none of its own",
+					Allowed: "indicator or indicatorRef in every entry, and none in spec"}))
+			}
+		}
+		o.Name = name
+		if i > 0 {
+			o.Name = l.entryName(place, name, in.DisplayName, i)
+		}
 		if len(doc.Spec.Objectives) > 1 || o.DisplayName == "" {
 			o.DisplayName = strings.TrimPrefix(o.DisplayName+": "+in.DisplayName, ": ")
 		}
 		l.objective(place, &o, in, ind)
+		if ind != nil {
+			l.extras(written(n, ind), &o)
+		}
 		found = append(found, o)
 	}
 	return found
 }
 
-// objectiveName: the first objective has the document's name, the others add their own.
-func (l *loader) objectiveName(n strictyaml.Node, name, displayName string, i int) string {
-	if i == 0 || name == "" {
-		return name
-	}
+// entryName is the document's name and the entry's own.
+func (l *loader) entryName(n strictyaml.Node, name, displayName string, i int) string {
 	own := slug(displayName)
 	if own == "" {
 		own = strconv.Itoa(i + 1)
+	}
+	if name == "" {
+		return ""
 	}
 	name += "-" + own
 	if len(name) > maxName {
@@ -135,15 +152,15 @@ func (l *loader) method(n strictyaml.Node) Method {
 	return Method(methods[i])
 }
 
-// indicatorOf finds an SLO's indicator, inline or by name, and nil when it has none. One whose
-// queries are wrong is returned too.
-func (l *loader) indicatorOf(n strictyaml.Node, s *sloSpec) *sli {
-	at := n.At("spec.indicator")
+// indicatorOf finds an indicator, inline or by name, and nil when there is none. One whose queries are
+// wrong is returned too. Path leads from n to what holds the two keys.
+func (l *loader) indicatorOf(n strictyaml.Node, path string, inline strictyaml.Node, ref string) *sli {
+	at := n.At(path + "indicator")
 	switch {
-	case at.Exists() == (s.IndicatorRef != ""):
+	case inline.Exists() == (ref != ""):
 		l.add(at.Problem(problem.Problem{Message: "needs exactly one of both", Allowed: "indicator or indicatorRef"}))
 		return nil
-	case at.Exists():
+	case inline.Exists():
 		ind := &sli{node: at}
 		if at.IsMapping() && at.At("metadata.name").Text() == "" {
 			l.lenient(at.Problem(problem.Problem{Path: "metadata.name", Message: "is missing and taken from the SLO"}))
@@ -151,14 +168,10 @@ func (l *loader) indicatorOf(n strictyaml.Node, s *sloSpec) *sli {
 		l.indicator(ind)
 		return ind
 	}
-	ind, ok := l.slis[slug(s.IndicatorRef)]
+	ind, ok := l.slis[slug(ref)]
 	if !ok {
-		known := make([]string, 0, len(l.slis))
-		for name := range l.slis {
-			known = append(known, name)
-		}
-		slices.Sort(known)
-		l.add(n.Problem(problem.Problem{Path: "spec.indicatorRef", Got: s.IndicatorRef, Message: "no document of kind SLI has this name" + strictyaml.DidYouMean(s.IndicatorRef, known)}))
+		known := slices.Sorted(maps.Keys(l.slis))
+		l.add(n.Problem(problem.Problem{Path: path + "indicatorRef", Got: ref, Message: "no document of kind SLI has this name" + strictyaml.DidYouMean(ref, known)}))
 		return nil
 	}
 	l.indicator(ind)
@@ -167,13 +180,8 @@ func (l *loader) indicatorOf(n strictyaml.Node, s *sloSpec) *sli {
 
 // objective fills in what one entry of objectives says.
 func (l *loader) objective(n strictyaml.Node, o *Objective, in objective, ind *sli) {
-	for _, key := range []string{"indicator", "indicatorRef", "compositeWeight"} {
-		if n.At(key).Exists() {
-			l.add(n.Problem(problem.Problem{Path: key, Message: "composite objectives are not supported by this version"}))
-		}
-	}
 	l.target(n, o, in)
-	l.slice(n, o, in)
+	l.slice(n, o, in, ind != nil && ind.present)
 	if ind == nil {
 		return
 	}
@@ -184,14 +192,20 @@ func (l *loader) objective(n strictyaml.Node, o *Objective, in objective, ind *s
 	switch {
 	case !ind.isRatio && !ind.isThreshold: // told of
 	case ind.isRatio:
-		o.Indicator.Ratio = ind.ratio
+		o.Indicator.Ratio, o.Indicator.Histogram, o.Indicator.RawRatio = ind.made.Ratio, ind.made.Histogram, ind.made.RawRatio
 		for _, key := range []string{"op", "value"} {
 			if v := n.At(key); v.Exists() {
 				l.lenient(v.Problem(problem.Problem{Message: "is ignored: it is for thresholdMetric", Got: v.Shown()}))
 			}
 		}
+		if raw := ind.made.RawRatio; raw != nil && raw.Events == nil && o.Method == Occurrences {
+			l.warn(ind.node.Problem(problem.Problem{Path: "spec.ratioMetric.raw", Message: "every look counts alike, whatever the traffic was",
+				Allowed: "a slice method, or the annotation " + eventsQuery + " with the counter of what the ratio is of"}))
+		}
 	case o.Method == RatioTimeslices:
 		l.add(n.Problem(problem.Problem{Message: "budgetingMethod RatioTimeslices needs a ratio in each slice", Allowed: "ratioMetric, or Timeslices"}))
+	case ind.present:
+		l.presence(n, o, ind)
 	case ind.rate:
 		l.traffic(n, o, in, ind)
 	default:
@@ -218,7 +232,7 @@ func (l *loader) target(n strictyaml.Node, o *Objective, in objective) {
 }
 
 // slice reads what the two slice methods need.
-func (l *loader) slice(n strictyaml.Node, o *Objective, in objective) {
+func (l *loader) slice(n strictyaml.Node, o *Objective, in objective, presence bool) {
 	window, target := n.At("timeSliceWindow"), n.At("timeSliceTarget")
 	if o.Method == Occurrences {
 		for _, v := range []strictyaml.Node{window, target} {
@@ -230,6 +244,8 @@ func (l *loader) slice(n strictyaml.Node, o *Objective, in objective) {
 	}
 	if in.TimeSliceTarget != nil {
 		o.SliceTarget = float64(*in.TimeSliceTarget)
+	} else if presence {
+		o.SliceTarget = 1
 	}
 	if o.Method == "" && !window.Exists() {
 		return // whether it has to be there is not known
@@ -277,6 +293,20 @@ func (l *loader) threshold(n strictyaml.Node, o *Objective, in objective, ind *s
 		return // told of
 	}
 	o.Indicator.Threshold = &Threshold{Query: *ind.gauge, Op: op, Value: *in.Value}
+}
+
+func (l *loader) presence(n strictyaml.Node, o *Objective, ind *sli) {
+	if o.Method == Occurrences {
+		l.add(n.Problem(problem.Problem{Message: "whether a series is there is judged slice by slice", Got: string(o.Method), Allowed: "budgetingMethod Timeslices"}))
+	}
+	for _, key := range []string{"op", "value"} {
+		if v := n.At(key); v.Exists() {
+			l.add(v.Problem(problem.Problem{Message: "a series that has to be there is not compared with anything", Got: v.Shown(), Allowed: "no op and no value beside present: true"}))
+		}
+	}
+	if ind.gauge != nil {
+		o.Indicator.Presence = &Presence{Query: *ind.gauge}
+	}
 }
 
 func (l *loader) traffic(n strictyaml.Node, o *Objective, in objective, ind *sli) {

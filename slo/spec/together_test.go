@@ -11,6 +11,7 @@ import (
 
 const (
 	ratios  = ", allowed: a ratio from 0 to 1 such as 0.999, or a percentage such as 99.9%"
+	extras  = ", groupBy, maxGroups, groupExpires, calendar"
 	methods = ", allowed: Occurrences, Timeslices, RatioTimeslices"
 )
 
@@ -40,7 +41,7 @@ func TestEveryMistakeIsToldOnce(t *testing.T) {
 			`f.yaml:7:17: error: spec.errors.bad: not valid PromQL: 1:3: parse error: unexpected end of input inside braces, got "x{", allowed: ` + onlySelectors,
 			`f.yaml:7:44: error: spec.errors.objective: got "101%"` + ratios,
 			`f.yaml:8:24: error: spec.latency.histogram: did you mean a?, got "a_bucket", allowed: the histogram's own name, without _bucket and le`,
-			`f.yaml:8:41: error: spec.latency.below: got "-2s", allowed: a duration such as 15s, 5m or 30d`,
+			`f.yaml:8:41: error: spec.latency.below: got "-2s", allowed: a duration such as 500ms or 2s, or a number in the histogram's own unit`,
 			`f.yaml:8:57: error: spec.latency.objective: got "x"` + ratios,
 			`f.yaml:9:32: error: spec.traffic.atLeast: got "150%", allowed: a share such as 50% together with of: expected, or a rate such as 5/s, 300/m or 1000/h`,
 			`f.yaml:9:42: error: spec.traffic.of: got "hope", allowed: expected`,
@@ -48,9 +49,9 @@ func TestEveryMistakeIsToldOnce(t *testing.T) {
 			`f.yaml:10:53: error: spec.saturation.slice: a slice is longer than the window, got "99y", allowed: at most 400d`,
 		}},
 		"short form with misspelt and missing fields": {golden("\n  errors: {bda: x, total: y, objectve: 99%}\n  latency: 5\n  traffic:\n"), []string{
-			"f.yaml:5:12: error: spec.errors.bda: unknown field, did you mean bad?, allowed: good, bad, total, excluded, objective",
-			"f.yaml:5:30: error: spec.errors.objectve: unknown field, did you mean objective?, allowed: good, bad, total, excluded, objective",
-			`f.yaml:6:12: error: spec.latency: got "5", allowed: a mapping with the fields histogram, below, objective`,
+			"f.yaml:5:12: error: spec.errors.bda: unknown field, did you mean bad?, allowed: good, bad, total, excluded, objective, currency, unit" + extras,
+			"f.yaml:5:30: error: spec.errors.objectve: unknown field, did you mean objective?, allowed: good, bad, total, excluded, objective, currency, unit" + extras,
+			`f.yaml:6:12: error: spec.latency: got "5", allowed: a mapping with the fields histogram, below, objective` + extras,
 		}},
 		"OpenSLO": {slo("bad: "+leg("x{")+", total: "+leg("y"), `  budgetingMethod: Occurrencez
   colour: red

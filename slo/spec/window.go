@@ -161,16 +161,17 @@ func (l *loader) calendarWindow(n strictyaml.Node, in timeWindow) (Window, bool)
 	return w, ok
 }
 
+const zoneAllowed = "a name of the IANA time zone database such as Europe/Berlin or UTC"
+
 func (l *loader) location(n strictyaml.Node) *time.Location {
-	const allowed = "a name of the IANA time zone database such as Europe/Berlin or UTC"
 	name := n.Text()
 	if name == "" {
-		l.lenient(n.Problem(problem.Problem{Message: "is missing and taken as UTC", Allowed: allowed}))
+		l.lenient(n.Problem(problem.Problem{Message: "is missing and taken as UTC", Allowed: zoneAllowed}))
 		return time.UTC
 	}
 	loc, err := time.LoadLocation(name)
 	if err != nil || name == "Local" {
-		l.add(n.Wrong(allowed))
+		l.add(n.Wrong(zoneAllowed))
 		return nil
 	}
 	return loc

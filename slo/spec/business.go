@@ -1,0 +1,249 @@
+package spec
+
+import (
+	"cmp"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/assayer-io/assayer/internal/problem"
+	"github.com/assayer-io/assayer/internal/strictyaml"
+	"github.com/assayer-io/assayer/slo/calendar"
+)
+
+type businessDocument struct {
+	Header header       `yaml:",inline"`
+	Spec   businessSpec `yaml:"spec"`
+}
+
+type businessSpec struct {
+	Description string                     `yaml:"description"`
+	TimeZone    string                     `yaml:"timeZone"`
+	Week        map[string]strictyaml.Node `yaml:"week"`
+	Holidays    []holiday                  `yaml:"holidays"`
+	CutOffs     []cutOff                   `yaml:"cutOffs"`
+}
+
+type holiday struct {
+	Date  string          `yaml:"date"`
+	Name  string          `yaml:"name"`
+	Hours strictyaml.Node `yaml:"hours"`
+}
+
+type cutOff struct {
+	Name string `yaml:"name"`
+	At   string `yaml:"at"`
+}
+
+// namedSession is the long form of a session.
+type namedSession struct {
+	Name  string `yaml:"name"`
+	Hours string `yaml:"hours"`
+}
+
+// business reads a calendar. Objectives find it by its name even when it has mistakes.
+func (l *loader) business(n strictyaml.Node) {
+	b := &calendar.Business{Name: l.name(n.At("metadata.name"))}
+	var doc businessDocument
+	fine := l.decode(n, &doc, func() { l.businessValues(n.At("spec"), &doc.Spec, b) })
+	if _, again := l.calendars[b.Name]; again {
+		l.add(n.Problem(problem.Problem{Path: "metadata.name", Message: "a calendar of this name is already there", Got: b.Name}))
+		return
+	}
+	if b.Name == "" {
+		return
+	}
+	l.calendars[b.Name] = b
+	if fine {
+		l.set.Calendars = append(l.set.Calendars, b)
+	}
+}
+
+func (l *loader) businessValues(n strictyaml.Node, in *businessSpec, b *calendar.Business) {
+	before := l.problems.Errors()
+	if zone := n.At("timeZone"); in.TimeZone == "" {
+		l.add(zone.Wrong(zoneAllowed))
+	} else {
+		b.Location = l.location(zone)
+	}
+	l.week(n.At("week"), b)
+	for i, h := range in.Holidays {
+		l.holiday(n.At("holidays["+strconv.Itoa(i)+"]"), h, b)
+	}
+	for i, c := range in.CutOffs {
+		l.cutOff(n.At("cutOffs["+strconv.Itoa(i)+"]"), c, b)
+	}
+	slices.SortFunc(b.Holidays, func(a, b calendar.Holiday) int { return a.Date.Compare(b.Date) })
+	slices.SortStableFunc(b.CutOffs, func(a, b calendar.CutOff) int { return cmp.Compare(a.Minute, b.Minute) })
+	if l.problems.Errors() > before {
+		return
+	}
+	// What is left to be wrong is between days, such as a night that reaches into the next morning's session.
+	for _, err := range split(b.Validate()) {
+		l.add(n.Problem(problem.Problem{Path: "week", Message: err.Error()}))
+	}
+}
+
+// split lists what was joined.
+func split(err error) []error {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		return joined.Unwrap()
+	}
+	if err == nil {
+		return nil
+	}
+	return []error{err}
+}
+
+// weekdays are the keys of a week, in the order of time.Weekday.
+func weekdays() []string {
+	return []string{"sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"}
+}
+
+// week reads days and ranges of days, which may go over the week's end: sunday-thursday, friday-monday.
+func (l *loader) week(n strictyaml.Node, b *calendar.Business) {
+	const allowed = "a day such as monday, or days such as monday-friday"
+	if !n.Exists() {
+		l.add(n.Wrong("days with their hours, such as {monday-friday: [\"09:00-17:30\"]}"))
+	}
+	given := map[int]string{}
+	for _, e := range n.Entries() {
+		from, to, isRange := strings.Cut(strings.ToLower(e.Key), "-")
+		first := slices.Index(weekdays(), from)
+		last := first
+		if isRange {
+			last = slices.Index(weekdays(), to)
+		}
+		if first < 0 || last < 0 || isRange && first == last {
+			l.add(e.Value.Problem(problem.Problem{Message: "is no day" + strictyaml.DidYouMean(e.Key, weekdays()), Got: e.Key, Allowed: allowed}))
+			continue
+		}
+		sessions := l.sessions(e.Value)
+		for day := first; ; day = (day + 1) % 7 {
+			if other, again := given[day]; again {
+				l.add(e.Value.Problem(problem.Problem{Message: weekdays()[day] + " is already in " + other, Got: e.Key}))
+				break
+			}
+			given[day] = e.Key
+			b.Week[day] = sessions
+			if day == last {
+				break
+			}
+		}
+	}
+}
+
+// sessions reads the hours of one day, in order of time.
+func (l *loader) sessions(n strictyaml.Node) []calendar.Session {
+	if !n.IsList() {
+		l.add(n.Wrong(`a list of hours such as ["09:00-17:30"], empty for a closed day`))
+		return nil
+	}
+	var out []calendar.Session
+	for _, item := range n.Items() {
+		s, ok := l.session(item)
+		if !ok {
+			continue
+		}
+		for _, other := range out {
+			if s.From < other.To && other.From < s.To {
+				l.add(item.Problem(problem.Problem{Message: "overlaps " + other.String(), Got: s.String()}))
+				break
+			}
+		}
+		out = append(out, s)
+	}
+	slices.SortFunc(out, func(a, b calendar.Session) int { return cmp.Compare(a.From, b.From) })
+	return out
+}
+
+const hoursAllowed = `hours such as "09:00-17:30", which may reach into the day after ("18:00-26:00") or begin on the day before ("-05:00-18:00")`
+
+var hoursText = regexp.MustCompile(`^(-?[0-9]{1,2}:[0-9]{2}) ?- ?(-?[0-9]{1,2}:[0-9]{2})$`)
+
+func (l *loader) session(n strictyaml.Node) (calendar.Session, bool) {
+	in, at := namedSession{Hours: n.Text()}, n
+	if n.IsMapping() {
+		at = n.At("hours")
+		before := l.problems.Errors()
+		l.problems = append(l.problems, n.Decode(&in)...)
+		if l.problems.Errors() > before {
+			return calendar.Session{}, false
+		}
+	}
+	m := hoursText.FindStringSubmatch(strings.TrimSpace(in.Hours))
+	if m == nil {
+		l.add(at.Wrong(hoursAllowed))
+		return calendar.Session{}, false
+	}
+	from, okFrom := minutes(m[1])
+	to, okTo := minutes(m[2])
+	switch p := at.Wrong(hoursAllowed); {
+	case !okFrom || !okTo:
+		l.add(p)
+		return calendar.Session{}, false
+	case from >= to:
+		p.Message = "ends before it begins"
+		if to > 0 && from < 24*60 {
+			p.Message += fmt.Sprintf("; after midnight is %02d:%02d", to/60+24, to%60)
+		}
+		l.add(p)
+		return calendar.Session{}, false
+	}
+	return calendar.Session{Name: in.Name, From: from, To: to}, true
+}
+
+var clockText = regexp.MustCompile(`^(-?)([0-9]{1,2}):([0-5][0-9])$`)
+
+const clockAllowed = "a time of day such as 17:00, from -24:00 to 48:00"
+
+// minutes reads a time of day from a day before midnight to a day after the next.
+func minutes(text string) (int, bool) {
+	m := clockText.FindStringSubmatch(text)
+	if m == nil {
+		return 0, false
+	}
+	hours, _ := strconv.Atoi(m[2]) // the pattern lets only digits through
+	more, _ := strconv.Atoi(m[3])
+	n := 60*hours + more
+	if m[1] != "" {
+		n = -n
+	}
+	return n, n >= -24*60 && n <= 48*60
+}
+
+func (l *loader) holiday(n strictyaml.Node, in holiday, b *calendar.Business) {
+	var sessions []calendar.Session
+	if in.Hours.Exists() {
+		sessions = l.sessions(in.Hours)
+	}
+	t, err := time.Parse(time.DateOnly, in.Date)
+	if err != nil {
+		l.add(n.At("date").Wrong("a date such as 2026-12-25"))
+		return
+	}
+	h := calendar.Holiday{Date: calendar.Date{Year: t.Year(), Month: t.Month(), Day: t.Day()}, Name: in.Name, Sessions: sessions}
+	if slices.ContainsFunc(b.Holidays, func(o calendar.Holiday) bool { return o.Date == h.Date }) {
+		l.add(n.At("date").Problem(problem.Problem{Message: "is there already", Got: in.Date}))
+		return
+	}
+	b.Holidays = append(b.Holidays, h)
+}
+
+func (l *loader) cutOff(n strictyaml.Node, in cutOff, b *calendar.Business) {
+	minute, ok := minutes(in.At)
+	if !ok {
+		l.add(n.At("at").Wrong(clockAllowed))
+	}
+	switch {
+	case in.Name == "":
+		l.add(n.At("name").Wrong("what has to be in by then"))
+	case slices.ContainsFunc(b.CutOffs, func(c calendar.CutOff) bool { return c.Name == in.Name }):
+		l.add(n.At("name").Problem(problem.Problem{Message: "a cut-off of this name is there already", Got: in.Name}))
+	default:
+		b.CutOffs = append(b.CutOffs, calendar.CutOff{Name: in.Name, Minute: minute})
+	}
+}

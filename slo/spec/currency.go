@@ -1,0 +1,34 @@
+package spec
+
+import "strings"
+
+// The active codes of ISO 4217, list one, by how many digits their minor unit has. Codes without a
+// minor unit (metals, the units of funds and of testing) have no place here: nothing is paid in them.
+const (
+	noDigits = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF"
+
+	twoDigits = "AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BMD BND BOB BOV BRL BSD BTN BWP BYN BZD CAD CDF " +
+		"CHE CHF CHW CNY COP COU CRC CUP CVE CZK DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GTQ GYD " +
+		"HKD HNL HTG HUF IDR ILS INR IRR JMD KES KGS KHR KPW KYD KZT LAK LBP LKR LRD LSL MAD MDL MGA MKD MMK MNT " +
+		"MOP MRU MUR MVR MWK MXN MXV MYR MZN NAD NGN NIO NOK NPR NZD PAB PEN PGK PHP PKR PLN QAR RON RSD RUB SAR " +
+		"SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TOP TRY TTD TWD TZS UAH USD USN UYU " +
+		"UZS VED VES WST XAD XCD XCG YER ZAR ZMW ZWG"
+
+	threeDigits = "BHD IQD JOD KWD LYD OMR TND"
+
+	fourDigits = "CLF UYW"
+)
+
+// MinorDigits gives how many digits the minor unit of a currency has after the point, such as 2 for EUR
+// and 0 for JPY, and whether the code is an active one of ISO 4217.
+func MinorDigits(currency string) (digits int, known bool) {
+	if len(currency) != 3 {
+		return 0, false
+	}
+	for i, codes := range []string{noDigits, "", twoDigits, threeDigits, fourDigits} {
+		if strings.Contains(" "+codes+" ", " "+currency+" ") {
+			return i, true
+		}
+	}
+	return 0, false
+}

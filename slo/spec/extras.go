@@ -1,0 +1,236 @@
+package spec
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/prometheus/common/model"
+
+	"github.com/assayer-io/assayer/internal/problem"
+	"github.com/assayer-io/assayer/internal/strictyaml"
+	"github.com/assayer-io/assayer/slo/burnrate"
+	"github.com/assayer-io/assayer/slo/calendar"
+)
+
+// OpenSLO has no place for what follows, so annotations say it. Every name begins with this prefix.
+const annotationPrefix = "assayer.dev/"
+
+// Annotations of an SLO or, where it has them not, of its indicator.
+const (
+	currencyKey     = annotationPrefix + "currency"
+	unitKey         = annotationPrefix + "unit"
+	valueQueryKey   = annotationPrefix + "value-query"
+	groupByKey      = annotationPrefix + "group-by"
+	maxGroupsKey    = annotationPrefix + "max-groups"
+	groupExpiresKey = annotationPrefix + "group-expires"
+	calendarKey     = annotationPrefix + "calendar"
+)
+
+// Annotations of an indicator only.
+const (
+	excludedQuery = annotationPrefix + "excluded-query" // selects what counts for nobody
+	eventsQuery   = annotationPrefix + "events-query"   // how many events a sample of a raw ratio stands for
+	// totalOf says on purpose what OpenSLO's schema has no place for: the total is good and bad together.
+	totalOf    = annotationPrefix + "total"
+	goodAndBad = "good + bad"
+)
+
+func extraKeys() []string {
+	return []string{currencyKey, unitKey, valueQueryKey, groupByKey, maxGroupsKey, groupExpiresKey, calendarKey}
+}
+
+func indicatorKeys() []string {
+	return append([]string{excludedQuery, eventsQuery, totalOf}, extraKeys()...)
+}
+
+func annotation(name string) string { return `metadata.annotations["` + name + `"]` }
+
+// ownAnnotations refuses annotations with our prefix that n does not read: they would do nothing.
+func (l *loader) ownAnnotations(n strictyaml.Node, known []string) {
+	for _, e := range n.At("metadata.annotations").Entries() {
+		if !strings.HasPrefix(e.Key, annotationPrefix) || slices.Contains(known, e.Key) {
+			continue
+		}
+		p := e.Value.Problem(problem.Problem{Message: "is not read here" + strictyaml.DidYouMean(e.Key, known), Got: e.Value.Shown(), Allowed: strings.Join(known, ", ")})
+		if slices.Contains(indicatorKeys(), e.Key) {
+			p.Message = "is not read here, but in the annotations of an SLO or of its indicator"
+		}
+		l.add(p)
+	}
+}
+
+// places tells where the value that an annotation stands for is written.
+type places func(key string) strictyaml.Node
+
+// written looks into the annotations of the SLO first, then into those of the indicator.
+func written(slo strictyaml.Node, ind *sli) places {
+	return func(key string) strictyaml.Node {
+		own := slo.At(annotation(key))
+		if ind == nil || own.Exists() {
+			return own
+		}
+		if of := ind.node.At(annotation(key)); of.Exists() {
+			return of
+		}
+		return own
+	}
+}
+
+// extras reads what goes with any indicator. The method, the window and the indicator of o are known.
+func (l *loader) extras(at places, o *Objective) {
+	o.Weight = l.weight(at, o)
+	o.GroupBy = l.groupBy(at, o.Window.Length)
+	o.Calendar = l.calendarOf(at(calendarKey))
+}
+
+// weight reads what makes a budget count money.
+func (l *loader) weight(at places, o *Objective) *Weight {
+	code, unit, by := at(currencyKey), at(unitKey), at(valueQueryKey)
+	if !code.Exists() && !unit.Exists() && !by.Exists() {
+		return nil
+	}
+	w := &Weight{Currency: code.Text(), MinorUnit: 1}
+	digits, known := MinorDigits(w.Currency)
+	if !known {
+		p := code.Wrong("an active code of ISO 4217 such as EUR")
+		if _, upper := MinorDigits(strings.ToUpper(w.Currency)); upper {
+			p.Message = "did you mean " + strings.ToUpper(w.Currency) + "?"
+		}
+		l.add(p)
+	}
+	switch unit.Text() {
+	case "major":
+		w.MinorUnit = math.Pow10(digits)
+	case "minor":
+	default:
+		if unit.Exists() {
+			l.add(unit.Wrong("minor (cents; the default), or major (euros)"))
+		}
+	}
+	if o.Method == Occurrences {
+		l.countsAmounts(code, by, &o.Indicator)
+		return w
+	}
+	const allowed = "a selector of counters of amounts, of which each slice weighs what they grew by in it"
+	switch r := o.Indicator.Ratio; {
+	case by.Exists():
+		w.By = l.counterSelector(by)
+	case r != nil && r.Total != nil:
+		w.By = r.Total
+	case o.Method != "" && o.Indicator.kinds() > 0:
+		l.add(by.Wrong(allowed))
+	}
+	return w
+}
+
+// countsAmounts holds a weight against an indicator that is counted by occurrences: its own counters are
+// the amounts.
+func (l *loader) countsAmounts(code, by strictyaml.Node, in *Indicator) {
+	const ratio = "a ratioMetric of counters of amounts"
+	if by.Exists() {
+		l.add(by.Problem(problem.Problem{Message: "is for slices; with Occurrences the indicator's own counters are the amounts", Got: by.Shown(),
+			Allowed: ratio + ", or budgetingMethod Timeslices or RatioTimeslices"}))
+		return
+	}
+	counts := ""
+	switch {
+	case in.Histogram != nil:
+		counts = "a histogram counts observations, and not amounts"
+	case in.Threshold != nil || in.RawRatio != nil && in.RawRatio.Events == nil:
+		counts = "samples of a gauge are counted here, and not amounts"
+	}
+	if counts != "" {
+		l.add(code.Problem(problem.Problem{Message: counts, Got: code.Shown(), Allowed: ratio + ", or a slice method with " + valueQueryKey}))
+	}
+}
+
+const (
+	maxGroupLabels   = 8
+	defaultMaxGroups = 100
+	maxGroups        = 1000
+	minGroupExpiry   = time.Hour
+)
+
+// groupBy reads which labels make groups that have a budget of their own.
+func (l *loader) groupBy(at places, window time.Duration) *GroupBy {
+	by, most, expires := at(groupByKey), at(maxGroupsKey), at(groupExpiresKey)
+	if !by.Exists() {
+		for _, n := range []strictyaml.Node{most, expires} {
+			if n.Exists() {
+				l.add(n.Problem(problem.Problem{Message: "needs labels to group by beside it", Got: n.Shown()}))
+			}
+		}
+		return nil
+	}
+	g := &GroupBy{Labels: l.groupLabels(by), Max: defaultMaxGroups, Expires: max(window, minGroupExpiry)}
+	if most.Exists() {
+		count, err := strconv.Atoi(most.Text())
+		if err != nil || count < 1 || count > maxGroups {
+			l.add(most.Wrong(fmt.Sprint("a whole number from 1 to ", maxGroups)))
+		}
+		g.Max = count
+	}
+	if expires.Exists() {
+		d, err := model.ParseDuration(expires.Text())
+		if g.Expires = time.Duration(d); err != nil || g.Expires < minGroupExpiry || g.Expires > maxWindow {
+			l.add(expires.Wrong("a duration from " + burnrate.Text(minGroupExpiry) + " to " + burnrate.Text(maxWindow)))
+		}
+	}
+	return g
+}
+
+// groupLabels reads a list, or a text with commas.
+func (l *loader) groupLabels(n strictyaml.Node) []string {
+	const allowed = "names of labels, such as region"
+	type place struct {
+		name string
+		at   strictyaml.Node
+	}
+	var found []place
+	for _, item := range n.Items() {
+		found = append(found, place{item.Text(), item})
+	}
+	if !n.IsList() {
+		for name := range strings.SplitSeq(n.Text(), ",") {
+			found = append(found, place{strings.TrimSpace(name), n})
+		}
+	}
+	seen := map[string]bool{}
+	for _, f := range found {
+		p := f.at.Wrong(allowed)
+		switch {
+		case !model.LabelName(f.name).IsValidLegacy():
+			l.add(p)
+		case f.name == "le" || f.name == "quantile" || strings.HasPrefix(f.name, "__"):
+			p.Message = f.name + " tells apart what belongs together"
+			l.add(p)
+		case seen[f.name]:
+			p.Message = f.name + " is there twice"
+			l.add(p)
+		}
+		seen[f.name] = true
+	}
+	if len(seen) == 0 || len(seen) > maxGroupLabels {
+		l.add(n.Wrong(fmt.Sprint("1 to ", maxGroupLabels, " ", allowed)))
+	}
+	return slices.Sorted(maps.Keys(seen))
+}
+
+// calendarOf finds the calendar that n names, in whatever file it is.
+func (l *loader) calendarOf(n strictyaml.Node) *calendar.Business {
+	if !n.Exists() {
+		return nil
+	}
+	found, ok := l.calendars[n.Text()]
+	if !ok {
+		p := n.Wrong("the name of a " + kindBusinessCalendar)
+		p.Message = "no document of kind " + kindBusinessCalendar + " has this name" + strictyaml.DidYouMean(n.Text(), slices.Sorted(maps.Keys(l.calendars)))
+		l.add(p)
+	}
+	return found
+}
