@@ -48,7 +48,7 @@ func TestExpanded(t *testing.T) {
 
 // TestGoldenKeys asks the reader itself which keys it knows: it lists them for one it does not.
 func TestGoldenKeys(t *testing.T) {
-	for _, path := range []string{"spec", "spec.errors", "spec.latency", "spec.traffic", "spec.saturation"} {
+	for _, path := range []string{"spec", "spec.errors", "spec.latency", "spec.traffic", "spec.saturation", "spec.presence"} {
 		inner := "{zzz: 1}"
 		if _, signal, ok := strings.Cut(path, "."); ok {
 			inner = "{" + signal + ": " + inner + "}"

@@ -9,8 +9,8 @@ import (
 	"github.com/assayer-io/assayer/slo/spec"
 )
 
-// fastTier is the name of the tier that needs no window.
-const fastTier = "page-fast"
+// FastTier is the name of the tier that needs no window.
+const FastTier = "page-fast"
 
 // sequential tells a total or near-total outage from chance after a handful of events, where a budget
 // window needs minutes of them. It is Page's CUSUM of the log-likelihood ratio between outageRatio and
@@ -157,5 +157,5 @@ func (s *sequential) explain(value float64) string {
 
 // fastRule describes the fast tier to those who list tiers: its burn rate is that of the shortest window.
 func fastRule(shortest time.Duration) burnrate.Tier {
-	return burnrate.Tier{Name: fastTier, Severity: burnrate.Page, Long: shortest, Short: shortest, Factor: 1}
+	return burnrate.Tier{Name: FastTier, Severity: burnrate.Page, Long: shortest, Short: shortest, Factor: 1}
 }

@@ -180,7 +180,7 @@ func (o *objective) store(to Store) error {
 	if o.sequential != nil {
 		m.Fast = &o.sequential.fastState
 		if o.fast.firing {
-			m.Firing[fastTier] = o.fast.sinceMs
+			m.Firing[FastTier] = o.fast.sinceMs
 		}
 	}
 	if s := o.slicer; s != nil {
@@ -380,7 +380,7 @@ func (o *objective) load(m *storedObjective, continued bool) {
 	}
 	if o.sequential != nil {
 		o.sequential.restore(m.Fast)
-		o.fast.sinceMs, o.fast.firing = m.Firing[fastTier], m.Firing[fastTier] != 0
+		o.fast.sinceMs, o.fast.firing = m.Firing[FastTier], m.Firing[FastTier] != 0
 	}
 	if s := o.slicer; s != nil {
 		if m.Slices != nil {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
@@ -11,6 +12,7 @@ import (
 	"github.com/assayer-io/assayer/internal/config"
 	"github.com/assayer-io/assayer/internal/hooks"
 	"github.com/assayer-io/assayer/internal/problem"
+	"github.com/assayer-io/assayer/internal/strictyaml"
 	"github.com/assayer-io/assayer/slo"
 	"github.com/assayer-io/assayer/slo/burnrate"
 	"github.com/assayer-io/assayer/slo/calendar"
@@ -87,9 +89,27 @@ func Load(opts LoadOptions) (Loaded, problem.List) {
 func (l *Loaded) crossCheck() problem.List {
 	var problems problem.List
 	var names []string
+	looks := map[string]time.Duration{} // how often what feeds an objective is looked at
 	for i := range l.Objectives {
-		names = append(names, l.Objectives[i].Name)
-		problems = append(problems, l.checkObjective(&l.Objectives[i])...)
+		o := &l.Objectives[i]
+		names = append(names, o.Name)
+		if o.Composite == nil {
+			problems = append(problems, l.checkObjective(o, looks)...)
+		}
+	}
+	for i := range l.Objectives { // a composite knows no more than its slowest member
+		o := &l.Objectives[i]
+		if o.Composite == nil {
+			continue
+		}
+		interval := time.Duration(0)
+		for _, m := range o.Composite.Members {
+			interval = max(interval, looks[m.Objective])
+		}
+		problems = append(problems, l.checkTiers(o, interval)...)
+	}
+	for i := range l.Policies {
+		problems = append(problems, l.checkPolicy(&l.Policies[i])...)
 	}
 	for _, h := range l.hooks {
 		for _, p := range h.policy.Unmatched(names) {
@@ -102,16 +122,12 @@ func (l *Loaded) crossCheck() problem.List {
 // minLooks is how many looks the shortest window of an objective has to hold.
 const minLooks = 4
 
-// checkObjective finds what is wrong between an objective and what feeds it, and tells the objective
-// how short its burn tiers may be.
-func (l *Loaded) checkObjective(o *spec.Objective) problem.List {
+// checkObjective finds what is wrong between an objective and what feeds it, and notes how often that is
+// looked at.
+func (l *Loaded) checkObjective(o *spec.Objective, looks map[string]time.Duration) problem.List {
 	var problems problem.List
-	at := func(p problem.Problem) {
-		p.File, p.Line = o.File, o.Line
-		problems = append(problems, p)
-	}
 	interval := time.Duration(0) // of the fastest job that can feed it
-	for _, s := range selectors(*o) {
+	for _, s := range o.Selectors() {
 		fed := false
 		for _, p := range l.plans {
 			for _, j := range p.jobs {
@@ -124,20 +140,54 @@ func (l *Loaded) checkObjective(o *spec.Objective) problem.List {
 			}
 		}
 		if !fed {
-			at(problem.Problem{Path: o.Name, Message: "no configured collector yields this series, so the objective will stay unknown", Got: s.Text,
+			problems = append(problems, problem.Problem{File: o.File, Line: o.Line, Path: o.Name, Message: "no configured collector yields this series, so the objective will stay unknown", Got: s.Text,
 				Allowed: "a selector that some scrape config's targets match", Warning: true})
 		}
 	}
-	o.MinTierWindow = minLooks * interval
-	for _, p := range l.checkTiers(o, interval) {
-		at(p)
+	looks[o.Name] = interval
+	return append(problems, l.checkTiers(o, interval)...)
+}
+
+// checkPolicy finds hooks and tiers that a policy names and that do not exist.
+func (l *Loaded) checkPolicy(p *spec.BudgetPolicy) problem.List {
+	var problems problem.List
+	var calls []string
+	for _, h := range l.hooks {
+		calls = append(calls, h.policy.Name)
+	}
+	tiers := []string{"any", string(burnrate.Page), string(burnrate.Ticket), slo.FastTier}
+	for _, o := range l.Objectives {
+		if slices.ContainsFunc(p.Objectives, func(pattern string) bool { return spec.NameMatches(pattern, o.Name) }) {
+			for _, t := range slo.TiersFor(o.Window.Length, o.MinTierWindow, l.engineOptions().Tiers) {
+				tiers = append(tiers, t.Name)
+			}
+		}
+	}
+	slices.Sort(tiers)
+	tiers = slices.Compact(tiers)
+	for _, r := range p.Rules {
+		at := problem.Problem{File: p.File, Line: p.Line, Path: p.Name + "." + r.Name}
+		if r.Hook != "" && !slices.Contains(calls, r.Hook) {
+			at.Message, at.Got, at.Allowed = "no hook has this name"+strictyaml.DidYouMean(r.Hook, calls), r.Hook, "the name of one of the agent file's hooks"
+			problems = append(problems, at)
+		}
+		if r.Firing != "" && !slices.Contains(tiers, r.Firing) {
+			at.Message, at.Got, at.Allowed, at.Warning = "none of the policy's objectives has this tier", r.Firing, strings.Join(tiers, ", "), true
+			problems = append(problems, at)
+		}
 	}
 	return problems
 }
 
-// checkTiers finds burn tiers that would fire on noise, always or never.
+// checkTiers tells the objective how short its burn tiers may be, and finds those that would fire on noise,
+// always or never.
 func (l *Loaded) checkTiers(o *spec.Objective, interval time.Duration) problem.List {
+	o.MinTierWindow = minLooks * interval
 	var problems problem.List
+	tell := func(p problem.Problem) {
+		p.File, p.Line, p.Path = o.File, o.Line, o.Name
+		problems = append(problems, p)
+	}
 	custom := l.engineOptions().Tiers
 	short := func(t burnrate.Tier) string {
 		return fmt.Sprintf("burn alert %s looks at %s, which holds fewer than %d looks at one every %v", t.Name, burnrate.Text(t.Short), minLooks, interval)
@@ -146,17 +196,17 @@ func (l *Loaded) checkTiers(o *spec.Objective, interval time.Duration) problem.L
 	switch i := slices.IndexFunc(all, func(t burnrate.Tier) bool { return t.Short < o.MinTierWindow }); {
 	case i < 0:
 	case len(kept) == 0 || len(custom) > 0:
-		problems = append(problems, problem.Problem{Path: o.Name, Message: short(all[i]), Allowed: "a longer window, a shorter scrape_interval, or burn_alerts of your own"})
+		tell(problem.Problem{Message: short(all[i]), Allowed: "a longer window, a shorter scrape_interval, or burn_alerts of your own"})
 	default:
-		problems = append(problems, problem.Problem{Path: o.Name, Message: short(all[i]) + " and is left out", Allowed: "a shorter scrape_interval, or burn_alerts of your own", Warning: true})
+		tell(problem.Problem{Message: short(all[i]) + " and is left out", Allowed: "a shorter scrape_interval, or burn_alerts of your own", Warning: true})
 	}
 	for _, t := range kept {
 		switch {
 		case len(custom) > 0 && t.Factor < 1:
-			problems = append(problems, problem.Problem{Path: o.Name, Message: fmt.Sprintf("burn alert %s fires at %.2f times the even burn, on a service that keeps its promise", t.Name, t.Factor),
+			tell(problem.Problem{Message: fmt.Sprintf("burn alert %s fires at %.2f times the even burn, on a service that keeps its promise", t.Name, t.Factor),
 				Allowed: "a budget that is a larger share than long is of the window", Warning: true})
 		case o.Target > 0 && o.Target < 1 && t.Factor > 1/(1-o.Target)*(1+1e-9):
-			problems = append(problems, problem.Problem{Path: o.Name, Message: fmt.Sprintf("burn alert %s can never fire: it asks for %.4g times the even burn, and a total outage is %.4g times", t.Name, t.Factor, 1/(1-o.Target)),
+			tell(problem.Problem{Message: fmt.Sprintf("burn alert %s can never fire: it asks for %.4g times the even burn, and a total outage is %.4g times", t.Name, t.Factor, 1/(1-o.Target)),
 				Allowed: "a higher objective, a shorter window, or burn_alerts of your own", Warning: true})
 		}
 	}
@@ -182,20 +232,6 @@ func agrees(s *spec.Selector, given map[string]string) bool {
 		value, set := given[m.Name]
 		return set && !m.Matches(value)
 	})
-}
-
-func selectors(o spec.Objective) []*spec.Selector {
-	var all []*spec.Selector
-	if r := o.Indicator.Ratio; r != nil {
-		all = append(all, r.Good, r.Bad, r.Total, r.Excluded)
-	}
-	if t := o.Indicator.Threshold; t != nil {
-		all = append(all, &t.Query)
-	}
-	if t := o.Indicator.Traffic; t != nil {
-		all = append(all, &t.Total)
-	}
-	return slices.DeleteFunc(all, func(s *spec.Selector) bool { return s == nil })
 }
 
 // interval is how often objectives are fed at best. While the agent file has mistakes it is not

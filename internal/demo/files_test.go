@@ -101,17 +101,15 @@ func TestEverySelectorFindsItsSeries(t *testing.T) {
 		exposed = append(exposed, scrape(t, s.Address)...)
 	}
 	for _, o := range set.Objectives {
-		var selectors []*spec.Selector
-		switch in := o.Indicator; {
-		case in.Ratio != nil:
-			selectors = []*spec.Selector{in.Ratio.Good, in.Ratio.Bad, in.Ratio.Total, in.Ratio.Excluded}
-		case in.Threshold != nil:
-			selectors = []*spec.Selector{&in.Threshold.Query}
-		default:
-			selectors = []*spec.Selector{&in.Traffic.Total}
-		}
-		for _, sel := range selectors {
-			if sel != nil && !slices.ContainsFunc(exposed, sel.Matches) {
+		for _, sel := range o.Selectors() {
+			exposes := sel.Matches
+			if o.Indicator.Histogram != nil {
+				exposes = func(ls labels.Labels) bool {
+					name, counts := strings.CutSuffix(ls.Get(labels.MetricName), "_count")
+					return counts && sel.Matches(labels.NewBuilder(ls).Set(labels.MetricName, name).Labels())
+				}
+			}
+			if !slices.ContainsFunc(exposed, exposes) {
 				t.Errorf("%s: nothing matches %s", o.Name, sel.Text)
 			}
 		}

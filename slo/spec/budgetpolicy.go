@@ -2,7 +2,6 @@ package spec
 
 import (
 	"fmt"
-	"path"
 	"regexp"
 	"slices"
 	"strconv"
@@ -49,17 +48,6 @@ type condition struct {
 type calm struct {
 	RemainingAbove strictyaml.Node `yaml:"remainingAbove"`
 	BurnBelow      *float64        `yaml:"burnBelow"`
-}
-
-// Applies reports whether the policy is about the objective of this name.
-func (p *BudgetPolicy) Applies(objective string) bool {
-	return slices.ContainsFunc(p.Objectives, func(pattern string) bool { return matchesPattern(pattern, objective) })
-}
-
-// matchesPattern knows * for any letters, and nothing else: patterns hold the letters of names.
-func matchesPattern(pattern, name string) bool {
-	ok, err := path.Match(pattern, name)
-	return err == nil && ok
 }
 
 var patternText = regexp.MustCompile(`^[-a-z0-9*]+$`)

@@ -198,7 +198,7 @@ func (l *loader) resolve() {
 		p := r.node.Problem(problem.Problem{Got: got})
 		switch {
 		case !r.member:
-			if !slices.ContainsFunc(names, func(name string) bool { return matchesPattern(got, name) }) {
+			if !slices.ContainsFunc(names, func(name string) bool { return NameMatches(got, name) }) {
 				p.Message = "selects no objective" + strictyaml.DidYouMean(got, names)
 				l.warn(p)
 			}

@@ -112,41 +112,21 @@ func (l *loader) weight(at places, o *Objective) *Weight {
 			l.add(unit.Wrong("minor (cents; the default), or major (euros)"))
 		}
 	}
-	if o.Method == Occurrences {
-		l.countsAmounts(code, by, &o.Indicator)
-		return w
-	}
-	const allowed = "a selector of counters of amounts, of which each slice weighs what they grew by in it"
-	switch r := o.Indicator.Ratio; {
+	const bySlices = valueQueryKey + " with budgetingMethod Timeslices or RatioTimeslices"
+	amounts := o.Indicator.Ratio != nil // the counters of which are the amounts themselves
+	switch known := o.Method != "" && o.Indicator.kinds() > 0; {
+	case o.Method == Occurrences && by.Exists():
+		l.add(by.Problem(problem.Problem{Message: "is for slices; of events, the indicator's own counters are the amounts", Got: by.Shown(), Allowed: bySlices}))
 	case by.Exists():
 		w.By = l.counterSelector(by)
-	case r != nil && r.Total != nil:
-		w.By = r.Total
-	case o.Method != "" && o.Indicator.kinds() > 0:
-		l.add(by.Wrong(allowed))
+	case !known || amounts:
+	case o.Method == Occurrences:
+		l.add(code.Problem(problem.Problem{Message: "observations and samples are counted here, and not amounts", Got: code.Shown(),
+			Allowed: "a ratioMetric of counters of amounts, or " + bySlices}))
+	default:
+		l.add(by.Wrong("a selector of counters of amounts: each slice weighs what they grew by in it"))
 	}
 	return w
-}
-
-// countsAmounts holds a weight against an indicator that is counted by occurrences: its own counters are
-// the amounts.
-func (l *loader) countsAmounts(code, by strictyaml.Node, in *Indicator) {
-	const ratio = "a ratioMetric of counters of amounts"
-	if by.Exists() {
-		l.add(by.Problem(problem.Problem{Message: "is for slices; with Occurrences the indicator's own counters are the amounts", Got: by.Shown(),
-			Allowed: ratio + ", or budgetingMethod Timeslices or RatioTimeslices"}))
-		return
-	}
-	counts := ""
-	switch {
-	case in.Histogram != nil:
-		counts = "a histogram counts observations, and not amounts"
-	case in.Threshold != nil || in.RawRatio != nil && in.RawRatio.Events == nil:
-		counts = "samples of a gauge are counted here, and not amounts"
-	}
-	if counts != "" {
-		l.add(code.Problem(problem.Problem{Message: counts, Got: code.Shown(), Allowed: ratio + ", or a slice method with " + valueQueryKey}))
-	}
 }
 
 const (
