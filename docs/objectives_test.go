@@ -25,7 +25,7 @@ func TestObjectiveFiles(t *testing.T) {
 func TestExpanded(t *testing.T) {
 	var short string
 	for _, f := range fences(t, "yaml", "objectives") {
-		if strings.Contains(f.text, "kind: GoldenSignals") {
+		if strings.Contains(f.text, "kind: GoldenSignals\nmetadata: {name: card-auth,") {
 			short = f.text
 		}
 	}
@@ -66,6 +66,44 @@ func TestGoldenKeys(t *testing.T) {
 		}
 		wantSame(t, path, written, known)
 	}
+}
+
+// TestDocumentKeys asks the reader of our other kinds, in the same way.
+func TestDocumentKeys(t *testing.T) {
+	for kind, paths := range map[string][]string{"BusinessCalendar": {"spec"}, "CompositeSLO": {"spec", "spec.members[0]"}, "BudgetPolicy": {"spec", "spec.rules[0]"}} {
+		for _, path := range paths {
+			inner := "{zzz: 1}"
+			if _, list, ok := strings.Cut(path, "."); ok {
+				inner = "{" + strings.TrimSuffix(list, "[0]") + ": [" + inner + "]}"
+			}
+			_, problems := spec.Load([]spec.File{{Name: "f.yaml", Data: []byte("apiVersion: assayer.dev/v1\nkind: " + kind + "\nmetadata: {name: x}\nspec: " + inner + "\n")}}, spec.Options{})
+			var known, written []string
+			for _, p := range problems {
+				if strings.HasSuffix(p.Path, ".zzz") {
+					known = strings.Split(p.Allowed, ", ")
+				}
+			}
+			for _, row := range tables(t, "objectives.md", "keys of "+kind+": "+path) {
+				written = append(written, codes(row[0])...)
+			}
+			wantSame(t, kind+" "+path, written, known)
+		}
+	}
+}
+
+// TestAnnotations: an annotation that is not read is refused with the list of those that are.
+func TestAnnotations(t *testing.T) {
+	document := "apiVersion: openslo/v1\nkind: SLO\nmetadata: {name: x}\nspec: {service: s, budgetingMethod: Occurrences, timeWindow: [{duration: 30d, isRolling: true}], objectives: [{target: 0.9}],\n" +
+		"  indicator: {metadata: {name: x, annotations: {assayer.dev/zzz: a}}, spec: {ratioMetric: {counter: true, bad: {metricSource: {spec: {query: b}}}, total: {metricSource: {spec: {query: t}}}}}}}\n"
+	_, problems := spec.Load([]spec.File{{Name: "f.yaml", Data: []byte(document)}}, spec.Options{})
+	if len(problems) != 1 {
+		t.Fatal(problems)
+	}
+	var written []string
+	for _, row := range tables(t, "objectives.md", "annotations") {
+		written = append(written, codes(row[0])...)
+	}
+	wantSame(t, "annotations", written, strings.Split(problems[0].Allowed, ", "))
 }
 
 // TestGoldenDefaults leaves out what has a default.
