@@ -84,7 +84,7 @@ const startJitterMs = 1000
 // when it grew, following rules 1 and 2 of the package comment. ok is false when the sample is only a
 // baseline.
 func (l *look) increase(sr *series, known bool, obj *objective, s *collector.Sample, at int64) (from int64, base float64, ok bool) {
-	watched := !l.first && obj.epoch <= l.target.epoch // this target was looked at for obj before
+	watched := l.watched(obj)
 	l.engine.urgent = l.engine.urgent || !watched || sr.unset
 	switch {
 	case known && (sr.unset || !watched):
@@ -103,6 +103,9 @@ func (l *look) increase(sr *series, known bool, obj *objective, s *collector.Sam
 	}
 	return 0, 0, false
 }
+
+// watched reports whether the target was looked at for obj before.
+func (l *look) watched(obj *objective) bool { return !l.first && obj.epoch <= l.target.epoch }
 
 // countedElsewhere returns when the process behind this target was last looked at as another target,
 // such as one whose labels a reload has changed; 0: never.

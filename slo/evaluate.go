@@ -271,6 +271,9 @@ func (s *Status) describe(o *objective) {
 	if o.Weight != nil {
 		s.Currency = o.Weight.Currency
 	}
+	if o.Composite != nil {
+		s.Composite = string(o.Composite.Method)
+	}
 }
 
 // bookSlice takes in a slice that has been judged.

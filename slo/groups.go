@@ -25,8 +25,9 @@ type groups struct {
 }
 
 // groupOf returns the group of obj to which a series belongs, made on first sight; nil when obj has no
-// groups or no room for another.
-func (e *Engine) groupOf(obj *objective, ls labels.Labels) *objective {
+// groups or no room for another. Of a group whose first series was born while it was watched for, it is
+// known that nothing happened before.
+func (e *Engine) groupOf(obj *objective, ls labels.Labels, born bool) *objective {
 	if obj.GroupBy == nil {
 		return nil
 	}
@@ -43,6 +44,9 @@ func (e *Engine) groupOf(obj *objective, ls labels.Labels) *objective {
 		return nil
 	}
 	child := obj.newGroup(values, e.opts, obj.ledger.nowMs)
+	if born && obj.ledger.startMs != 0 {
+		child.ledger.begin(obj.ledger.startMs)
+	}
 	e.byID[child.id] = child
 	e.addObjective(child)
 	return child

@@ -283,6 +283,10 @@ func TestGroupsHaveBudgetsOfTheirOwn(t *testing.T) {
 	if got, want := f.names(2*interval), "pay 15/8, pay[region=eu] 10/1, pay[region=us] 5/0"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
+	// Before us was born nothing happened in it; what happened in eu before the first look is not known.
+	if s := f.Evaluate(at(2 * interval)); s[2].Filled != s[0].Filled || s[0].Filled == 0 {
+		t.Errorf("us is known for %v, the whole for %v", s[2].Filled, s[0].Filled)
+	}
 	if s := f.Evaluate(at(2 * interval)); !strings.Contains(s[0].Problem, "more groups") || s[1].Parent != "pay" || s[1].Group["region"] != "eu" {
 		t.Errorf("got %+v", s[:2])
 	}

@@ -198,22 +198,22 @@ func (l *look) find(s *collector.Series) (sr *series, known bool) {
 		l.target.series[s.Hash] = sr
 	}
 	if sr.generation != l.engine.generation {
-		l.bind(sr, s)
+		l.bind(sr, s, !known)
 	}
 	sr.seenMs = l.at
 	l.present(sr)
 	return sr, known
 }
 
-// bind finds out which objectives read the series.
-func (l *look) bind(sr *series, s *collector.Series) {
+// bind finds out which objectives read the series; unseen says that it was not there before.
+func (l *look) bind(sr *series, s *collector.Series, unseen bool) {
 	e := l.engine
 	sr.generation, sr.bindings, sr.part = e.generation, nil, nil
 	for _, list := range [][]selector{e.byMetric[s.Labels.Get("__name__")], e.anyMetric} {
 		for _, sel := range list {
 			if sel.Matches(s.Labels) {
 				sr.bindings = append(sr.bindings, binding{l.target.member(sel.obj), sel.role})
-				if child := e.groupOf(sel.obj, s.Labels); child != nil {
+				if child := e.groupOf(sel.obj, s.Labels, unseen && l.watched(sel.obj)); child != nil {
 					sr.bindings = append(sr.bindings, binding{l.target.member(child), sel.role})
 				}
 			}

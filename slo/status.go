@@ -51,7 +51,8 @@ type Status struct {
 	Filled      float64        `json:"filled_ratio"`   // share of the window that lies after watching began
 	Firing      []string       `json:"firing"`
 	Tiers       []TierStatus   `json:"tiers"`
-	Members     []MemberStatus `json:"members,omitempty"` // of a composite objective
+	Composite   string         `json:"composite,omitempty"` // method of a composite objective
+	Members     []MemberStatus `json:"members,omitempty"`
 	// Counted is what was counted since the ledger began and never falls while the agent runs; Totals is
 	// as much of it as a crash cannot take back, which is what /metrics exports.
 	Counted    Events        `json:"-"`
