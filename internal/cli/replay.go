@@ -1,0 +1,310 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/spf13/cobra"
+
+	"github.com/assayer-io/assayer/collector"
+	"github.com/assayer-io/assayer/internal/app"
+	"github.com/assayer-io/assayer/internal/problem"
+	"github.com/assayer-io/assayer/internal/replay"
+	"github.com/assayer-io/assayer/internal/replay/openmetrics"
+	"github.com/assayer-io/assayer/internal/replay/recording"
+	"github.com/assayer-io/assayer/internal/replay/tsdb"
+	"github.com/assayer-io/assayer/slo"
+	"github.com/assayer-io/assayer/slo/spec"
+)
+
+// replayFlags are the command line as written.
+type replayFlags struct {
+	objectives, compare        []string
+	config                     string
+	openmetrics, tsdb          string
+	start, end                 string
+	interval, evaluation, temp string
+	targetLabels               []string
+	asJSON                     bool
+}
+
+func newReplay(s Streams) *cobra.Command {
+	var f replayFlags
+	cmd := &cobra.Command{
+		Use: "replay --objectives GLOB... (--from-openmetrics FILE | --from-tsdb DIR)", Short: "Tell what would have come of recorded samples: which alerts, how soon, at what cost",
+		Long: `Feed recorded samples through the engine that judges live ones, and tell which burn alerts would have
+fired when, how long until they did and until they stopped, and how much budget was spent. Further
+arguments are files of objectives as well, so that a shell may expand --objectives slo/*.yaml.`,
+		Args: cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			f.objectives = append(f.objectives, args...)
+			r := replaying{flags: f, streams: s}
+			return r.run(cmd.Context())
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringSliceVar(&f.objectives, "objectives", nil, "files of objectives, as patterns; default: those of --config")
+	flags.StringVar(&f.openmetrics, "from-openmetrics", "", "recording: OpenMetrics text with timestamps, plain or gzipped")
+	flags.StringVar(&f.tsdb, "from-tsdb", "", "recording: the data directory of a Prometheus")
+	flags.StringVar(&f.start, "start", "", "replay from this time on, RFC 3339 or Unix seconds")
+	flags.StringVar(&f.end, "end", "", "replay up to this time, RFC 3339 or Unix seconds")
+	flags.StringVar(&f.config, "config", "", "agent file: its burn_alerts, min_coverage_ratio and intervals hold")
+	flags.StringVar(&f.interval, "interval", "", "how often targets were looked at; default: the median of the recording, for each target")
+	flags.StringVar(&f.evaluation, "evaluation-interval", "", "how often objectives are judged; default: that of --config, else the shortest interval of the targets")
+	flags.StringSliceVar(&f.targetLabels, "target-labels", []string{"job", "instance"}, "labels that name a target together")
+	flags.StringVar(&f.temp, "temp", "", "folder for temporary files; default: the system's")
+	flags.BoolVar(&f.asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+// replaying is one replay with what its flags mean.
+type replaying struct {
+	flags      replayFlags
+	streams    Streams
+	start, end time.Time
+	interval   time.Duration // 0: measured
+	evaluation time.Duration // 0: the shortest interval
+	loaded     *app.Loaded   // nil: no --config
+	sets       [][]spec.Objective
+	bar        *progress
+}
+
+func (r *replaying) run(ctx context.Context) error {
+	if err := r.read(); err != nil {
+		return err
+	}
+	r.bar = newProgress(r.streams.Err)
+	defer r.bar.clear()
+	wanted, err := r.wanted()
+	if err != nil {
+		return err
+	}
+	parts, err := r.open(ctx, wanted)
+	if err != nil {
+		return err
+	}
+	reader, err := recording.NewReader(ctx, parts, wanted, recording.Options{TargetLabels: r.flags.targetLabels, Interval: r.interval, From: r.start, To: r.end})
+	if err != nil {
+		return err
+	}
+	results, err := r.judge(ctx, reader)
+	if err := errors.Join(err, reader.Close()); err != nil {
+		return err
+	}
+	r.bar.clear()
+	return r.print(results)
+}
+
+// judge replays the recording.
+func (r *replaying) judge(ctx context.Context, reader *recording.Reader) ([]replay.Result, error) {
+	o := replay.Options{Engine: r.engineOptions(), EvaluationInterval: r.evaluation}
+	shortest, err := r.fit(reader)
+	if err != nil {
+		return nil, err
+	}
+	if o.EvaluationInterval == 0 {
+		o.EvaluationInterval = shortest
+	}
+	from, to := reader.Bounds()
+	o.Progress = func(at time.Time) { r.bar.show("replaying", at.Sub(from).Seconds(), to.Sub(from).Seconds()) }
+	results, _, err := replay.Run(ctx, reader, r.sets, o)
+	return results, err
+}
+
+// read understands the flags and reads what they name.
+func (r *replaying) read() error {
+	f := r.flags
+	sources := 0
+	for _, from := range []string{f.openmetrics, f.tsdb} {
+		if from != "" {
+			sources++
+		}
+	}
+	if sources != 1 {
+		return fmt.Errorf("got %s, allowed: exactly one of --from-openmetrics FILE and --from-tsdb DIR", count(sources, "recording"))
+	}
+	var err error
+	if r.start, err = parseTime("--start", f.start); err != nil {
+		return err
+	}
+	if r.end, err = parseTime("--end", f.end); err != nil {
+		return err
+	}
+	if !r.start.IsZero() && !r.end.IsZero() && !r.start.Before(r.end) {
+		return fmt.Errorf("--start: got %s, allowed: a time before --end %s", f.start, f.end)
+	}
+	if r.interval, err = parseDuration("--interval", f.interval); err != nil {
+		return err
+	}
+	if r.evaluation, err = parseDuration("--evaluation-interval", f.evaluation); err != nil {
+		return err
+	}
+	return r.readObjectives()
+}
+
+func (r *replaying) readObjectives() error {
+	if r.flags.config != "" {
+		loaded, problems := app.Load(app.LoadOptions{Path: r.flags.config})
+		if err := r.tell(problems); err != nil {
+			return err
+		}
+		r.loaded = &loaded
+		if r.evaluation == 0 {
+			r.evaluation = loaded.Config.Global.EvaluationInterval
+		}
+	}
+	var first []spec.Objective
+	switch {
+	case len(r.flags.objectives) > 0:
+		var err error
+		if first, err = r.load(r.flags.objectives); err != nil {
+			return err
+		}
+	case r.loaded != nil:
+		first = r.loaded.Objectives
+	}
+	if len(first) == 0 {
+		return errors.New("there are no objectives to replay for; allowed: --objectives GLOB, or --config with an agent file that names some")
+	}
+	r.sets = append(r.sets, first)
+	return nil
+}
+
+// load reads files of objectives. How often targets were looked at is not known yet, so no window is
+// refused for holding too few looks.
+func (r *replaying) load(globs []string) ([]spec.Objective, error) {
+	set, problems := spec.LoadGlobs(globs, "", spec.Options{ScrapeInterval: time.Millisecond})
+	return set.Objectives, r.tell(problems)
+}
+
+// tell prints problems and fails if one of them is a reason to refuse.
+func (r *replaying) tell(problems problem.List) error {
+	for _, p := range problems {
+		fmt.Fprintln(r.streams.Err, p)
+	}
+	if problems.Errors() > 0 {
+		return errSaid
+	}
+	return nil
+}
+
+func parseTime(flag, text string) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	if at, err := time.Parse(time.RFC3339, text); err == nil {
+		return at, nil
+	}
+	s, err := strconv.ParseFloat(text, 64)
+	if err != nil || math.Abs(s) > 1e11 || s != s {
+		return time.Time{}, fmt.Errorf("%s: got %q, allowed: a time such as 2026-11-01T00:00:00Z, or Unix seconds", flag, text)
+	}
+	return time.UnixMilli(int64(s * 1000)), nil
+}
+
+func parseDuration(flag, text string) (time.Duration, error) {
+	if text == "" {
+		return 0, nil
+	}
+	d, err := model.ParseDuration(text)
+	if err != nil || d <= 0 {
+		return 0, fmt.Errorf("%s: got %q, allowed: a duration such as 15s or 1m", flag, text)
+	}
+	return time.Duration(d), nil
+}
+
+func (r *replaying) engineOptions() slo.Options {
+	if r.loaded == nil {
+		return slo.Options{}
+	}
+	return r.loaded.EngineOptions()
+}
+
+// wanted says which series any of the objectives reads.
+func (r *replaying) wanted() (recording.Wanted, error) {
+	union := collector.Interest{Names: map[string]struct{}{}}
+	var matches []func(labels.Labels) bool
+	for _, set := range r.sets {
+		in, err := r.interest(set)
+		if err != nil {
+			return recording.Wanted{}, err
+		}
+		maps.Copy(union.Names, in.Names)
+		union.AllNames = union.AllNames || in.AllNames
+		matches = append(matches, in.Match)
+	}
+	union.Match = func(ls labels.Labels) bool {
+		return slices.ContainsFunc(matches, func(match func(labels.Labels) bool) bool { return match(ls) })
+	}
+	return recording.Wanted{Interest: union}, nil
+}
+
+func (r *replaying) interest(objectives []spec.Objective) (collector.Interest, error) {
+	e := slo.New(slo.Options{})
+	if err := e.Apply(objectives, time.UnixMilli(0), nil); err != nil {
+		return collector.Interest{}, fmt.Errorf("putting objectives in force: %w", err)
+	}
+	return e.Interest(), nil
+}
+
+// minLooks is how many looks the shortest window of a burn alert has to hold, as in the agent.
+const minLooks = 4
+
+// fit tells each objective how often the fastest target that feeds it was looked at, unless the agent
+// file has told it, and returns the shortest interval of all.
+func (r *replaying) fit(reader *recording.Reader) (time.Duration, error) {
+	shortest := time.Duration(0)
+	reader.Series(func(_ labels.Labels, interval time.Duration) {
+		if shortest == 0 || interval < shortest {
+			shortest = interval
+		}
+	})
+	for _, set := range r.sets {
+		for i := range set {
+			if set[i].MinTierWindow > 0 {
+				continue
+			}
+			in, err := r.interest(set[i : i+1])
+			if err != nil {
+				return 0, err
+			}
+			fastest := time.Duration(0)
+			reader.Series(func(ls labels.Labels, interval time.Duration) {
+				if (fastest == 0 || interval < fastest) && in.Match(ls) {
+					fastest = interval
+				}
+			})
+			set[i].MinTierWindow = minLooks * fastest
+		}
+	}
+	return shortest, nil
+}
+
+// open opens the recording.
+func (r *replaying) open(ctx context.Context, w recording.Wanted) ([]recording.Part, error) {
+	f := r.flags
+	if f.openmetrics != "" {
+		spool, err := openmetrics.Load(ctx, f.openmetrics, f.temp, w, func(read, size int64) { r.bar.show("reading", float64(read), float64(size)) })
+		return []recording.Part{spool}, err
+	}
+	o := tsdb.Options{Wanted: w, From: math.MinInt64, To: math.MaxInt64, Temp: f.temp}
+	if !r.start.IsZero() {
+		o.From = r.start.UnixMilli()
+	}
+	if !r.end.IsZero() {
+		o.To = r.end.UnixMilli()
+	}
+	parts, warnings, err := tsdb.Open(ctx, f.tsdb, o)
+	for _, w := range warnings {
+		fmt.Fprintf(r.streams.Err, "warning: %s\n", w)
+	}
+	return parts, err
+}
