@@ -60,8 +60,9 @@ func (f *feed) late() []int64 {
 	return f.overdue
 }
 
-// combine makes one measure of what each member measures. Its events are those of all members, so that
-// chance can be told from burning; its error ratio is what the method makes of theirs.
+// combine makes one measure of what each member measures. Its error ratio is what the method makes of
+// theirs; its events are those of the members that count events, as amounts of money cannot be added to
+// them. It is no chance when it is none in one of the members.
 func (o *objective) combine(members []memberNow, lengthMs int64, of func(*objective) measure) measure {
 	out := measure{lengthMs: lengthMs, coverage: 1, filled: 1}
 	var all tally
@@ -78,12 +79,9 @@ func (o *objective) combine(members []memberNow, lengthMs int64, of func(*object
 			out.coverage, out.filled = min(out.coverage, m.coverage), min(out.filled, m.filled)
 		}
 		all.add(n, m)
+		out.sure = out.sure || n.counted == string(spec.CountBad) || n.counted == measured && n.obj.significant(m, o.allowed())
 	}
-	total := all.total
-	if o.Composite.Method == spec.Journey {
-		total = max(all.entered, all.lost)
-	}
-	ratio := all.ratio(o.Composite.Method)
+	ratio, total := all.ratio(o.Composite.Method), all.events(o.Composite.Method)
 	out.bad = ratio * total
 	out.good = total - out.bad
 	return out
@@ -91,7 +89,8 @@ func (o *objective) combine(members []memberNow, lengthMs int64, of func(*object
 
 // tally adds up what members measure.
 type tally struct {
-	total         float64 // events of all members
+	total         float64 // events of all members that count events
+	worstTotal    float64 // events, or amounts, of the worst member
 	weights, sum  float64 // of weights, and of weights times error ratios
 	worst         float64 // error ratio
 	entered, lost float64 // of a journey: events of the first member, and those that some member failed
@@ -111,14 +110,30 @@ func (t *tally) add(n memberNow, m measure) {
 		t.entered = m.total()
 	}
 	t.members++
-	t.total += m.total()
-	if n.counted == string(spec.CountBad) && m.total() == 0 {
-		t.total++ // a ratio needs an event to be one of
+	if n.obj != nil && n.obj.Weight == nil {
+		t.total += m.total()
 	}
 	t.weights += n.Weight
 	t.sum += n.Weight * ratio
-	t.worst = max(t.worst, ratio)
+	if ratio > t.worst || t.worstTotal == 0 {
+		t.worst, t.worstTotal = ratio, m.total()
+	}
 	t.lost += bad
+}
+
+// events is how many events the error ratio is one of: where something failed, at least one.
+func (t *tally) events(method spec.CompositeMethod) float64 {
+	n := t.total
+	switch method {
+	case spec.Journey:
+		n = max(t.entered, t.lost)
+	case spec.WorstOf:
+		n = t.worstTotal
+	}
+	if t.ratio(method) > 0 {
+		n = max(n, 1)
+	}
+	return n
 }
 
 // ratio is the error ratio of the whole.

@@ -145,3 +145,35 @@ func TestCompositeBurnsAndKeepsFiringAfterARestart(t *testing.T) {
 		t.Errorf("after a restart %v since %v fire, want %v since %v", r.Firing, r.Tiers[0].Since, s.Firing, s.Tiers[0].Since)
 	}
 }
+
+func TestCompositeOfEventsAndMoneyTellsChanceByEach(t *testing.T) {
+	money := step("cash")
+	money.Weight = &spec.Weight{Currency: "EUR", MinorUnit: 100}
+	member := func(name string) spec.Member {
+		return spec.Member{Objective: name, Weight: 1, WhenUnknown: spec.MakeUnknown}
+	}
+	whole := composite(spec.WorstOf, member("auth"), member("cash"))
+	whole.Target = 0.999
+	f := newFeeder(t, step("auth"), money, whole)
+	for i := range 3 * 240 {
+		d := time.Duration(i) * interval
+		bad := 0.0
+		if i > 700 {
+			bad = 1 // one request of few, while millions are moved
+		}
+		f.step(d, "auth", float64(i/24), bad)
+		f.step(d, "cash", 1e6*float64(i), 0)
+	}
+	s := f.whole(719 * interval)
+	if s.Events.Bad != 1 || s.Events.Good != 29 || len(s.Firing) != 0 {
+		t.Errorf("one failure of thirty requests: %+v, firing %v: %s", s.Events, s.Firing, s.Tiers[0].Why)
+	}
+	for i := 720; i < 760; i++ {
+		d := time.Duration(i) * interval
+		f.step(d, "auth", 29, 1+float64(i-719))
+		f.step(d, "cash", 1e6*float64(i), 0)
+	}
+	if s := f.whole(759 * interval); len(s.Firing) == 0 {
+		t.Errorf("forty failures in a row: nothing fires: %s", s.Tiers[0].Why)
+	}
+}

@@ -105,6 +105,8 @@ type measure struct {
 	coverage            float64 // of the part since watching began
 	filled              float64 // share of the window that lies after watching began
 	lengthMs            int64
+	untilMs             int64
+	sure                bool // of a composite: what it measures is more than chance
 }
 
 func (m measure) total() float64 { return m.good + m.bad }
@@ -146,7 +148,7 @@ func (o *objective) owedOpen(from, to int64) int64 {
 
 // weigh turns the counts c of the window (edge, now] into what is known of it.
 func (lg *ledger) weigh(c counts, edge, now int64) measure {
-	m := measure{lengthMs: now - edge}
+	m := measure{lengthMs: now - edge, untilMs: now}
 	if lg.startMs == 0 {
 		return m
 	}
@@ -353,7 +355,7 @@ func (o *objective) judgeTier(t *tier, measures []measure, now int64, blind bool
 	burnLong, burnShort := o.burn(long), o.burn(short)
 	factor := t.limit(o.remaining(measures[len(measures)-1]))
 	if !blind {
-		fires := burnLong*long.known() >= factor && burnShort*short.known() >= factor && o.significant(long, now)
+		fires := burnLong*long.known() >= factor && burnShort*short.known() >= factor && o.significant(long, o.allowed())
 		if fires && !t.firing {
 			t.sinceMs = now
 		}
@@ -377,12 +379,16 @@ func (t *tier) limit(remaining float64) float64 {
 	return max(1, t.Factor*min(1, remaining))
 }
 
-// significant reports whether the errors of the long window are more than chance.
-func (o *objective) significant(long measure, now int64) bool {
-	if o.Weight == nil {
-		return significant(long.bad, long.total()*o.allowed())
+// significant reports whether the errors of a window are more than chance where a share of allowed of
+// the events may fail.
+func (o *objective) significant(m measure, allowed float64) bool {
+	switch {
+	case o.Composite != nil:
+		return m.sure
+	case o.Weight == nil:
+		return significant(m.bad, m.total()*allowed)
 	}
-	return long.bad > 0 && len(o.failures) >= minFailedLooks && o.failures[len(o.failures)-minFailedLooks] > now-long.lengthMs
+	return m.bad > 0 && len(o.failures) >= minFailedLooks && o.failures[len(o.failures)-minFailedLooks] > m.untilMs-m.lengthMs
 }
 
 // status is what is told of a tier of o.
