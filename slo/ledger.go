@@ -52,113 +52,6 @@ func share(n float64, done, whole int64) float64 {
 	return float64(q)
 }
 
-// level keeps the cumulative counts at the end of each closed bucket of one width.
-type level struct {
-	widthMs int64
-	keep    int   // closed buckets to keep
-	first   int64 // index of closed[0]; bucket i spans (i × width, (i+1) × width]
-	closed  []counts
-
-	dirtyFrom            int64  // lowest index changed since the last checkpoint; noneDirty when none
-	storedFrom, storedTo int64  // the store holds no index outside [storedFrom, storedTo)
-	before               stored // the three above as they were before the checkpoint under way
-}
-
-// stored is what a level knows of its place in the store.
-type stored struct{ from, to, dirtyFrom int64 }
-
-// undo takes back that a checkpoint stored the level.
-func (l *level) undo() {
-	switch b := l.before; {
-	case b.from == b.to: // nothing was stored before; as a range it would begin in 1970
-	case l.storedFrom == l.storedTo:
-		l.storedFrom, l.storedTo = b.from, b.to
-	default:
-		l.storedFrom, l.storedTo = min(l.storedFrom, b.from), max(l.storedTo, b.to)
-	}
-	l.dirtyFrom = min(l.dirtyFrom, l.before.dirtyFrom)
-}
-
-const noneDirty = math.MaxInt64
-
-// next is the index of the open bucket.
-func (l *level) next() int64 { return l.first + int64(len(l.closed)) }
-
-// bucketOf returns the index of the bucket that holds instant t: edges belong to the bucket they end.
-func (l *level) bucketOf(t int64) int64 { return floorDiv(t-1, l.widthMs) }
-
-// advance closes buckets until the open one holds t; nothing happened in them after cum.
-func (l *level) advance(t int64, cum counts) {
-	open := l.bucketOf(t)
-	n := open - l.next()
-	if n <= 0 {
-		return
-	}
-	if n > int64(l.keep) { // everything kept would be equal; do not walk a year in seconds
-		l.forget(len(l.closed))
-		l.first = open - int64(l.keep)
-		n = int64(l.keep)
-	}
-	l.dirtyFrom = min(l.dirtyFrom, l.next())
-	if extra := len(l.closed) + int(n) - l.keep; extra > l.slack() {
-		l.forget(extra)
-	}
-	l.grow(int(n))
-	for range n {
-		l.closed = append(l.closed, cum)
-	}
-}
-
-// slack is how many closed buckets beyond keep are let stand, so that dropping them, which moves
-// all others, is rare.
-func (l *level) slack() int { return l.keep / 8 }
-
-// grow makes room for n more closed buckets, never for more than there will be: an objective's
-// buckets are nearly all the memory it takes.
-func (l *level) grow(n int) {
-	need := len(l.closed) + n
-	if need <= cap(l.closed) {
-		return
-	}
-	grown := make([]counts, len(l.closed), max(need, min(need+need/4+8, l.keep+l.slack())))
-	copy(grown, l.closed)
-	l.closed = grown
-}
-
-// forget drops the n oldest closed buckets.
-func (l *level) forget(n int) {
-	l.closed = append(l.closed[:0], l.closed[n:]...)
-	l.first += int64(n)
-}
-
-// addSpread adds d, spread evenly over (from, to], to the closed buckets; from == to books it all
-// at that instant.
-func (l *level) addSpread(from, to int64, d counts) {
-	i := max(l.first, l.bucketOf(min(from+1, to)))
-	for ; i < l.next(); i++ {
-		end := (i + 1) * l.widthMs
-		if end >= to {
-			break
-		}
-		l.closed[i-l.first] = l.closed[i-l.first].plus(d.part(end-from, to-from))
-		l.dirtyFrom = min(l.dirtyFrom, i)
-	}
-	for ; i < l.next(); i++ {
-		l.closed[i-l.first] = l.closed[i-l.first].plus(d)
-		l.dirtyFrom = min(l.dirtyFrom, i)
-	}
-}
-
-// startOf returns the cumulative counts at the start of the bucket that holds the first instant
-// after edge, and whether this level still knows them.
-func (l *level) startOf(edge int64) (counts, bool) {
-	i := floorDiv(edge, l.widthMs) - 1 // the last bucket that lies wholly at or before edge
-	if i < l.first || i >= l.next() {
-		return counts{}, false
-	}
-	return l.closed[i-l.first], true
-}
-
 // mark holds the cumulative counts at one exact instant, the start of a calendar period.
 type mark struct {
 	at  int64
@@ -192,12 +85,14 @@ type ledger struct {
 
 const maxMarks = 3
 
+const levelCount = 4
+
 // Levels: each is twelve, ten and six times coarser than the one before (5 s, 1 min, 10 min, 1 h)
 // and keeps enough buckets that no window spans fewer than about seventy of them.
 func newLedger(finest time.Duration, keep time.Duration) *ledger {
 	lg := &ledger{}
 	width := finest.Milliseconds()
-	for _, factor := range []int64{1, 12, 10, 6} {
+	for _, factor := range [levelCount]int64{1, 12, 10, 6} {
 		width *= factor
 		lg.levels = append(lg.levels, level{widthMs: width, keep: 800, dirtyFrom: noneDirty})
 	}
@@ -213,7 +108,7 @@ func coarsest(usual, keep int64) int64 {
 	return usual * max(1, (keep+usual*maxCoarseBuckets-1)/(usual*maxCoarseBuckets))
 }
 
-// maxCoarseBuckets bounds the memory of the coarsest level: 20,000 buckets of 40 bytes.
+// maxCoarseBuckets bounds the memory of the coarsest level.
 const maxCoarseBuckets = 20_000
 
 // Resolution is by how much a window of length w may reach further back than asked, given the
@@ -254,12 +149,11 @@ func (lg *ledger) rebucket(finest, keep time.Duration) {
 	for i := range next {
 		l := &next[i]
 		open := l.bucketOf(max(lg.nowMs, 1))
-		l.first = max(l.bucketOf(max(lg.startMs, 1)), open-int64(l.keep))
-		for b := l.first; b < open; b++ {
-			l.closed = append(l.closed, lg.upTo((b+1)*l.widthMs))
+		l.restart(max(l.bucketOf(max(lg.startMs, 1)), open-int64(l.keep)))
+		for l.open < open {
+			l.close(lg.upTo((l.open + 1) * l.widthMs))
 		}
-		l.dirtyFrom = l.first
-		l.storedFrom, l.storedTo = lg.levels[i].storedFrom, lg.levels[i].storedTo
+		l.dirtyFrom, l.held = l.first, lg.levels[i].held
 	}
 	lg.levels, lg.changed = next, true
 }
@@ -272,8 +166,7 @@ func (lg *ledger) begin(t int64) {
 	lg.pins.pass(t, lg.cum)
 	lg.startMs, lg.nowMs, lg.changed = t, t, true
 	for i := range lg.levels {
-		l := &lg.levels[i]
-		l.first = l.bucketOf(t)
+		lg.levels[i].restart(lg.levels[i].bucketOf(t))
 	}
 }
 
@@ -300,18 +193,7 @@ func (lg *ledger) advance(t int64) {
 // times stays counted, as if it had happened now.
 func (lg *ledger) rewind(t int64) {
 	for i := range lg.levels {
-		l := &lg.levels[i]
-		open := l.bucketOf(t)
-		if open >= l.next() {
-			continue
-		}
-		if open < l.first {
-			l.first = open
-		}
-		l.closed = l.closed[:open-l.first]
-		if len(l.closed) == 0 {
-			l.first = open
-		}
+		lg.levels[i].rewind(t)
 	}
 	lg.marks = slices.DeleteFunc(lg.marks, func(m mark) bool { return m.at > t })
 	lg.pins.rewind(t)
@@ -358,7 +240,7 @@ func (lg *ledger) upTo(t int64) counts {
 	}
 	for i := range lg.levels {
 		l := &lg.levels[i]
-		if floorDiv(t, l.widthMs)-1 >= l.next() {
+		if floorDiv(t, l.widthMs)-1 >= l.open {
 			return lg.cum // t lies beyond the open bucket
 		}
 		if c, ok := l.startOf(t); ok {
@@ -369,8 +251,8 @@ func (lg *ledger) upTo(t int64) counts {
 		}
 	}
 	last := &lg.levels[len(lg.levels)-1]
-	if len(last.closed) > 0 {
-		return last.closed[0] // older than retention
+	if last.first < last.open {
+		return last.at(last.first) // older than retention
 	}
 	return counts{}
 }

@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/assayer-io/assayer/collector"
@@ -30,7 +28,8 @@ const (
 	prefixHours   = "slo/h/" // + objective
 	prefixTargets = "slo/t/" // + target
 
-	stateVersion = 1
+	stateVersion  = 2 // of the head and of objectives; 1 had another encoding of chunks
+	targetVersion = 1
 	// orphanDays is how long the ledger of an objective that is no longer configured is kept.
 	orphanDays = 30
 )
@@ -69,6 +68,12 @@ type storedLevel struct {
 	WidthMs int64 `json:"width_ms"`
 	First   int64 `json:"first"`
 	Next    int64 `json:"next"`
+}
+
+// sound reports whether the level can be one that was written: what is read back must not make the
+// engine reserve memory without bound.
+func (s storedLevel) sound() bool {
+	return s.WidthMs > 0 && -1 <= s.First && s.First <= s.Next && s.Next-s.First <= 2*maxCoarseBuckets
 }
 
 type storedMark struct {
@@ -163,10 +168,8 @@ func (o *objective) store(to Store) error {
 	o.totalsStoring = o.totalsHigh
 	for i := range lg.levels {
 		l := &lg.levels[i]
-		m.Levels = append(m.Levels, storedLevel{l.widthMs, l.first, l.next()})
+		m.Levels = append(m.Levels, storedLevel{l.widthMs, l.first, l.open})
 		l.store(to, i, o.id)
-		l.before = stored{l.storedFrom, l.storedTo, l.dirtyFrom}
-		l.storedFrom, l.storedTo, l.dirtyFrom = l.first, l.next(), noneDirty
 	}
 	lg.pins.store(to, prefixPins+hex(o.id))
 	for _, k := range lg.marks {
@@ -213,262 +216,43 @@ func (p *pins) store(to Store, key string) {
 
 // store writes the chunks that changed and deletes those whose buckets are all forgotten.
 func (l *level) store(to Store, i int, id uint64) {
-	from, end := chunks(l.first, l.next())
-	oldFrom, oldEnd := chunks(l.storedFrom, l.storedTo)
-	for c := oldFrom; c < min(oldEnd, from); c++ {
-		to.Delete(chunkKey(i, c, id))
-	}
-	for c := max(oldFrom, end); c < oldEnd; c++ { // after a change of widths
-		to.Delete(chunkKey(i, c, id))
+	from, end := chunks(l.first, l.open)
+	for _, h := range l.held {
+		for c, last := chunks(h.from, h.to); c < last; c++ {
+			if c < from || c >= end {
+				to.Delete(chunkKey(i, c, id))
+			}
+		}
 	}
 	if l.dirtyFrom != noneDirty {
 		for c := max(from, chunkOf(l.dirtyFrom)); c < end; c++ {
 			to.Set(chunkKey(i, c, id), l.encodeChunk(c))
 		}
 	}
-}
-
-// Scan calls fn for every stored key with the prefix, in order.
-type Scan func(prefix string, fn func(key string, value []byte) error) error
-
-// restoring is a set of objectives on its way into force.
-type restoring struct {
-	epoch   int64
-	byID    map[uint64]*objective
-	fresh   map[uint64]*objective // those of byID that have no counts yet
-	targets map[collector.Target]*target
-	dead    []string // stored keys that nothing needs any more
-}
-
-// read fills in the fresh objectives and, if first, the targets and the epoch. now decides what is
-// too old to keep.
-func (r *restoring) read(scan Scan, opts Options, now time.Time, first bool) error {
-	active := map[string]bool{}
-	if first {
-		if err := r.readHead(scan, active); err != nil {
-			return err
-		}
-	}
-	loading, err := r.readObjectives(scan, opts, now, active)
-	if err != nil {
-		return err
-	}
-	if err := r.readBuckets(scan, loading); err != nil {
-		return err
-	}
-	if err := r.readPins(scan, loading); err != nil {
-		return err
-	}
-	if err := r.readHours(scan, loading); err != nil {
-		return err
-	}
-	for _, o := range loading {
-		if o != nil {
-			o.ledger.rebucket(o.finest(), o.keep(opts))
-			o.anchor(now.UnixMilli())
-		}
-	}
-	if first {
-		return r.readTargets(scan)
-	}
-	return nil
-}
-
-// readHead fills active with the objectives that were in force when the state was written; one that
-// was not among them must not trust baselines from before.
-func (r *restoring) readHead(scan Scan, active map[string]bool) error {
-	err := scan(keyEngine, func(_ string, value []byte) error {
-		var head storedEngine
-		if err := json.Unmarshal(value, &head); err != nil {
-			return fmt.Errorf("decoding engine state: %w", err)
-		}
-		if head.Version > stateVersion {
-			return fmt.Errorf("%w: engine state %d, this one reads %d", ErrVersion, head.Version, stateVersion)
-		}
-		r.epoch = head.Epoch + 1
-		for _, id := range head.Active {
-			active[id] = true
-		}
-		return nil
-	})
-	for _, o := range r.fresh {
-		o.epoch = r.epoch
-	}
-	return err
-}
-
-// readObjectives fills in everything but the buckets. The result maps stored objectives to the one
-// being loaded, or to nil when they are to be deleted.
-func (r *restoring) readObjectives(scan Scan, opts Options, now time.Time, active map[string]bool) (map[uint64]*objective, error) {
-	loading := map[uint64]*objective{}
-	oldest := now.AddDate(0, 0, -orphanDays).UnixMilli()
-	err := scan(prefixMeta, func(key string, value []byte) error {
-		var m storedObjective
-		if err := json.Unmarshal(value, &m); err != nil {
-			return fmt.Errorf("decoding objective %s: %w", key, err)
-		}
-		if m.Version > stateVersion {
-			return fmt.Errorf("%w: objective %s %d, this one reads %d", ErrVersion, m.Name, m.Version, stateVersion)
-		}
-		id, err := strconv.ParseUint(strings.TrimPrefix(key, prefixMeta), 16, 64)
-		if err != nil {
-			return fmt.Errorf("decoding key %q: %w", key, err)
-		}
-		switch o := r.fresh[id]; {
-		case o != nil:
-			loading[id] = o
-			o.load(&m, active[hex(id)])
-		case r.group(id, &m, opts, now) != nil:
-			loading[id] = r.byID[id]
-			r.byID[id].load(&m, active[hex(id)])
-		case r.byID[id] == nil && m.NowMs < oldest:
-			loading[id] = nil
-			r.dead = append(r.dead, key)
-		}
-		return nil
-	})
-	return loading, err
-}
-
-// group makes the group that a stored ledger belongs to, if its parent is among those to be filled in.
-func (r *restoring) group(id uint64, m *storedObjective, opts Options, now time.Time) *objective {
-	pid, err := strconv.ParseUint(m.Parent, 16, 64)
-	parent := r.fresh[pid]
-	if err != nil || parent == nil || parent.GroupBy == nil || len(m.Group) != len(parent.GroupBy.Labels) ||
-		groupID(pid, m.Group) != id || len(parent.groups.byKey) >= parent.GroupBy.Max {
-		return nil
-	}
-	child := parent.newGroup(m.Group, opts, now.UnixMilli())
-	child.shownMs = m.NowMs
-	r.byID[id] = child
-	return child
+	l.before.held, l.before.dirtyFrom = l.held, l.dirtyFrom
+	l.held, l.dirtyFrom = merge([]bucketSpan{{l.first, l.open}}), noneDirty
 }
 
 // keys are all that is stored of an objective.
 func (o *objective) keys() []string {
 	keys := []string{prefixMeta + hex(o.id), prefixHours + hex(o.id), prefixPins + hex(o.id)}
 	for i := range o.ledger.levels {
-		from, end := chunks(o.ledger.levels[i].storedFrom, o.ledger.levels[i].storedTo)
-		for c := from; c < end; c++ {
-			keys = append(keys, chunkKey(i, c, o.id))
+		for _, h := range o.ledger.levels[i].held {
+			for c, end := chunks(h.from, h.to); c < end; c++ {
+				keys = append(keys, chunkKey(i, c, o.id))
+			}
 		}
 	}
 	return keys
 }
 
-func (o *objective) load(m *storedObjective, continued bool) {
-	if continued {
-		o.epoch, o.watchedMs = m.Epoch, m.WatchedMs
+func (l *level) encodeChunk(c int64) []byte {
+	if i := c - chunkOf(l.first); i < int64(len(l.sealed)) {
+		return l.sealed[i].encode()
 	}
-	o.totalsHigh, o.totalsDurable, o.failures = m.Totals, m.Totals, m.Failures
-	lg := o.ledger
-	lg.startMs, lg.nowMs, lg.cum = m.StartMs, m.NowMs, countsOf(m.Cum)
-	for i := range lg.levels {
-		if i < len(m.Levels) && m.Levels[i].WidthMs > 0 && m.Levels[i].Next-m.Levels[i].First <= 2*maxCoarseBuckets && m.Levels[i].Next >= m.Levels[i].First {
-			l := &lg.levels[i]
-			l.widthMs, l.first = m.Levels[i].WidthMs, m.Levels[i].First
-			l.closed = make([]counts, m.Levels[i].Next-m.Levels[i].First)
-			l.storedFrom, l.storedTo = l.first, l.next()
-		}
-	}
-	for _, k := range m.Marks {
-		lg.marks = append(lg.marks, mark{k.At, countsOf(k.Cum)})
-	}
-	for i := range o.tiers {
-		t := &o.tiers[i]
-		t.sinceMs, t.firing = m.Firing[t.Name], m.Firing[t.Name] != 0
-	}
-	if o.sequential != nil {
-		o.sequential.restore(m.Fast)
-		o.fast.sinceMs, o.fast.firing = m.Firing[FastTier], m.Firing[FastTier] != 0
-	}
-	if s := o.slicer; s != nil {
-		if m.Slices != nil {
-			s.open = m.Slices
-		}
-		s.closed = m.Closed
-		if s.hours != nil {
-			s.merge(m.Hours)
-		}
-	}
-}
-
-// readBuckets fills the levels. A bucket that is missing, after a repair, repeats the one before it:
-// its events are then taken to have happened later, never twice. Where the oldest are missing, coarser
-// levels take over.
-func (r *restoring) readBuckets(scan Scan, loading map[uint64]*objective) error {
-	seen := map[*level][]bool{}
-	for _, o := range loading {
-		if o != nil {
-			for i := range o.ledger.levels {
-				seen[&o.ledger.levels[i]] = make([]bool, len(o.ledger.levels[i].closed))
-			}
-		}
-	}
-	err := scan(prefixChunks, func(key string, value []byte) error {
-		i, chunk, id, err := parseChunkKey(key)
-		if err != nil {
-			return err
-		}
-		o, stored := loading[id]
-		if !stored {
-			return nil
-		}
-		if o == nil || i >= len(o.ledger.levels) {
-			r.dead = append(r.dead, key)
-			return nil
-		}
-		l := &o.ledger.levels[i]
-		if from, end := chunks(l.first, l.next()); chunk < from || chunk >= end {
-			r.dead = append(r.dead, key)
-			return nil
-		}
-		return decodeChunk(chunk, value, func(index int64, c counts) {
-			if index >= l.first && index < l.next() { // the others were forgotten after they were stored
-				l.closed[index-l.first], seen[l][index-l.first] = c, true
-			}
-		})
-	})
-	for l, ok := range seen {
-		known := max(0, slices.Index(append(slices.Clone(ok), true), true))
-		for i := known + 1; i < len(ok); i++ {
-			if !ok[i] {
-				l.closed[i] = l.closed[i-1]
-			}
-		}
-		l.forget(known)
-	}
-	return err
-}
-
-func (r *restoring) readPins(scan Scan, loading map[uint64]*objective) error {
-	return scan(prefixPins, func(key string, value []byte) error {
-		id, err := strconv.ParseUint(strings.TrimPrefix(key, prefixPins), 16, 64)
-		if err != nil {
-			return fmt.Errorf("decoding key %q: %w", key, err)
-		}
-		switch o, stored := loading[id]; {
-		case !stored:
-			return nil
-		case o == nil:
-			r.dead = append(r.dead, key)
-			return nil
-		default:
-			return o.ledger.pins.decode(value)
-		}
-	})
-}
-
-func (r *restoring) readTargets(scan Scan) error {
-	r.targets = map[collector.Target]*target{}
-	return scan(prefixTargets, func(key string, value []byte) error {
-		t := &target{id: collector.Target(strings.TrimPrefix(key, prefixTargets)), series: map[uint64]*series{}}
-		if err := t.decode(value, r.byID); err != nil {
-			return fmt.Errorf("decoding target %s: %w", t.id, err)
-		}
-		r.targets[t.id] = t
-		return nil
-	})
+	start := l.open - int64(len(l.tail))
+	k := encodeChunk(int(start-c*chunkBuckets), l.tail)
+	return k.encode()
 }
 
 func hex(id uint64) string { return fmt.Sprintf("%016x", id) }
@@ -492,7 +276,7 @@ func (t *target) encode() []byte {
 	if t.left || !t.expected {
 		left = 1
 	}
-	words := []uint64{stateVersion, uint64(t.seenMs), uint64(t.epoch), left, uint64(t.interval.Milliseconds()), t.process, uint64(len(t.members))}
+	words := []uint64{targetVersion, uint64(t.seenMs), uint64(t.epoch), left, uint64(t.interval.Milliseconds()), t.process, uint64(len(t.members))}
 	for _, m := range t.members {
 		words = append(words, m.obj.id)
 	}
@@ -526,8 +310,8 @@ func (t *target) decode(b []byte, byID map[uint64]*objective) error {
 	for i := range words {
 		words[i] = binary.LittleEndian.Uint64(b[8*i:])
 	}
-	if words[0] > stateVersion {
-		return fmt.Errorf("%w: target %d, this one reads %d", ErrVersion, words[0], stateVersion)
+	if words[0] > targetVersion {
+		return fmt.Errorf("%w: target %d, this one reads %d", ErrVersion, words[0], targetVersion)
 	}
 	members, rest := words[6], words[targetHeadWords:]
 	if members > uint64(len(rest)) || (uint64(len(rest))-members)%seriesWords != 0 {
