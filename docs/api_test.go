@@ -20,6 +20,7 @@ import (
 
 	"github.com/assayer-io/assayer/internal/app"
 	"github.com/assayer-io/assayer/internal/audit"
+	"github.com/assayer-io/assayer/internal/exclusions"
 	"github.com/assayer-io/assayer/internal/hooks"
 	"github.com/assayer-io/assayer/internal/hooks/webhook"
 	"github.com/assayer-io/assayer/internal/web"
@@ -38,6 +39,7 @@ func samples() map[string]any {
 		"targets": &struct {
 			Targets []web.Target `json:"targets"`
 		}{},
+		"exclusion": &exclusions.Entry{},
 		"history": &struct {
 			Name   string      `json:"name"`
 			Window string      `json:"window"`
@@ -200,7 +202,7 @@ func TestRoutes(t *testing.T) {
 		method, path, _ := strings.Cut(route, " ")
 		path = strings.NewReplacer("{name}", "sales-errors", "{id}", "none", "{file}", "none").Replace(path)
 		body := ""
-		if method == http.MethodPost && strings.Contains(path, "actions") {
+		if method == http.MethodPost && strings.Contains(path, "actions") || method == http.MethodDelete {
 			body = `{"by": "anna", "reason": "a test"}`
 		}
 		status, text := a.ask(method, path, body)

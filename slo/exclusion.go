@@ -33,16 +33,23 @@ func (e *Engine) SetExclusions(all []Exclusion) {
 	}
 }
 
-// concerns reports whether the exclusion is one of objective o. Groups go with their parent.
-func (x *Exclusion) concerns(o *objective) bool {
+// Concerns reports whether the exclusion is one of the objective of that name. parent is "", or for a
+// group that of the whole objective: groups go with their parent, and can be named by themselves.
+func (x *Exclusion) Concerns(name, parent string) bool {
 	return slices.ContainsFunc(x.Objectives, func(pattern string) bool {
-		byName, _ := path.Match(pattern, o.Name) // whoever takes patterns in checks them
-		if o.parent == nil {
-			return byName
+		if parent != "" && pattern == name {
+			return true
 		}
-		byParent, _ := path.Match(pattern, o.parent.Name)
-		return byParent || pattern == o.Name
+		matches, _ := path.Match(pattern, cmp.Or(parent, name)) // whoever takes patterns in checks them
+		return matches
 	})
+}
+
+func (x *Exclusion) concerns(o *objective) bool {
+	if o.parent == nil {
+		return x.Concerns(o.Name, "")
+	}
+	return x.Concerns(o.Name, o.parent.Name)
 }
 
 // exclude puts those of all exclusions that concern o in force.

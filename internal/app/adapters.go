@@ -7,6 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	exporter "github.com/assayer-io/assayer/exporters/prometheus"
+	"github.com/assayer-io/assayer/internal/exclusions"
 	"github.com/assayer-io/assayer/internal/web"
 	"github.com/assayer-io/assayer/slo"
 )
@@ -26,6 +27,26 @@ func (a objectives) Statuses() []slo.Status {
 // History implements web.Objectives.
 func (a objectives) History(name, window string, from, to time.Time, points int) ([]slo.Point, error) {
 	return a.engine.History(name, window, from, to, points)
+}
+
+// objectiveNames lists what exclusions may name: objectives as written, and the groups there are.
+func (a *App) objectiveNames() []exclusions.Objective {
+	var out []exclusions.Objective
+	for _, o := range a.loaded().Objectives {
+		out = append(out, exclusions.Objective{Name: o.Name})
+	}
+	for _, s := range (objectives{a}).Statuses() {
+		if s.Parent != "" {
+			out = append(out, exclusions.Objective{Name: s.Name, Parent: s.Parent})
+		}
+	}
+	return out
+}
+
+// exclude puts exclusions in force and shows what they do soon.
+func (a *App) exclude(all []slo.Exclusion) {
+	a.engine.SetExclusions(all)
+	a.evaluateSoon()
 }
 
 func (a *App) targets() []web.Target {

@@ -27,6 +27,7 @@ import (
 	"github.com/assayer-io/assayer/collector"
 	exporter "github.com/assayer-io/assayer/exporters/prometheus"
 	"github.com/assayer-io/assayer/internal/audit"
+	"github.com/assayer-io/assayer/internal/exclusions"
 	"github.com/assayer-io/assayer/internal/health"
 	"github.com/assayer-io/assayer/internal/hooks"
 	"github.com/assayer-io/assayer/internal/storage"
@@ -56,6 +57,7 @@ type App struct {
 	engine   *slo.Engine
 	runner   *collector.Runner
 	changes  *hooks.ChangeLog
+	excluded *exclusions.Store
 	queue    *hooks.Queue
 	health   *health.Tracker
 	exporter *exporter.Exporter
@@ -171,6 +173,11 @@ func (a *App) openAudit(context.Context) error {
 
 func (a *App) makeEngine(context.Context) error {
 	a.engine = slo.New(a.loaded().engineOptions())
+	var err error
+	// Before budgets are restored: what the store has for exclusions waits for them.
+	if a.excluded, err = exclusions.New(exclusions.Deps{DB: a.db, Audit: auditor{a}, Now: a.now, Objectives: a.objectiveNames, Apply: a.exclude}); err != nil {
+		return err
+	}
 	if err := a.engine.Apply(a.loaded().Objectives, a.now(), a.db.Scan); err != nil {
 		return fmt.Errorf("restoring budgets: %w", err)
 	}
@@ -230,7 +237,7 @@ func (a *App) makeWeb(ctx context.Context) error {
 		return err
 	}
 	w, err := web.New(web.Deps{
-		Objectives: objectives{a}, Health: a.health, Now: a.now, Actions: a.queue, Changes: a.changes, Targets: a.targets,
+		Objectives: objectives{a}, Health: a.health, Now: a.now, Actions: a.queue, Changes: a.changes, Exclusions: a.excluded, Targets: a.targets,
 		Reload: a.Reload, Metrics: metrics, Log: a.log.With("component", "web"), Version: version.Version, Refresh: a.loaded().refresh(),
 		Hosts: a.loaded().hostNames(),
 	})

@@ -7,7 +7,7 @@ const everything = "**"
 
 // leaves are imported by anybody, and themselves import only what their own row says.
 var leaves = []string{
-	"slo/metricname", "slo/burnrate", "slo/calendar",
+	"slo/metricname", "slo/burnrate", "slo/calendar", "slo/money",
 	"internal/problem", "internal/strictyaml", "internal/secret", "internal/version",
 }
 
@@ -39,6 +39,7 @@ var mayImport = map[string][]string{
 	"slo/calendar":   {},
 	"slo/histogram":  {},
 	"slo/metricname": {},
+	"slo/money":      {},
 
 	"collector":   {},
 	"collector/*": {"collector"},
@@ -54,7 +55,9 @@ var mayImport = map[string][]string{
 	"internal/hooks":   {"slo", "slo/spec", "slo/policy", "internal/audit", "internal/storage"},
 	"internal/hooks/*": {"internal/hooks", "slo", "slo/spec"},
 
-	"internal/web":                {"slo", "slo/spec", "slo/policy", "internal/hooks", "internal/audit", "internal/health"},
+	"internal/exclusions": {"slo", "internal/audit", "internal/storage"},
+
+	"internal/web":                {"slo", "slo/spec", "slo/policy", "internal/hooks", "internal/audit", "internal/health", "internal/exclusions"},
 	"internal/replay":             {"collector", "slo", "slo/spec", "internal/hooks", "internal/audit", "internal/storage"},
 	"internal/replay/recording":   {"collector"},
 	"internal/replay/openmetrics": {"collector", "internal/replay/recording"},

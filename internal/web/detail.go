@@ -16,14 +16,15 @@ import (
 type detailView struct {
 	live
 	row
-	Windows []choice // over which the burn rate is drawn
-	Ranges  []choice // how far back the charts go
-	Burn    []chart  // the same chart for wide and for narrow screens
-	Left    []chart
-	Marks   []mark
-	History string // the same numbers as JSON
-	Actions *actionsView
-	Changes *changesView
+	Windows  []choice // over which the burn rate is drawn
+	Ranges   []choice // how far back the charts go
+	Burn     []chart  // the same chart for wide and for narrow screens
+	Left     []chart
+	Marks    []mark
+	History  string // the same numbers as JSON
+	Actions  *actionsView
+	Changes  *changesView
+	Excluded []exclusionRow
 }
 
 type choice struct {
@@ -86,6 +87,7 @@ func (s *Server) detail(r *http.Request) (detailView, bool) {
 	v.History = "/api/v1/slos/" + url.PathEscape(st.Name) + "/history?" + url.Values{"window": {window}, "from": {stamp(from)}, "to": {stamp(now)}}.Encode()
 	v.Actions = s.actionsView(r, st.Name)
 	v.Changes = s.changesView(st.Service)
+	v.Excluded = s.exclusionsView(st, now)
 	v.Marks = s.marks(v, from, now)
 	s.draw(&v, window, from, now)
 	v.live = live{base + "/fragment" + at(window, length), s.deps.Refresh.Milliseconds(),

@@ -8,6 +8,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/assayer-io/assayer/slo/money"
 )
 
 // space is a no-break space: a number and its unit stay on one line.
@@ -77,6 +79,14 @@ func count(n float64) string {
 		whole = "−" + whole
 	}
 	return whole
+}
+
+// amount writes a count, or with a currency an amount of its minor units: 12,345.67 EUR.
+func amount(n float64, currency string) string {
+	if currency == "" {
+		return count(n)
+	}
+	return strings.NewReplacer("-", "−", " ", space).Replace(money.Text(n, currency))
 }
 
 func trimZeros(s string) string {

@@ -93,10 +93,12 @@ type Deps struct {
 
 	Actions Actions
 	Changes Changes
-	Targets func() []Target
-	Reload  func(ctx context.Context) error
-	Metrics http.Handler
-	Log     *slog.Logger
+	// Exclusions is what people took out of budgets or corrected in them.
+	Exclusions Exclusions
+	Targets    func() []Target
+	Reload     func(ctx context.Context) error
+	Metrics    http.Handler
+	Log        *slog.Logger
 
 	Version string
 	// Refresh is how often an open page asks for news; 2 s if 0.
@@ -192,6 +194,10 @@ func (s *Server) routes() http.Handler {
 	if s.deps.Changes != nil {
 		mux.Handle("/api/v1/changes", methods{http.MethodGet: s.listChanges, http.MethodPost: s.recordChange})
 	}
+	if s.deps.Exclusions != nil {
+		mux.Handle("/api/v1/exclusions", methods{http.MethodGet: s.listExclusions, http.MethodPost: s.addExclusion})
+		mux.Handle("/api/v1/exclusions/{id}", methods{http.MethodDelete: s.removeExclusion})
+	}
 	if s.deps.Actions != nil {
 		get("/api/v1/actions", s.listActions)
 		post("/api/v1/actions/pause", s.pause)
@@ -219,7 +225,7 @@ func (m methods) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	var allowed []string
-	for _, known := range []string{http.MethodGet, http.MethodPost} {
+	for _, known := range []string{http.MethodGet, http.MethodPost, http.MethodDelete} {
 		if m[known] != nil {
 			allowed = append(allowed, known)
 		}
