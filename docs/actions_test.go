@@ -52,8 +52,8 @@ func TestRules(t *testing.T) {
 }
 
 func TestAuditTypes(t *testing.T) {
-	code := sources(t, "internal/hooks", "internal/app", "internal/audit")
-	have := submatches(`"((?:hooks?|configuration|audit)_[a-z_]+)"`, code)
+	code := sources(t, "internal/hooks", "internal/app", "internal/audit", "internal/exclusions")
+	have := submatches(`"((?:hooks?|configuration|audit|exclusion)_[a-z_]+)"`, code)
 	for _, name := range submatches(`(?:\bType: |auditLife\()"([a-z_]+)"`, code) {
 		if !slices.Contains(have, name) {
 			have = append(have, name)
