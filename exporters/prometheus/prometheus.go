@@ -46,6 +46,8 @@ type Deps struct {
 	Revision string // of the source the binary was built from
 	// Actions counts what hooks did. It must list each hook, kind and result at most once.
 	Actions func() []ActionCount
+	// Policies says what budget policies demand. It must list each rule and objective at most once.
+	Policies func() []PolicyState
 	// Self gathers what other parts of the agent registered about themselves.
 	Self prometheus.Gatherer
 	Log  *slog.Logger
@@ -111,7 +113,7 @@ func (l scrapeLog) Println(what ...any) {
 // descs are the metrics' descriptions.
 type descs struct {
 	events, objective, errorRatio, burnRate, remaining, exhaustion, coverage, filled, state, firing *prometheus.Desc
-	actions, build                                                                                  *prometheus.Desc
+	actions, policy, build                                                                          *prometheus.Desc
 }
 
 func newDescs() descs {
@@ -131,6 +133,7 @@ func newDescs() descs {
 		firing:     objective(metricname.Firing, "1 while the burn-alert tier fires, else 0.", metricname.Tier, metricname.Severity),
 		actions: prometheus.NewDesc(metricname.HookActionsTotal, "Decisions of hooks by their result.",
 			[]string{metricname.Hook, metricname.Kind, metricname.Result}, nil),
+		policy: policyDesc(),
 		build: prometheus.NewDesc(metricname.BuildInfo, "Which build is running; always 1.",
 			[]string{"version", "revision", "goversion"}, nil),
 	}
@@ -140,7 +143,7 @@ func newDescs() descs {
 func (e *Exporter) Describe(ch chan<- *prometheus.Desc) {
 	d := e.descs
 	for _, desc := range []*prometheus.Desc{d.events, d.objective, d.errorRatio, d.burnRate, d.remaining,
-		d.exhaustion, d.coverage, d.filled, d.state, d.firing, d.actions, d.build} {
+		d.exhaustion, d.coverage, d.filled, d.state, d.firing, d.actions, d.policy, d.build} {
 		ch <- desc
 	}
 }
@@ -157,6 +160,7 @@ func (e *Exporter) Collect(ch chan<- prometheus.Metric) {
 			send(ch, e.descs.actions, prometheus.CounterValue, float64(a.Count), a.Hook, a.Kind, a.Result)
 		}
 	}
+	e.collectPolicies(ch)
 	send(ch, e.descs.build, prometheus.GaugeValue, 1, e.deps.Version, e.deps.Revision, runtime.Version())
 }
 

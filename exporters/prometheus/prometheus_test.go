@@ -112,7 +112,10 @@ func TestGolden(t *testing.T) {
 	actions := func() []ActionCount {
 		return []ActionCount{{"undo", "webhook", "verified", 2}, {"undo", "webhook", "denied", 1}}
 	}
-	e := New(Deps{Version: "1.2.3", Revision: "abc1234", Actions: actions})
+	policies := func() []PolicyState {
+		return []PolicyState{{"card", "freeze", "freeze", "card-auth-availability", "card-auth", true}, {"card", "freeze", "freeze", "sepa-settlement", "sepa", false}}
+	}
+	e := New(Deps{Version: "1.2.3", Revision: "abc1234", Actions: actions, Policies: policies})
 	if err := e.Export(t.Context(), twoObjectives()); err != nil {
 		t.Fatal(err)
 	}

@@ -77,6 +77,7 @@ type App struct {
 	auditRetried time.Time          // this and overruns are only the evaluation's own
 	overruns     map[string]overrun // by target
 	told         transitions        // likewise
+	policies     budgetPolicies
 	providers    map[string]provider
 	current      atomic.Pointer[Loaded]
 
@@ -181,6 +182,9 @@ func (a *App) makeEngine(context.Context) error {
 	if err := a.engine.Apply(a.loaded().Objectives, a.now(), a.db.Scan); err != nil {
 		return fmt.Errorf("restoring budgets: %w", err)
 	}
+	if err := a.makePolicies(); err != nil {
+		return err
+	}
 	a.onStop("budgets", func(context.Context) error { return a.checkpoint() })
 	return nil
 }
@@ -208,7 +212,7 @@ func (a *App) makeHooks(context.Context) error {
 func (a *App) makeExporter(context.Context) error {
 	a.registry = prometheus.NewRegistry()
 	a.exporter = exporter.New(exporter.Deps{
-		Version: version.Version, Revision: version.Revision(), Actions: a.actionCounts, Self: a.registry, Log: a.log.With("component", "exporter"),
+		Version: version.Version, Revision: version.Revision(), Actions: a.actionCounts, Policies: a.policyStates, Self: a.registry, Log: a.log.With("component", "exporter"),
 	})
 	for _, c := range []prometheus.Collector{collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), selfCollector{a}} {
 		if err := a.registry.Register(c); err != nil {
@@ -237,7 +241,7 @@ func (a *App) makeWeb(ctx context.Context) error {
 		return err
 	}
 	w, err := web.New(web.Deps{
-		Objectives: objectives{a}, Health: a.health, Now: a.now, Actions: a.queue, Changes: a.changes, Exclusions: a.excluded, Targets: a.targets,
+		Objectives: objectives{a}, Health: a.health, Now: a.now, Actions: a.queue, Changes: a.changes, Exclusions: a.excluded, Targets: a.targets, Policies: a.Verdicts,
 		Reload: a.Reload, Metrics: metrics, Log: a.log.With("component", "web"), Version: version.Version, Refresh: a.loaded().refresh(),
 		Hosts: a.loaded().hostNames(),
 	})

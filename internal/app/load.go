@@ -116,7 +116,7 @@ func (l *Loaded) crossCheck() problem.List {
 			problems = append(problems, h.section.Problem(p))
 		}
 	}
-	return problems
+	return append(problems, l.checkPolicies()...)
 }
 
 // minLooks is how many looks the shortest window of an objective has to hold.

@@ -109,6 +109,7 @@ func (a *App) reload() error {
 	for _, apply := range collectors {
 		apply()
 	}
+	a.policies.engine.Apply(loaded.Policies)
 	a.current.Store(&loaded)
 	a.evaluateSoon() // page, API and metrics show what is in force, not what was
 	if err := a.queue.Reload(loaded.policies(), runners); err != nil {

@@ -137,8 +137,10 @@ func (a *App) evaluate(ctx context.Context) {
 	if a.engine.Urgent() {
 		a.save()
 	}
-	statuses := a.engine.Evaluate(a.now())
+	now := a.now()
+	statuses := a.engine.Evaluate(now)
 	a.statuses.Store(&statuses)
+	a.judgePolicies(statuses, now)
 	if err := a.exporter.Export(ctx, statuses); err != nil {
 		a.log.Error("exporting", "err", err)
 	}

@@ -33,9 +33,12 @@ func newStatus(s Streams) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if asJSON {
-				_, err := s.Out.Write(body)
+			active, err := activePolicies(cmd.Context(), server)
+			if err != nil {
 				return err
+			}
+			if asJSON {
+				return writeStatus(s.Out, body, active)
 			}
 			var answer struct {
 				SLOs []slo.Status `json:"slos"`
@@ -43,11 +46,11 @@ func newStatus(s Streams) *cobra.Command {
 			if err := json.Unmarshal(body, &answer); err != nil {
 				return fmt.Errorf("reading the answer of %s: %w", server, err)
 			}
-			return printStatus(s.Out, answer.SLOs, isTerminal(s.Out))
+			return errors.Join(printStatus(s.Out, answer.SLOs, isTerminal(s.Out)), printPolicies(s.Out, active))
 		},
 	}
 	cmd.Flags().StringVar(&server, "server", defaultServer, "URL of the agent")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print the API's JSON")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the API's JSON, and under policies what holds")
 	return cmd
 }
 

@@ -22,6 +22,7 @@ type detailView struct {
 	Left     []chart
 	Marks    []mark
 	History  string // the same numbers as JSON
+	Policies *policiesView
 	Actions  *actionsView
 	Changes  *changesView
 	Excluded []exclusionRow
@@ -85,6 +86,7 @@ func (s *Server) detail(r *http.Request) (detailView, bool) {
 	}
 	from := now.Add(-back)
 	v.History = "/api/v1/slos/" + url.PathEscape(st.Name) + "/history?" + url.Values{"window": {window}, "from": {stamp(from)}, "to": {stamp(now)}}.Encode()
+	v.Policies = s.policiesView(st.Name)
 	v.Actions = s.actionsView(r, st.Name)
 	v.Changes = s.changesView(st.Service)
 	v.Excluded = s.exclusionsView(st, now)

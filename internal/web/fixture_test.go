@@ -14,6 +14,8 @@ import (
 	"github.com/assayer-io/assayer/internal/hooks"
 	"github.com/assayer-io/assayer/slo"
 	"github.com/assayer-io/assayer/slo/burnrate"
+	"github.com/assayer-io/assayer/slo/policy"
+	"github.com/assayer-io/assayer/slo/spec"
 )
 
 // fixture is an agent in the middle of an incident: one objective overspent, one burning, one
@@ -32,6 +34,7 @@ type fixture struct {
 	fail       error
 	recordedBy string
 	histories  int // looks into the past
+	verdicts   []policy.Verdict
 }
 
 func (f *fixture) Statuses() []slo.Status { return f.statuses }
@@ -149,7 +152,7 @@ func (f *fixture) targets() []Target {
 
 func (f *fixture) deps() Deps {
 	return Deps{
-		Objectives: f, Health: fakeHealth{f}, Actions: fakeActions{f}, Changes: fakeChanges{f}, Targets: f.targets,
+		Objectives: f, Health: fakeHealth{f}, Actions: fakeActions{f}, Changes: fakeChanges{f}, Targets: f.targets, Policies: func() []policy.Verdict { return f.verdicts },
 		Now: func() time.Time { return f.now }, Version: "1.0.0",
 		Reload: func(context.Context) error { f.calls = append(f.calls, "reload"); return f.fail },
 		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -198,9 +201,21 @@ func newFixture() *fixture {
 		ID: "a3", Hook: "scale-out", Kind: "kubernetes", Mode: hooks.Auto, State: hooks.Denied, Objective: "fix-orders-availability", Service: "order-gateway",
 		CreatedAt: now.Add(-2 * time.Hour), UpdatedAt: now.Add(-2 * time.Hour), Reasons: []string{"the objective is unknown: too little was observed to act"},
 	}}
+	f.verdicts = []policy.Verdict{
+		holds(now, "freeze", "card-auth-availability", spec.Freeze),
+		holds(now, "ask", "card-auth-latency", spec.DemandApproval),
+		{Policy: "card", Rule: "freeze", Objective: "ledger-freshness", Then: spec.Freeze, Why: "100 % of the budget is left"},
+	}
 	f.problems = []health.Problem{{Name: health.TargetDown, Subject: "http://127.0.0.1:9103/metrics", Severity: health.Warning,
 		Message: "connection refused", Advice: "Check that the target runs and that the agent can reach it.", Since: now.Add(-4 * time.Minute)}}
 	return f
+}
+
+// holds is one verdict of a rule of policy card that holds for a while.
+func holds(now time.Time, rule, objective string, then spec.Consequence) policy.Verdict {
+	since := now.Add(-12 * time.Minute)
+	return policy.Verdict{Policy: "card", Rule: rule, Objective: objective, Service: "card-auth", Then: then, Active: true, Since: &since,
+		Why: "-300 % of the budget is left; the policy freezes changes below 25 % and ends at 35 %", Message: "Releases wait."}
 }
 
 // objective makes a status whose burn rate over short windows is peak.

@@ -49,6 +49,7 @@ type listView struct {
 	Matching int
 	Total    int
 	Pages    pages
+	Policies *policiesView
 	Actions  *actionsView
 	Changes  *changesView
 	Agent    agentView
@@ -158,6 +159,7 @@ func (s *Server) list(r *http.Request) listView {
 	for _, st := range matching[start:end] {
 		v.Rows = append(v.Rows, s.row(st, now))
 	}
+	v.Policies = s.policiesView("")
 	v.Actions = s.actionsView(r, "")
 	v.Changes = s.changesView("")
 	v.live = live{f.url("/fragment", page), s.deps.Refresh.Milliseconds(), v.Verdict.Title(), now}

@@ -23,6 +23,7 @@ import (
 	"github.com/assayer-io/assayer/internal/health"
 	"github.com/assayer-io/assayer/internal/hooks"
 	"github.com/assayer-io/assayer/slo"
+	"github.com/assayer-io/assayer/slo/policy"
 )
 
 // Objectives is where results come from. What Statuses returns is not changed by either side.
@@ -96,9 +97,11 @@ type Deps struct {
 	// Exclusions is what people took out of budgets or corrected in them.
 	Exclusions Exclusions
 	Targets    func() []Target
-	Reload     func(ctx context.Context) error
-	Metrics    http.Handler
-	Log        *slog.Logger
+	// Policies are what budget policies said at the last evaluation. Neither side changes them.
+	Policies func() []policy.Verdict
+	Reload   func(ctx context.Context) error
+	Metrics  http.Handler
+	Log      *slog.Logger
 
 	Version string
 	// Refresh is how often an open page asks for news; 2 s if 0.
@@ -185,6 +188,9 @@ func (s *Server) routes() http.Handler {
 	get("/api/v1/slos/{name}/history", s.showHistory)
 	get("/api/v1/targets", s.listTargets)
 	get("/api/v1/health", s.showHealth)
+	if s.deps.Policies != nil {
+		get("/api/v1/policies", s.listPolicies)
+	}
 	if s.deps.Metrics != nil {
 		mux.Handle("/metrics", methods{http.MethodGet: s.deps.Metrics.ServeHTTP})
 	}

@@ -18,6 +18,7 @@ const (
 
 // Metrics about what the agent does.
 const (
+	PolicyActive     = "assayer_policy_active"      // + Policy, Rule, Then, SLO, Service; 1 while it holds
 	HookActionsTotal = "assayer_hook_actions_total" // + Hook, Kind, Result
 	BuildInfo        = "assayer_build_info"
 )
@@ -31,6 +32,9 @@ const (
 	State    = "state"
 	Tier     = "tier"
 	Severity = "severity"
+	Policy   = "policy"
+	Rule     = "rule"
+	Then     = "then"
 	Hook     = "hook"
 	Kind     = "kind"
 	Result   = "result"

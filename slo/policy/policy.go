@@ -146,6 +146,26 @@ func (e *Engine) Evaluate(statuses []slo.Status, now time.Time) []Verdict {
 	return verdicts
 }
 
+// Active lists what held at the last evaluation, or before the restart if there was none yet. Of what a
+// status would tell, Service and Why, nothing is known then.
+func (e *Engine) Active() []Verdict {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var out []Verdict
+	for _, r := range e.rules {
+		for k, st := range e.states {
+			if st.Active && k.policy == r.policy && k.rule == r.Name {
+				out = append(out, Verdict{Policy: r.policy, Rule: r.Name, Objective: k.objective, Then: r.Then, Hook: r.Hook,
+					Active: true, Since: pointer(st.Since), PendingSince: pointer(st.Pending), Held: true, Message: r.Message})
+			}
+		}
+	}
+	slices.SortStableFunc(out, func(a, b Verdict) int {
+		return cmp.Or(cmp.Compare(a.Policy, b.Policy), cmp.Compare(a.Rule, b.Rule), cmp.Compare(a.Objective, b.Objective))
+	})
+	return out
+}
+
 // about reports whether the rule is about an objective; a group belongs to its parent's policies too.
 func (r *rule) about(s *slo.Status) bool {
 	return slices.ContainsFunc(r.objectives, func(pattern string) bool {

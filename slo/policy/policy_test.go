@@ -310,6 +310,12 @@ func TestOrderAndRestart(t *testing.T) {
 			if err := other.Restore(data); err != nil {
 				t.Fatal(err)
 			}
+			held := slices.DeleteFunc(slices.Clone(want), func(v policy.Verdict) bool { return !v.Active })
+			if got := other.Active(); !slices.EqualFunc(got, held, func(a, b policy.Verdict) bool {
+				return a.Name() == b.Name() && a.Objective == b.Objective && a.Since.Equal(*b.Since) && a.Then == b.Then
+			}) {
+				t.Fatalf("seed %d, minute %d: restored\n%+v\nwant\n%+v", seed, i, got, held)
+			}
 			other.Evaluate(statuses, now) // the agent's first look, at once
 		}
 	}
