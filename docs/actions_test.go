@@ -53,7 +53,7 @@ func TestRules(t *testing.T) {
 
 func TestAuditTypes(t *testing.T) {
 	code := sources(t, "internal/hooks", "internal/app", "internal/audit", "internal/exclusions")
-	have := submatches(`"((?:hooks?|configuration|audit|exclusion)_[a-z_]+)"`, code)
+	have := submatches(`"((?:hooks?|policy|configuration|audit|exclusion)_[a-z_]+)"`, code)
 	for _, name := range submatches(`(?:\bType: |auditLife\()"([a-z_]+)"`, code) {
 		if !slices.Contains(have, name) {
 			have = append(have, name)

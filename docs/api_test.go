@@ -25,6 +25,7 @@ import (
 	"github.com/assayer-io/assayer/internal/hooks/webhook"
 	"github.com/assayer-io/assayer/internal/web"
 	"github.com/assayer-io/assayer/slo"
+	"github.com/assayer-io/assayer/slo/policy"
 )
 
 // samples are the types behind the JSON blocks. That of health has none and is held against a
@@ -40,6 +41,9 @@ func samples() map[string]any {
 			Targets []web.Target `json:"targets"`
 		}{},
 		"exclusion": &exclusions.Entry{},
+		"policies": &struct {
+			Policies []policy.Verdict `json:"policies"`
+		}{},
 		"history": &struct {
 			Name   string      `json:"name"`
 			Window string      `json:"window"`
@@ -113,6 +117,11 @@ metadata: {name: sales}
 spec:
   window: 1h
   errors: {bad: 'sales_total{ok="no"}', total: sales_total, objective: 90%}
+---
+apiVersion: assayer.dev/v1
+kind: BudgetPolicy
+metadata: {name: sales}
+spec: {objectives: [sales-*], rules: [{name: freeze, when: {exhausted: true}, then: freeze}]}
 `
 
 func startAgent(t *testing.T) agent {

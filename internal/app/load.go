@@ -110,13 +110,14 @@ func (l *Loaded) crossCheck() problem.List {
 	}
 	for i := range l.Policies {
 		problems = append(problems, l.checkPolicy(&l.Policies[i])...)
+		problems = append(problems, l.checkReach(&l.Policies[i])...)
 	}
 	for _, h := range l.hooks {
 		for _, p := range h.policy.Unmatched(names) {
 			problems = append(problems, h.section.Problem(p))
 		}
 	}
-	return append(problems, l.checkPolicies()...)
+	return problems
 }
 
 // minLooks is how many looks the shortest window of an objective has to hold.

@@ -197,41 +197,34 @@ func (a *App) policyStates() []exporter.PolicyState {
 	return out
 }
 
-// checkPolicies finds what is wrong between budget policies, the objectives they are about and the hooks they call.
-func (l *Loaded) checkPolicies() problem.List {
-	var problems problem.List
-	for _, p := range l.Policies {
-		for _, r := range p.Rules {
-			for _, found := range l.checkRule(p, r) {
-				found.File, found.Line, found.Path = p.File, p.Line, p.Name+"/"+r.Name
-				problems = append(problems, found)
-			}
-		}
-	}
-	return problems
-}
-
-func (l *Loaded) checkRule(p spec.BudgetPolicy, r spec.PolicyRule) problem.List {
-	var problems problem.List
-	hook := slices.IndexFunc(l.hooks, func(h hookPlan) bool { return h.policy.Name == r.Hook })
-	if r.Then == spec.CallHook && hook < 0 {
-		var names []string
-		for _, h := range l.hooks {
-			names = append(names, h.policy.Name)
-		}
-		problems = append(problems, problem.Problem{Message: "no such hook", Got: r.Hook, Allowed: "a hook of the agent file: " + strings.Join(names, ", ")})
-	}
+// checkReach finds rules that can never do what they say for an objective of their policy: it has no burn rate over
+// their window, or the hook that they call is not there for it.
+func (l *Loaded) checkReach(p *spec.BudgetPolicy) problem.List {
+	var about []*spec.Objective
 	for i := range l.Objectives {
-		o := &l.Objectives[i]
-		if !slices.ContainsFunc(p.Objectives, func(pattern string) bool { return spec.NameMatches(pattern, o.Name) }) {
-			continue
+		if slices.ContainsFunc(p.Objectives, func(pattern string) bool { return spec.NameMatches(pattern, l.Objectives[i].Name) }) {
+			about = append(about, &l.Objectives[i])
 		}
-		if r.Then == spec.CallHook && hook >= 0 && len(l.hooks[hook].policy.Unmatched([]string{o.Name})) == len(l.hooks[hook].policy.Objectives) {
-			problems = append(problems, problem.Problem{Message: "hook " + r.Hook + " does not have objective " + o.Name + ", so it is never called for it", Warning: true,
-				Allowed: "an objective that the hook's objectives name"})
+	}
+	var problems problem.List
+	for _, r := range p.Rules {
+		has := func(o *spec.Objective) bool {
+			return r.BurnAbove == 0 || slices.Contains(l.windows(o), burnrate.Text(r.Over))
 		}
-		if r.BurnAbove > 0 && !slices.Contains(l.windows(o), burnrate.Text(r.Over)) {
-			problems = append(problems, problem.Problem{Message: "objective " + o.Name + " has no burn rate over it", Got: burnrate.Text(r.Over), Allowed: strings.Join(l.windows(o), ", ")})
+		someHas := slices.ContainsFunc(about, has)
+		for _, o := range about {
+			at := problem.Problem{File: p.File, Line: p.Line, Path: p.Name + "." + r.Name, Warning: true}
+			if !has(o) {
+				at.Message, at.Got, at.Allowed = "objective "+o.Name+" has no burn rate over this window", burnrate.Text(r.Over), strings.Join(l.windows(o), ", ")
+				at.Warning = someHas // else the rule can do nothing at all
+				problems = append(problems, at)
+			}
+			for _, h := range l.hooks {
+				if h.policy.Name == r.Hook && len(h.policy.Unmatched([]string{o.Name})) == len(h.policy.Objectives) {
+					at.Message, at.Got, at.Allowed = "the hook is never called for objective "+o.Name, r.Hook, "a hook among whose objectives it is"
+					problems = append(problems, at)
+				}
+			}
 		}
 	}
 	return problems

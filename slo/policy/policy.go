@@ -116,7 +116,7 @@ func conditions(rules []rule) map[[2]string]string {
 func (e *Engine) Evaluate(statuses []slo.Status, now time.Time) []Verdict {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	now = now.Round(0).UTC() // times of before and after a restart compare
+	now = time.UnixMilli(now.UnixMilli()).UTC() // as everywhere, and as it comes back after a restart
 	elapsed := time.Duration(0)
 	if !e.last.IsZero() {
 		elapsed = max(0, now.Sub(e.last))
