@@ -122,6 +122,22 @@ apiVersion: assayer.dev/v1
 kind: BudgetPolicy
 metadata: {name: sales}
 spec: {objectives: [sales-*], rules: [{name: freeze, when: {exhausted: true}, then: freeze}]}
+---
+apiVersion: openslo/v1
+kind: SLO
+metadata: {name: turnover, annotations: {assayer.dev/currency: EUR}}
+spec:
+  service: sales
+  budgetingMethod: Occurrences
+  indicator:
+    metadata: {name: turnover}
+    spec:
+      ratioMetric:
+        counter: true
+        bad:   {metricSource: {type: Prometheus, spec: {query: 'sales_total{ok="no"}'}}}
+        total: {metricSource: {type: Prometheus, spec: {query: 'sales_total'}}}
+  timeWindow: [{duration: 1h, isRolling: true}]
+  objectives: [{target: 0.9}]
 `
 
 func startAgent(t *testing.T) agent {
@@ -173,7 +189,7 @@ func (a agent) exported() string {
 	a.t.Helper()
 	deadline := time.After(30 * time.Second)
 	for ticker := time.NewTicker(20 * time.Millisecond); ; {
-		if _, text := a.ask(http.MethodGet, "/metrics", ""); strings.Contains(text, "\nassayer_slo_budget_exhaustion_timestamp_seconds{") {
+		if _, text := a.ask(http.MethodGet, "/metrics", ""); strings.Contains(text, "\nassayer_slo_budget_exhaustion_timestamp_seconds{") && strings.Contains(text, "\nassayer_slo_budget_exhaustion_bound_timestamp_seconds{") {
 			return text
 		}
 		select {

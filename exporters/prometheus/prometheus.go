@@ -1,5 +1,6 @@
 // Package prometheus offers the objectives' numbers to be scraped. Every metric about an objective
-// carries the labels slo and service:
+// carries the labels slo and service; those of one group of an objective carry group too, as in
+// group="region=eu,scheme=sepa", and the whole objective's name in slo:
 //
 //	assayer_sli_events_total{outcome="bad",service="card-auth",slo="card-auth-availability"} 2
 //	assayer_slo_burn_rate{service="card-auth",slo="card-auth-availability",window="1h"} 4
@@ -14,9 +15,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math"
 	"net/http"
 	"runtime"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -57,7 +60,8 @@ type Deps struct {
 // client_golang, safe for concurrent use.
 type Exporter struct {
 	deps     Deps
-	descs    descs
+	descs    descs // of what has no group
+	grouped  descs
 	statuses atomic.Pointer[[]slo.Status]
 }
 
@@ -66,7 +70,7 @@ func New(deps Deps) *Exporter {
 	if deps.Log == nil {
 		deps.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Exporter{deps: deps, descs: newDescs()}
+	return &Exporter{deps: deps, descs: newDescs(), grouped: newDescs(metricname.Group)}
 }
 
 // Export replaces the statuses that the next scrape sees. It never fails.
@@ -112,21 +116,24 @@ func (l scrapeLog) Println(what ...any) {
 
 // descs are the metrics' descriptions.
 type descs struct {
-	events, objective, errorRatio, burnRate, remaining, exhaustion, coverage, filled, state, firing *prometheus.Desc
-	actions, policy, build                                                                          *prometheus.Desc
+	events, value, objective, errorRatio, burnRate, remaining, exhaustion, bound, coverage, filled, state, firing *prometheus.Desc
+	actions, policy, build                                                                                        *prometheus.Desc
 }
 
-func newDescs() descs {
+// newDescs makes the descriptions; more are further labels of all metrics about objectives.
+func newDescs(more ...string) descs {
 	objective := func(name, help string, labels ...string) *prometheus.Desc {
-		return prometheus.NewDesc(name, help, append([]string{metricname.SLO, metricname.Service}, labels...), nil)
+		return prometheus.NewDesc(name, help, slices.Concat([]string{metricname.SLO, metricname.Service}, more, labels), nil)
 	}
 	return descs{
 		events:     objective(metricname.SLIEventsTotal, "Events judged since the ledger began, by outcome.", metricname.Outcome),
+		value:      objective(metricname.SLIValueTotal, "Money judged since the ledger began, in minor units, by outcome.", metricname.Outcome, metricname.Currency),
 		objective:  objective(metricname.ObjectiveRatio, "Share of good events that is promised."),
 		errorRatio: objective(metricname.ErrorRatio, "Bad events divided by good and bad events over the window; 0 without events.", metricname.Window),
 		burnRate:   objective(metricname.BurnRate, "Error ratio over the window divided by the error ratio that the objective allows.", metricname.Window),
 		remaining:  objective(metricname.BudgetRemainingRatio, "Share of the error budget that is left; negative when overspent, absent before any target has fed the objective."),
 		exhaustion: objective(metricname.BudgetExhaustionTime, "When the error budget is spent at the present rate; absent when that is not in sight."),
+		bound:      objective(metricname.BudgetExhaustionBound, "Between when and when the error budget is spent at the present rate, with 95 % confidence; absent when that is not in sight.", metricname.Bound),
 		coverage:   objective(metricname.CoverageRatio, "Share of the objective's window, since watching began, that was really observed."),
 		filled:     objective(metricname.WindowFilledRatio, "Share of the objective's window that lies after watching began."),
 		state:      objective(metricname.SLOState, "1 for the objective's present state, 0 for the others.", metricname.State),
@@ -139,14 +146,9 @@ func newDescs() descs {
 	}
 }
 
-// Describe implements prometheus.Collector.
-func (e *Exporter) Describe(ch chan<- *prometheus.Desc) {
-	d := e.descs
-	for _, desc := range []*prometheus.Desc{d.events, d.objective, d.errorRatio, d.burnRate, d.remaining,
-		d.exhaustion, d.coverage, d.filled, d.state, d.firing, d.actions, d.policy, d.build} {
-		ch <- desc
-	}
-}
+// Describe implements prometheus.Collector. It announces nothing, since a metric that is announced has
+// the same labels always, and only groups have the label group.
+func (e *Exporter) Describe(chan<- *prometheus.Desc) {}
 
 // Collect implements prometheus.Collector.
 func (e *Exporter) Collect(ch chan<- prometheus.Metric) {
@@ -165,8 +167,12 @@ func (e *Exporter) Collect(ch chan<- prometheus.Metric) {
 }
 
 func (e *Exporter) collectStatus(ch chan<- prometheus.Metric, s *slo.Status) {
+	d, own := e.descs, []string{s.Name, s.Service}
+	if s.Parent != "" {
+		d, own = e.grouped, []string{s.Parent, s.Service, groupText(s.Group)}
+	}
 	gauge := func(desc *prometheus.Desc, v float64, labels ...string) {
-		send(ch, desc, prometheus.GaugeValue, v, append([]string{s.Name, s.Service}, labels...)...)
+		send(ch, desc, prometheus.GaugeValue, v, slices.Concat(own, labels)...)
 	}
 	for _, o := range []struct {
 		outcome string
@@ -175,30 +181,48 @@ func (e *Exporter) collectStatus(ch chan<- prometheus.Metric, s *slo.Status) {
 		{metricname.Good, s.Totals.Good}, {metricname.Bad, s.Totals.Bad},
 		{metricname.Excluded, s.Totals.Excluded}, {metricname.Pending, s.Totals.Pending},
 	} {
-		send(ch, e.descs.events, prometheus.CounterValue, o.count, s.Name, s.Service, o.outcome)
+		if s.Currency == "" {
+			send(ch, d.events, prometheus.CounterValue, o.count, slices.Concat(own, []string{o.outcome})...)
+		} else {
+			send(ch, d.value, prometheus.CounterValue, o.count, slices.Concat(own, []string{o.outcome, s.Currency})...)
+		}
 	}
-	gauge(e.descs.objective, s.Objective)
+	gauge(d.objective, s.Objective)
 	for _, w := range s.ErrorRatios {
-		gauge(e.descs.errorRatio, w.Value, w.Window)
+		gauge(d.errorRatio, w.Value, w.Window)
 	}
 	for _, w := range s.BurnRates {
-		gauge(e.descs.burnRate, w.Value, w.Window)
+		gauge(d.burnRate, w.Value, w.Window)
 	}
 	// Before any target has fed the objective a whole budget would be a claim that nothing stands behind.
 	if !s.NeverFed() {
-		gauge(e.descs.remaining, s.ErrorBudget.RemainingRatio)
+		gauge(d.remaining, s.ErrorBudget.RemainingRatio)
 	}
 	if at := s.ErrorBudget.ExhaustsAt; at != nil {
-		gauge(e.descs.exhaustion, float64(at.UnixMilli())/1000)
+		gauge(d.exhaustion, float64(at.UnixMilli())/1000)
 	}
-	gauge(e.descs.coverage, s.Coverage)
-	gauge(e.descs.filled, s.Filled)
+	for bound, at := range map[string]*time.Time{metricname.Earliest: s.ErrorBudget.ExhaustsEarliest, metricname.Latest: s.ErrorBudget.ExhaustsLatest} {
+		if at != nil {
+			gauge(d.bound, float64(at.UnixMilli())/1000, bound)
+		}
+	}
+	gauge(d.coverage, s.Coverage)
+	gauge(d.filled, s.Filled)
 	for _, state := range slo.States() {
-		gauge(e.descs.state, boolValue(state == s.State), string(state))
+		gauge(d.state, boolValue(state == s.State), string(state))
 	}
 	for _, t := range s.Tiers {
-		gauge(e.descs.firing, boolValue(t.Firing), t.Name, string(t.Severity))
+		gauge(d.firing, boolValue(t.Firing), t.Name, string(t.Severity))
 	}
+}
+
+// groupText names a group by its labels, ordered: region=eu,scheme=sepa.
+func groupText(group map[string]string) string {
+	var pairs []string
+	for _, name := range slices.Sorted(maps.Keys(group)) {
+		pairs = append(pairs, name+"="+group[name])
+	}
+	return strings.Join(pairs, ",")
 }
 
 // send writes one sample. A value that is no number is left out: absent is honest, NaN poisons

@@ -185,6 +185,40 @@ func TestParsesBack(t *testing.T) {
 	}
 }
 
+func TestGroupsMoneyAndBounds(t *testing.T) {
+	all := twoObjectives()[:1]
+	whole := &all[0]
+	early, late := whole.ErrorBudget.ExhaustsAt.Add(-time.Hour), whole.ErrorBudget.ExhaustsAt.Add(time.Hour)
+	whole.ErrorBudget.ExhaustsEarliest, whole.ErrorBudget.ExhaustsLatest = &early, &late
+	group := *whole
+	group.Name, group.Parent, group.Group = "card-auth-availability[scheme=sepa,region=eu]", whole.Name, map[string]string{"scheme": "sepa", "region": "eu"}
+	group.Currency, group.Objective, group.ErrorBudget.ExhaustsLatest = "EUR", 0.9, nil
+	e := New(Deps{})
+	if err := e.Export(t.Context(), append(all, group)); err != nil {
+		t.Fatal(err)
+	}
+	text := scrape(t, e, "text/plain")
+	for _, want := range []string{
+		`assayer_slo_objective_ratio{service="card-auth",slo="card-auth-availability"} 0.9995`,
+		`assayer_slo_objective_ratio{group="region=eu,scheme=sepa",service="card-auth",slo="card-auth-availability"} 0.9`,
+		`assayer_sli_events_total{outcome="bad",service="card-auth",slo="card-auth-availability"} 321`,
+		`assayer_sli_value_total{currency="EUR",group="region=eu,scheme=sepa",outcome="bad",service="card-auth",slo="card-auth-availability"} 321`,
+		`assayer_slo_budget_exhaustion_bound_timestamp_seconds{bound="earliest",service="card-auth",slo="card-auth-availability"} 1.7952588005e+09`,
+		`assayer_slo_budget_exhaustion_bound_timestamp_seconds{bound="latest",service="card-auth",slo="card-auth-availability"} 1.7952660005e+09`,
+		`assayer_slo_budget_exhaustion_bound_timestamp_seconds{bound="earliest",group="region=eu,scheme=sepa",service="card-auth",slo="card-auth-availability"} 1.7952588005e+09`,
+	} {
+		if !strings.Contains(text, want+"\n") {
+			t.Errorf("no %s in\n%s", want, text)
+		}
+	}
+	if strings.Count(text, "assayer_sli_events_total{") != 4 || strings.Count(text, "assayer_sli_value_total{") != 4 || strings.Count(text, `bound="latest"`) != 1 {
+		t.Errorf("too much of something in\n%s", text)
+	}
+	if problems, err := testutil.CollectAndLint(e); err != nil || len(problems) > 0 {
+		t.Errorf("linting: %v %v", problems, err)
+	}
+}
+
 func TestLint(t *testing.T) {
 	e := New(Deps{Actions: func() []ActionCount { return []ActionCount{{"h", "k", "r", 1}} }})
 	if err := e.Export(t.Context(), twoObjectives()); err != nil {

@@ -8,26 +8,15 @@ import (
 	"math"
 	"strconv"
 	"strings"
+
+	"github.com/assayer-io/assayer/slo/spec"
 )
 
-// Digits is how many decimal digits the minor unit of a currency stands for, after ISO 4217: 2 for EUR,
-// 0 for JPY. Codes that ISO 4217 does not have get 2.
-func Digits(currency string) int {
-	switch currency {
-	case "BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "UYI", "VND", "VUV", "XAF", "XOF", "XPF":
-		return 0
-	case "BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND":
-		return 3
-	case "CLF", "UYW":
-		return 4
-	}
-	return 2
-}
-
-// Text writes an amount of minor units of currency, rounded to whole ones.
+// Text writes an amount of minor units of currency, rounded to whole ones; of a currency that is not
+// known, as many as there are.
 func Text(minor float64, currency string) string {
 	minor = math.Round(minor)
-	digits := Digits(currency)
+	digits, _ := spec.MinorDigits(currency)
 	text := strconv.FormatFloat(math.Abs(minor), 'f', 0, 64)
 	if short := digits + 1 - len(text); short > 0 {
 		text = strings.Repeat("0", short) + text

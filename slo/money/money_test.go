@@ -11,7 +11,7 @@ func TestText(t *testing.T) {
 		{1234567, "EUR", "12,345.67 EUR"}, {0, "EUR", "0.00 EUR"}, {5, "EUR", "0.05 EUR"}, {99, "USD", "0.99 USD"}, {100, "USD", "1.00 USD"},
 		{-1234567, "EUR", "-12,345.67 EUR"}, {-5, "GBP", "-0.05 GBP"}, {-0.2, "GBP", "0.00 GBP"},
 		{1234567, "JPY", "1,234,567 JPY"}, {0, "JPY", "0 JPY"}, {1234567, "KWD", "1,234.567 KWD"}, {7, "KWD", "0.007 KWD"}, {12345, "CLF", "1.2345 CLF"},
-		{100.5, "EUR", "1.01 EUR"}, {99999900, "EUR", "999,999.00 EUR"}, {9007199254740992, "EUR", "90,071,992,547,409.92 EUR"}, {150, "XYZ", "1.50 XYZ"},
+		{100.5, "EUR", "1.01 EUR"}, {99999900, "EUR", "999,999.00 EUR"}, {9007199254740992, "EUR", "90,071,992,547,409.92 EUR"}, {150, "XYZ", "150 XYZ"},
 	} {
 		if got := Text(tt.minor, tt.currency); got != tt.want {
 			t.Errorf("%v %s: %s, want %s", tt.minor, tt.currency, got, tt.want)
