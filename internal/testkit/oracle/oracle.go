@@ -254,3 +254,17 @@ func (p *Past) filled(edge int64) *big.Rat {
 
 // whole reports whether a counter can have this value.
 func whole(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) && v >= 0 }
+
+// Gaps is how many increases were spread over a gap.
+func (p *Past) Gaps() int {
+	n := 0
+	for _, b := range p.bookings {
+		if b.from != b.to {
+			n++
+		}
+	}
+	return n
+}
+
+// Widths are the buckets of the ledger's levels, in milliseconds.
+func (p *Past) Widths() []int64 { return p.objective.Levels.Widths[:] }
