@@ -66,8 +66,10 @@ type Firing struct {
 	From     time.Time  `json:"from"`
 	To       *time.Time `json:"to"` // nil: it still fired at the end
 	// DetectionSeconds is from the first bad event of the episode to From; ResetSeconds from its last bad
-	// event to To, nil while To is. An episode lasts as long as the burn rate over the objective's
-	// shortest window is above 1.
+	// event to To, nil while To is. An episode is a run of bad events: it is over once five times as many
+	// events in a row were good as the objective allows one bad among, or once the burn rate over the first
+	// tier's long window is 1 or less. An episode that begins while the tier fires moves the last bad event
+	// once it has five of them.
 	DetectionSeconds float64  `json:"detection_seconds"`
 	ResetSeconds     *float64 `json:"reset_seconds"`
 	// BudgetSpent is the share of the whole budget that bad events spent from the first one of the

@@ -22,20 +22,34 @@ type track struct {
 	began   time.Time
 	at      time.Time // of the latest evaluation
 	seen    bool      // at it
-	bad     float64   // counted until then
+	counted slo.Events
 	episode episode
 	open    map[string]int // tier: which firing has not ended
-	firings []Firing
-	starts  []float64 // for each firing: bad events counted before its episode
-	last    []time.Time
+	firings []firing
 }
 
-// episode is a stretch during which the burn rate over the shortest window is above 1.
+// firing is one with what is needed until it ends.
+type firing struct {
+	Firing
+	episode int       // in which it began
+	before  float64   // bad events counted before that
+	last    time.Time // bad event
+}
+
+// episode is a run of bad events.
 type episode struct {
+	number      int // from 1; 0: there was none
 	on          bool
 	first, last time.Time // bad events
 	before      float64   // bad events counted before the first
+	bad         float64   // its own
+	good        float64   // counted by its latest bad event
 }
+
+// runLength is how many times as many good events end an episode as the objective allows one bad event
+// among: errors at the pace that is allowed, or faster, are then hardly ever taken for several episodes.
+// It is also how many bad events a later episode needs to be more than the odd error.
+const runLength = 5
 
 // judge notes what one evaluation shows.
 func (j *judge) judge(statuses []slo.Status, at time.Time) {
@@ -60,63 +74,70 @@ func (t *track) note(s *slo.Status, at, alarmAt time.Time) {
 	}
 	t.at, t.seen = at, s.Observed
 	t.lowest = min(t.lowest, s.ErrorBudget.RemainingRatio)
-	t.burn(s, at, alarmAt)
+	t.run(s, at, alarmAt)
 	for i := range s.Tiers {
 		t.tier(s, &s.Tiers[i], at)
 	}
-	t.bad = s.Counted.Bad
+	t.counted = s.Counted
 }
 
-// burn follows the episode. Bad events are dated by the look that brought them, or, where slices are
+// run follows the episode. Bad events are dated by the look that brought them, or, where slices are
 // judged, by the evaluation that did.
-func (t *track) burn(s *slo.Status, at, alarmAt time.Time) {
-	when := at
+func (t *track) run(s *slo.Status, at, alarmAt time.Time) {
+	when, e := at, &t.episode
 	if !alarmAt.IsZero() {
 		when = alarmAt
 	}
-	more := s.Counted.Bad > t.bad
-	burning := len(s.BurnRates) > 0 && s.BurnRates[0].Value > 1
-	switch {
-	case burning && !t.episode.on:
-		t.episode = episode{on: true, first: when, last: when, before: t.bad}
-	case burning && more:
-		t.episode.last = when
-	case !burning:
-		t.episode.on = false
+	if e.on && (s.Counted.Good-e.good)*allowed(s) >= runLength {
+		e.on = false
+	}
+	if more := s.Counted.Bad - t.counted.Bad; more > 0 {
+		if !e.on {
+			*e = episode{number: e.number + 1, on: true, first: when, before: t.counted.Bad}
+		}
+		e.last, e.good, e.bad = when, s.Counted.Good, e.bad+more
+	}
+	if len(s.Tiers) > 0 && s.Tiers[0].LongBurnRate <= 1 {
+		e.on = false
 	}
 }
 
 // tier follows one tier.
 func (t *track) tier(s *slo.Status, tier *slo.TierStatus, at time.Time) {
 	i, open := t.open[tier.Name]
-	if tier.Firing && !open {
-		e := t.episode
-		if !e.on {
-			e = episode{first: at, last: at, before: t.bad}
+	if !open && !tier.Firing {
+		return
+	}
+	e := t.episode
+	if !open {
+		if e.number == 0 { // what it fires for was counted elsewhere
+			e = episode{first: at, last: at, before: t.counted.Bad}
 		}
 		i = len(t.firings)
 		t.open[tier.Name] = i
-		t.firings = append(t.firings, Firing{Tier: tier.Name, Severity: string(tier.Severity), From: at.UTC(), DetectionSeconds: seconds(at.Sub(e.first)), Why: tier.Why})
-		t.starts, t.last = append(t.starts, e.before), append(t.last, e.last)
-		open = true
-	}
-	if !open {
-		return
+		t.firings = append(t.firings, firing{
+			Firing:  Firing{Tier: tier.Name, Severity: string(tier.Severity), From: at.UTC(), DetectionSeconds: seconds(at.Sub(e.first)), Why: tier.Why},
+			episode: e.number, before: e.before, last: e.last,
+		})
 	}
 	f := &t.firings[i]
-	if t.episode.on {
-		t.last[i] = t.episode.last
+	if e.on && (e.number == f.episode || e.bad >= runLength) {
+		f.last = e.last
 	}
-	if f.BudgetSpent = spent(s, s.Counted.Bad-t.starts[i]); !tier.Firing {
-		to, reset := at.UTC(), seconds(at.Sub(t.last[i]))
+	f.BudgetSpent = spent(s, s.Counted.Bad-f.before)
+	if !tier.Firing {
+		to, reset := at.UTC(), seconds(at.Sub(f.last))
 		f.To, f.ResetSeconds = &to, &reset
 		delete(t.open, tier.Name)
 	}
 }
 
+// allowed is the share of events that may be bad. Twelve decimals undo the rounding of 1 − 0.99.
+func allowed(s *slo.Status) float64 { return math.Round((1-s.Objective)*1e12) / 1e12 }
+
 // spent is the share of the budget that so many bad events are, by the events now in the window.
 func spent(s *slo.Status, bad float64) float64 {
-	allowed := math.Round((1-s.Objective)*1e12) / 1e12
+	allowed := allowed(s)
 	events := s.Events.Good + s.Events.Bad
 	switch {
 	case bad <= 0:
@@ -136,9 +157,9 @@ func (j *judge) result() Result {
 	r := Result{Objectives: make([]Objective, 0, len(j.latest))}
 	for _, s := range j.latest {
 		t := j.tracks[s.Name]
-		firings := t.firings
-		if firings == nil {
-			firings = []Firing{}
+		firings := make([]Firing, len(t.firings))
+		for i, f := range t.firings {
+			firings[i] = f.Firing
 		}
 		r.Objectives = append(r.Objectives, Objective{Status: s, Firings: firings, LowestRemaining: t.lowest, Unseen: t.unseen, Began: t.began})
 	}
