@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"time"
 
+	promconfig "github.com/prometheus/common/config"
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/spf13/cobra"
@@ -19,8 +20,10 @@ import (
 	"github.com/assayer-io/assayer/internal/problem"
 	"github.com/assayer-io/assayer/internal/replay"
 	"github.com/assayer-io/assayer/internal/replay/openmetrics"
+	"github.com/assayer-io/assayer/internal/replay/promapi"
 	"github.com/assayer-io/assayer/internal/replay/recording"
 	"github.com/assayer-io/assayer/internal/replay/tsdb"
+	"github.com/assayer-io/assayer/internal/version"
 	"github.com/assayer-io/assayer/slo"
 	"github.com/assayer-io/assayer/slo/spec"
 )
@@ -30,6 +33,7 @@ type replayFlags struct {
 	objectives, compare        []string
 	config                     string
 	openmetrics, tsdb          string
+	prometheus, httpConfig     string
 	start, end                 string
 	interval, evaluation, temp string
 	targetLabels               []string
@@ -39,7 +43,7 @@ type replayFlags struct {
 func newReplay(s Streams) *cobra.Command {
 	var f replayFlags
 	cmd := &cobra.Command{
-		Use: "replay --objectives GLOB... (--from-openmetrics FILE | --from-tsdb DIR)", Short: "Tell what would have come of recorded samples: which alerts, how soon, at what cost",
+		Use: "replay --objectives GLOB... (--from-openmetrics FILE | --from-tsdb DIR | --from-prometheus URL --start T --end T)", Short: "Tell what would have come of recorded samples: which alerts, how soon, at what cost",
 		Long: `Feed recorded samples through the engine that judges live ones, and tell which burn alerts would have
 fired when, how long until they did and until they stopped, and how much budget was spent. Further
 arguments are files of objectives as well, so that a shell may expand --objectives slo/*.yaml.`,
@@ -54,6 +58,8 @@ arguments are files of objectives as well, so that a shell may expand --objectiv
 	flags.StringSliceVar(&f.objectives, "objectives", nil, "files of objectives, as patterns; default: those of --config")
 	flags.StringVar(&f.openmetrics, "from-openmetrics", "", "recording: OpenMetrics text with timestamps, plain or gzipped")
 	flags.StringVar(&f.tsdb, "from-tsdb", "", "recording: the data directory of a Prometheus")
+	flags.StringVar(&f.prometheus, "from-prometheus", "", "recording: the URL of a server with Prometheus' HTTP API; needs --start and --end")
+	flags.StringVar(&f.httpConfig, "http-config", "", "file with basic_auth, authorization, tls_config and so on for --from-prometheus, as in Prometheus' HTTP client configuration")
 	flags.StringVar(&f.start, "start", "", "replay from this time on, RFC 3339 or Unix seconds")
 	flags.StringVar(&f.end, "end", "", "replay up to this time, RFC 3339 or Unix seconds")
 	flags.StringVar(&f.config, "config", "", "agent file: its burn_alerts, min_coverage_ratio and intervals hold")
@@ -123,13 +129,13 @@ func (r *replaying) judge(ctx context.Context, reader *recording.Reader) ([]repl
 func (r *replaying) read() error {
 	f := r.flags
 	sources := 0
-	for _, from := range []string{f.openmetrics, f.tsdb} {
+	for _, from := range []string{f.openmetrics, f.tsdb, f.prometheus} {
 		if from != "" {
 			sources++
 		}
 	}
 	if sources != 1 {
-		return fmt.Errorf("got %s, allowed: exactly one of --from-openmetrics FILE and --from-tsdb DIR", count(sources, "recording"))
+		return fmt.Errorf("got %s, allowed: exactly one of --from-openmetrics FILE, --from-tsdb DIR and --from-prometheus URL", count(sources, "recording"))
 	}
 	var err error
 	if r.start, err = parseTime("--start", f.start); err != nil {
@@ -140,6 +146,9 @@ func (r *replaying) read() error {
 	}
 	if !r.start.IsZero() && !r.end.IsZero() && !r.start.Before(r.end) {
 		return fmt.Errorf("--start: got %s, allowed: a time before --end %s", f.start, f.end)
+	}
+	if f.prometheus != "" && (r.start.IsZero() || r.end.IsZero()) {
+		return errors.New("--from-prometheus needs --start and --end")
 	}
 	if r.interval, err = parseDuration("--interval", f.interval); err != nil {
 		return err
@@ -293,7 +302,39 @@ func (r *replaying) open(ctx context.Context, w recording.Wanted) ([]recording.P
 	f := r.flags
 	if f.openmetrics != "" {
 		spool, err := openmetrics.Load(ctx, f.openmetrics, f.temp, w, func(read, size int64) { r.bar.show("reading", float64(read), float64(size)) })
-		return []recording.Part{spool}, err
+		if err != nil {
+			return nil, err
+		}
+		return []recording.Part{spool}, nil
+	}
+	parts, warnings, err := r.fetchOrOpen(ctx, w)
+	for _, w := range warnings {
+		r.bar.clear()
+		fmt.Fprintf(r.streams.Err, "warning: %s\n", w)
+	}
+	return parts, err
+}
+
+// fetchOrOpen opens a recording that is more than a file.
+func (r *replaying) fetchOrOpen(ctx context.Context, w recording.Wanted) ([]recording.Part, []string, error) {
+	f := r.flags
+	if f.prometheus != "" {
+		o := promapi.Options{
+			URL: f.prometheus, HTTP: promconfig.DefaultHTTPClientConfig, Wanted: w, Queries: promapi.Queries(r.sets), Start: r.start, End: r.end, Temp: f.temp,
+			UserAgent: "assayer/" + version.Version, Progress: func(done, whole float64) { r.bar.show("fetching", done, whole) },
+		}
+		if f.httpConfig != "" {
+			cfg, _, err := promconfig.LoadHTTPConfigFile(f.httpConfig)
+			if err != nil {
+				return nil, nil, fmt.Errorf("reading --http-config %s: %w", f.httpConfig, err)
+			}
+			o.HTTP = *cfg
+		}
+		spool, warnings, err := promapi.Load(ctx, o)
+		if err != nil {
+			return nil, warnings, err
+		}
+		return []recording.Part{spool}, warnings, nil
 	}
 	o := tsdb.Options{Wanted: w, From: math.MinInt64, To: math.MaxInt64, Temp: f.temp}
 	if !r.start.IsZero() {
@@ -302,9 +343,5 @@ func (r *replaying) open(ctx context.Context, w recording.Wanted) ([]recording.P
 	if !r.end.IsZero() {
 		o.To = r.end.UnixMilli()
 	}
-	parts, warnings, err := tsdb.Open(ctx, f.tsdb, o)
-	for _, w := range warnings {
-		fmt.Fprintf(r.streams.Err, "warning: %s\n", w)
-	}
-	return parts, err
+	return tsdb.Open(ctx, f.tsdb, o)
 }

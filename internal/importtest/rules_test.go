@@ -62,6 +62,7 @@ var mayImport = map[string][]string{
 	"internal/replay/recording":   {"collector"},
 	"internal/replay/openmetrics": {"collector", "internal/replay/recording"},
 	"internal/replay/tsdb":        {"collector", "internal/replay/recording"},
+	"internal/replay/promapi":     {"collector", "slo/spec", "internal/replay/recording"},
 
 	"internal/report": {"slo", "slo/spec", "internal/audit"},
 
