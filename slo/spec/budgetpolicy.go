@@ -71,7 +71,7 @@ func (l *loader) policyValues(n strictyaml.Node, doc *policyDocument, b *BudgetP
 	at := n.At("spec")
 	l.ownAnnotations(n, nil)
 	if len(b.Objectives) == 0 {
-		l.add(at.At("objectives").Wrong(`at least one name of an objective, or pattern such as "card-*"`))
+		l.add(at.Problem(problem.Problem{Path: "objectives", Message: problem.NoValue, Allowed: `at least one name of an objective, or pattern such as "card-*"`}))
 	}
 	for i, pattern := range b.Objectives {
 		place := at.At("objectives[" + strconv.Itoa(i) + "]")
@@ -82,7 +82,7 @@ func (l *loader) policyValues(n strictyaml.Node, doc *policyDocument, b *BudgetP
 		l.references = append(l.references, reference{node: place})
 	}
 	if len(doc.Spec.Rules) == 0 {
-		l.add(at.At("rules").Wrong("at least one, such as [{name: freeze, when: {exhausted: true}, then: freeze}]"))
+		l.add(at.Problem(problem.Problem{Path: "rules", Message: problem.NoValue, Allowed: "at least one, such as [{name: freeze, when: {exhausted: true}, then: freeze}]"}))
 	}
 	names := map[string]bool{}
 	for i, in := range doc.Spec.Rules {

@@ -186,9 +186,9 @@ func (l *loader) session(n strictyaml.Node) (calendar.Session, bool) {
 		l.add(p)
 		return calendar.Session{}, false
 	case from >= to:
-		p.Message = "ends before it begins"
-		if to > 0 && from < 24*60 {
-			p.Message += fmt.Sprintf("; after midnight is %02d:%02d", to/60+24, to%60)
+		p.Message = "is empty"
+		if from > to {
+			p.Message = fmt.Sprintf("ends before it begins; on the next day it ends at %02d:%02d", to/60+24, to%60)
 		}
 		l.add(p)
 		return calendar.Session{}, false

@@ -148,7 +148,7 @@ func (l *loader) members(n strictyaml.Node, list []member, o *Objective) {
 		least = 1
 	}
 	if len(list) < least || len(list) > maxMembers {
-		l.add(n.Problem(problem.Problem{Got: fmt.Sprint(len(list), " members"), Allowed: fmt.Sprintf("%d to %d, each {objective: NAME}", least, maxMembers)}))
+		l.add(n.Problem(problem.Problem{Got: fmt.Sprint(len(list)), Allowed: fmt.Sprintf("%d to %d, each {objective: NAME}", least, maxMembers)}))
 	}
 	seen := map[string]bool{}
 	for i, in := range list {

@@ -56,9 +56,16 @@ func (l *loader) ownAnnotations(n strictyaml.Node, known []string) {
 		if !strings.HasPrefix(e.Key, annotationPrefix) || slices.Contains(known, e.Key) {
 			continue
 		}
-		p := e.Value.Problem(problem.Problem{Message: "is not read here" + strictyaml.DidYouMean(e.Key, known), Got: e.Value.Shown(), Allowed: strings.Join(known, ", ")})
+		p := e.Value.Problem(problem.Problem{Message: "is not read here" + strictyaml.DidYouMean(e.Key, known), Allowed: strings.Join(known, ", ")})
+		elsewhere := "in an indicator"
+		if slices.Contains(extraKeys(), e.Key) {
+			elsewhere = "in an SLO or its indicator"
+		}
 		if slices.Contains(indicatorKeys(), e.Key) {
-			p.Message = "is not read here, but in the annotations of an SLO or of its indicator"
+			p.Message, p.Allowed = "is not read here", elsewhere
+			if short := goldenKey(e.Key); short != "" {
+				p.Allowed += ", and as " + short + " in the short form"
+			}
 		}
 		l.add(p)
 	}
@@ -180,6 +187,10 @@ func (l *loader) groupLabels(n strictyaml.Node) []string {
 			found = append(found, place{strings.TrimSpace(name), n})
 		}
 	}
+	if len(found) == 0 || len(found) == 1 && !found[0].at.IsList() && found[0].name == "" {
+		l.add(n.Problem(problem.Problem{Message: problem.NoValue, Allowed: allowed}))
+		return nil
+	}
 	seen := map[string]bool{}
 	for _, f := range found {
 		p := f.at.Wrong(allowed)
@@ -195,7 +206,7 @@ func (l *loader) groupLabels(n strictyaml.Node) []string {
 		}
 		seen[f.name] = true
 	}
-	if len(seen) == 0 || len(seen) > maxGroupLabels {
+	if len(seen) > maxGroupLabels {
 		l.add(n.Wrong(fmt.Sprint("1 to ", maxGroupLabels, " ", allowed)))
 	}
 	return slices.Sorted(maps.Keys(seen))

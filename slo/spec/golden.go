@@ -47,7 +47,7 @@ type goldenWeight struct {
 
 // goldenKey is the short form's name of what an annotation says.
 func goldenKey(annotation string) string {
-	return map[string]string{currencyKey: "currency", unitKey: "unit", valueQueryKey: "value", groupByKey: "groupBy",
+	return map[string]string{excludedQuery: "excluded", currencyKey: "currency", unitKey: "unit", valueQueryKey: "value", groupByKey: "groupBy",
 		maxGroupsKey: "maxGroups", groupExpiresKey: "groupExpires", calendarKey: "calendar"}[annotation]
 }
 
@@ -124,12 +124,7 @@ type signal struct {
 // common reads what all signals share.
 func (g *goldenReader) common(n strictyaml.Node) {
 	name, spec := n.At("metadata.name"), &g.doc.Spec
-	for _, key := range extraKeys() {
-		if at := n.At(annotation(key)); at.Exists() {
-			g.add(at.Problem(problem.Problem{Message: "has a key of its own in the short form", Got: at.Shown(), Allowed: goldenKey(key) + " in spec or in a signal"}))
-		}
-	}
-	g.ownAnnotations(n, extraKeys())
+	g.ownAnnotations(n, nil)
 	if longest := maxName - len("-saturation"); len(g.name) > longest {
 		g.add(name.Wrong(fmt.Sprintf("at most %d letters, since the names of the signals are added", longest)))
 	}

@@ -40,7 +40,7 @@ func (l *loader) histogramRatio(n strictyaml.Node, in *ratioMetric) *Histogram {
 	return &Histogram{Query: *query, Below: below}
 }
 
-// histogram reads a selector that names a histogram by its own name.
+// histogram reads a selector that names a histogram by its own name, or nil.
 func (l *loader) histogram(n strictyaml.Node) *Selector {
 	s := l.selector(n, true)
 	if s == nil {
@@ -58,6 +58,7 @@ func (l *loader) histogram(n strictyaml.Node) *Selector {
 			p.Message = "did you mean " + base + "?"
 		}
 		l.add(p)
+		return nil
 	}
 	return s
 }

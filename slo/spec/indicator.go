@@ -98,8 +98,10 @@ func (l *loader) metrics(s *sli, doc *sliDocument) {
 		l.only(s, excludedQuery, ofCounters)
 		l.only(s, totalOf, ofCounters)
 		q, ok := l.query(n.At("thresholdMetric"), doc.Spec.ThresholdMetric, "present", "rate", "of")
-		s.present, s.rate, s.of = q.Present, q.Rate, q.Of
-		if at := n.At("thresholdMetric.metricSource.spec"); q.Present && (q.Rate || q.Of != "") {
+		at := n.At("thresholdMetric.metricSource.spec")
+		present := at.At("present")
+		s.present, s.rate, s.of = q.Present || present.Exists() && present.Text() != "false", q.Rate, q.Of
+		if q.Present && (q.Rate || q.Of != "") {
 			l.add(at.Problem(problem.Problem{Path: "present", Message: "a series is there or it is not", Allowed: "present or rate"}))
 		} else if at = at.At("query"); ok || at.Text() != "" {
 			s.gauge = l.selector(at, q.Rate)

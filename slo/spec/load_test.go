@@ -157,8 +157,20 @@ func TestExpandedDocumentsMeanTheSame(t *testing.T) {
   latency: {histogram: h_seconds, below: 250ms, objective: 100%}
   traffic: {total: a_total, atLeast: 10/m, slice: 2m, objective: 99.9%}
   saturation: {gauge: g, above: -12.5, objective: 0.5}`),
-		"percent limit":   golden("\n  saturation: {gauge: g, below: 80%, objective: 99%}"),
-		"name to be made": strings.Replace(golden("\n  saturation: {gauge: g, below: 80%, objective: 99%}"), "name: x", "name: My Card", 1),
+		"everything new": golden(`
+  groupBy: [region, "scheme"]
+  maxGroups: 20
+  groupExpires: 2d
+  calendar: desk
+  errors: {bad: b_total, total: t_total, objective: 99%, currency: EUR, unit: major}
+  latency: {histogram: 'h_bytes{a="b"}', below: 1e3, objective: 99%, groupBy: [own], maxGroups: 3}
+  traffic: {total: t_total, atLeast: 1/s, currency: JPY, value: 'v_total{a=~"b|c"}'}
+  saturation: {gauge: g, below: 80%, objective: 99%, currency: KWD, unit: major, value: v_total}
+  presence: {series: 'p{a="b"}', slice: 5m, objective: 99%, groupExpires: 1h}
+`) + "---\n" + calendarDocument,
+		"limits as numbers": golden("\n  latency: {histogram: h, below: 0.1, objective: 99%}") + "\n---\n" + strings.Replace(golden("\n  latency: {histogram: h, below: 1h30m, objective: 99%}"), "name: x", "name: y", 1),
+		"percent limit":     golden("\n  saturation: {gauge: g, below: 80%, objective: 99%}"),
+		"name to be made":   strings.Replace(golden("\n  saturation: {gauge: g, below: 80%, objective: 99%}"), "name: x", "name: My Card", 1),
 	} {
 		t.Run(name, func(t *testing.T) {
 			files := []spec.File{{Name: "golden.yaml", Data: []byte(text)}}
@@ -170,8 +182,9 @@ func TestExpandedDocumentsMeanTheSame(t *testing.T) {
 			if problems.Err() != nil {
 				t.Fatal(problems)
 			}
-			got, problems := spec.Load([]spec.File{{Name: "golden.yaml", Data: yaml}}, spec.Options{})
-			if problems.Err() != nil {
+			// The objectives are in the one file, what they refer to in the other.
+			got, problems := spec.Load([]spec.File{{Name: "golden.yaml", Data: yaml}, {Name: "calendar.yaml", Data: []byte(calendarDocument)}}, spec.Options{Strict: true})
+			if len(problems) != 0 {
 				t.Fatalf("%v\n%s", problems, yaml)
 			}
 			for i := range got.Objectives {
