@@ -18,7 +18,7 @@ collectors:
     scrape_configs:
       - {job_name: fast, static_configs: [{targets: ["127.0.0.1:1"]}]}
       - {job_name: slow, scrape_interval: 5m, static_configs: [{targets: ["127.0.0.1:2"]}]}
-hooks: [{name: undo, kind: webhook, objectives: [fast-errors], url: "http://127.0.0.1:3", secret: s}]
+hooks: [{name: undo, kind: webhook, objectives: ["fast-*"], url: "http://127.0.0.1:3", secret: s}]
 `
 
 const crossedObjectives = `apiVersion: assayer.dev/v1
