@@ -409,9 +409,9 @@ func TestTimeslicesOfARatio(t *testing.T) {
 		f.run(2*time.Minute+interval, 5*time.Minute, &n, 0, 0)          // no events: nothing failed
 		return f
 	}
-	looks(o).wantEvents(4*time.Minute+30*time.Second, 3, 1)
+	looks(o).wantEvents(4*time.Minute+38*time.Second, 3, 1)
 	o.Method = spec.RatioTimeslices
-	s := looks(o).status(4*time.Minute + 30*time.Second)
+	s := looks(o).status(4*time.Minute + 38*time.Second)
 	if math.Abs(s.Events.Bad-0.1) > 1e-9 || math.Abs(s.Events.Good-3.9) > 1e-9 {
 		t.Errorf("ratio slices: got %+v, want 3.9 good and 0.1 bad", s.Events)
 	}
@@ -427,7 +427,7 @@ func TestTrafficFloor(t *testing.T) {
 	f.tx(0, 0, 0)
 	f.run(interval, 3*time.Minute+interval, &n, 75, 0)               // 5 a second
 	f.run(3*time.Minute+interval, 5*time.Minute+interval, &n, 74, 0) // just under
-	f.wantEvents(5*time.Minute+30*time.Second, 3, 2)
+	f.wantEvents(5*time.Minute+38*time.Second, 3, 2)
 }
 
 func TestTrafficAgainstYesterday(t *testing.T) {
@@ -444,13 +444,13 @@ func TestTrafficAgainstYesterday(t *testing.T) {
 			f.status(d)
 		}
 	}
-	s := f.status(24*time.Hour + 30*time.Second)
+	s := f.status(24*time.Hour + 38*time.Second)
 	if s.Events.Good+s.Events.Bad != 0 || s.Events.Excluded != 24*60 {
 		t.Fatalf("first day promises nothing: got %+v", s.Events)
 	}
 	f.run(24*time.Hour+interval, 24*time.Hour+2*time.Minute+interval, &n, 51, 0)               // just above half
 	f.run(24*time.Hour+2*time.Minute+interval, 24*time.Hour+5*time.Minute+interval, &n, 49, 0) // just under
-	f.wantEvents(24*time.Hour+5*time.Minute+30*time.Second, 2, 3)
+	f.wantEvents(24*time.Hour+5*time.Minute+38*time.Second, 2, 3)
 }
 
 func TestCalendarWindow(t *testing.T) {

@@ -210,8 +210,11 @@ func (e *Engine) evaluate(o *objective, now int64, feeds map[*objective]*feed) S
 		}
 		o.ledger.advance(now)
 	}
-	if o.slicer != nil && f.interval > 0 {
-		o.slicer.close(&o.Objective, now-2*f.interval, f.overdue, o.bookSlice)
+	if f.interval > 0 {
+		o.paceMs = f.interval
+	}
+	if o.slicer != nil && o.paceMs > 0 { // a look may be that late and still belong to a slice
+		o.slicer.close(&o.Objective, now-o.paceMs*gapHalves/2, f.overdue, o.bookSlice)
 	}
 	s := Status{
 		At: time.UnixMilli(now).UTC(), Firing: []string{},

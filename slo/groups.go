@@ -45,7 +45,7 @@ func (e *Engine) groupOf(obj *objective, ls labels.Labels, born bool) *objective
 	}
 	child := obj.newGroup(values, e.opts, obj.ledger.nowMs)
 	if born && obj.ledger.startMs != 0 {
-		child.ledger.begin(obj.ledger.startMs)
+		child.ledger.begin(obj.ledger.startMs, obj.ledger.startMs)
 	}
 	e.byID[child.id] = child
 	e.addObjective(child)

@@ -71,6 +71,7 @@ func (m *mark) book(from, to int64, d counts) {
 // ledger keeps one objective's cumulative counts at several resolutions.
 type ledger struct {
 	startMs int64 // when watching began; 0: not yet
+	firstMs int64 // since when counts are known; before startMs if the first look told of what was before it
 	nowMs   int64 // the latest instant booked or advanced to
 	cum     counts
 	levels  []level
@@ -149,7 +150,7 @@ func (lg *ledger) rebucket(finest, keep time.Duration) {
 	for i := range next {
 		l := &next[i]
 		open := l.bucketOf(max(lg.nowMs, 1))
-		l.restart(max(l.bucketOf(max(lg.startMs, 1)), open-int64(l.keep)))
+		l.restart(max(l.bucketOf(max(lg.firstMs, 1)), open-int64(l.keep)))
 		for l.open < open {
 			l.close(lg.upTo((l.open + 1) * l.widthMs))
 		}
@@ -158,16 +159,17 @@ func (lg *ledger) rebucket(finest, keep time.Duration) {
 	lg.levels, lg.changed = next, true
 }
 
-// begin sets the moment at which watching began, once.
-func (lg *ledger) begin(t int64) {
+// begin sets the moment at which watching began, once, and since when counts are known.
+func (lg *ledger) begin(first, t int64) {
 	if lg.startMs != 0 {
 		return
 	}
-	lg.pins.pass(t, lg.cum)
-	lg.startMs, lg.nowMs, lg.changed = t, t, true
+	lg.pins.pass(first, lg.cum)
+	lg.startMs, lg.firstMs, lg.nowMs, lg.changed = t, first, first, true
 	for i := range lg.levels {
-		lg.levels[i].restart(lg.levels[i].bucketOf(t))
+		lg.levels[i].restart(lg.levels[i].bucketOf(first))
 	}
+	lg.advance(t)
 }
 
 // advance moves the ledger's present to t.
@@ -200,7 +202,7 @@ func (lg *ledger) rewind(t int64) {
 	if lg.following != nil {
 		lg.nextMs = lg.following(t)
 	}
-	lg.nowMs, lg.startMs, lg.changed = t, min(lg.startMs, t), true
+	lg.nowMs, lg.startMs, lg.firstMs, lg.changed = t, min(lg.startMs, t), min(lg.firstMs, t), true
 }
 
 // add books d at instant t, which may lie in the past.
@@ -211,7 +213,7 @@ func (lg *ledger) spread(from, to int64, d counts) {
 	if d == (counts{}) {
 		return
 	}
-	lg.begin(to)
+	lg.begin(from, to)
 	lg.advance(to)
 	for i := range lg.levels {
 		lg.levels[i].addSpread(from, to, d)
@@ -227,7 +229,7 @@ func (lg *ledger) spread(from, to int64, d counts) {
 // upTo returns the cumulative counts at t if it is marked or pinned, else at the bucket edge at or
 // before it.
 func (lg *ledger) upTo(t int64) counts {
-	if lg.startMs == 0 || t < lg.startMs {
+	if lg.startMs == 0 || t < lg.firstMs {
 		return counts{}
 	}
 	for _, m := range lg.marks {
@@ -246,7 +248,7 @@ func (lg *ledger) upTo(t int64) counts {
 		if c, ok := l.startOf(t); ok {
 			return c
 		}
-		if floorDiv(t, l.widthMs) <= l.bucketOf(lg.startMs) {
+		if floorDiv(t, l.widthMs) <= l.bucketOf(lg.firstMs) {
 			return counts{} // the whole life of the ledger lies after this edge
 		}
 	}

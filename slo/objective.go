@@ -40,6 +40,7 @@ type objective struct {
 	blindMs   int64 // since when nothing can be said; 0: it can
 	blindWhy  string
 	shownMs   int64   // the last look that showed what it is judged by
+	paceMs    int64   // the slowest interval of the targets that feed it, as far as there are any
 	failures  []int64 // when amounts failed last, for minFailedLooks; oldest first
 
 	acc     []increment     // of the cycle under way

@@ -102,7 +102,7 @@ func (e *Engine) look(t *target, c collector.Cycle, slowest time.Duration) {
 	if epoch == 0 {
 		epoch = e.epoch
 	}
-	l := look{engine: e, target: t, at: at, previous: t.seenMs, first: t.seenMs == 0, interval: slowest.Milliseconds(), gapMs: slowest.Milliseconds() * 5 / 2}
+	l := look{engine: e, target: t, at: at, previous: t.seenMs, first: t.seenMs == 0, interval: slowest.Milliseconds(), gapMs: slowest.Milliseconds() * gapHalves / 2}
 	for i := range c.Samples {
 		l.sample(&c.Samples[i])
 	}
@@ -160,6 +160,9 @@ func (l *look) sample(s *collector.Sample) {
 	l.shown(sr, true)
 	sr.value, sr.atMs, sr.fromMs, sr.unset = s.Value, at, s.FromMs, false
 }
+
+// gapHalves half intervals without a look are a gap, and what a look then brings is no news of one slice.
+const gapHalves = 5
 
 // staleMs is how long a sample may be shown again and still say how things are: five minutes, as
 // Prometheus has it.
@@ -287,7 +290,7 @@ func (l *look) missingBuckets() {
 
 // cover books that the target was looked at, and whether it showed what the objective needs.
 func (l *look) cover(obj *objective, observed bool) {
-	obj.ledger.begin(l.at)
+	obj.ledger.begin(l.at, l.at)
 	obj.ledger.advance(l.at)
 	if l.first || l.target.left || obj.epoch > l.target.epoch {
 		return

@@ -37,7 +37,7 @@ func TestPinsStayExact(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 1))
 	lg := newLedger(5*time.Second, 35*24*time.Hour)
 	now := int64(1_800_000_000_123)
-	lg.begin(now)
+	lg.begin(now, now)
 	var at []int64
 	for i := range 50 {
 		at = append(at, now+int64(i)*777_777+rng.Int64N(700_000))
@@ -87,7 +87,7 @@ func TestPinsStayExact(t *testing.T) {
 // TestPinOfThePast takes what the buckets know, once.
 func TestPinOfThePast(t *testing.T) {
 	lg := newLedger(5*time.Second, 35*24*time.Hour)
-	lg.begin(1_000_000)
+	lg.begin(1_000_000, 1_000_000)
 	lg.add(1_002_000, counts{good: 3})
 	lg.add(1_007_000, counts{good: 4})
 	lg.advance(1_100_000)
@@ -105,7 +105,7 @@ func TestPinOfThePast(t *testing.T) {
 // TestPinsWhenTheClockIsSetBack: an instant that lies in the future again is counted anew.
 func TestPinsWhenTheClockIsSetBack(t *testing.T) {
 	lg := newLedger(5*time.Second, 35*24*time.Hour)
-	lg.begin(1_000_000)
+	lg.begin(1_000_000, 1_000_000)
 	lg.setPins([]int64{1_050_000, 1_150_000})
 	lg.add(1_010_000, counts{good: 1})
 	lg.add(1_110_000, counts{good: 2})
@@ -193,7 +193,7 @@ func FuzzPins(f *testing.F) {
 		}
 		lg := newLedger(5*time.Second, time.Hour)
 		lg.pins = q
-		lg.begin(10)
+		lg.begin(10, 10)
 		lg.add(11, counts{good: 1})
 		lg.rewind(7)
 		lg.upTo(9)

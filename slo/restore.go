@@ -137,7 +137,11 @@ func (o *objective) load(m *storedObjective, continued bool) {
 	}
 	o.totalsHigh, o.totalsDurable, o.failures = m.Totals, m.Totals, m.Failures
 	lg := o.ledger
-	lg.startMs, lg.nowMs, lg.cum = m.StartMs, m.NowMs, countsOf(m.Cum)
+	lg.startMs, lg.firstMs, lg.nowMs, lg.cum = m.StartMs, m.FirstMs, m.NowMs, countsOf(m.Cum)
+	if lg.firstMs == 0 { // as far as earlier versions knew
+		lg.firstMs = lg.startMs
+	}
+	o.paceMs = m.PaceMs
 	for i := range lg.levels {
 		if i < len(m.Levels) && m.Levels[i].sound() {
 			l := &lg.levels[i]

@@ -29,7 +29,7 @@ const (
 	prefixTargets = "slo/t/" // + target
 
 	stateVersion  = 2 // of the head and of objectives; 1 had another encoding of chunks
-	targetVersion = 1
+	targetVersion = 2
 	// orphanDays is how long the ledger of an objective that is no longer configured is kept.
 	orphanDays = 30
 )
@@ -49,6 +49,8 @@ type storedObjective struct {
 	Epoch     int64            `json:"epoch"`
 	WatchedMs int64            `json:"watched_ms"`
 	StartMs   int64            `json:"start_ms"`
+	FirstMs   int64            `json:"first_ms,omitempty"`
+	PaceMs    int64            `json:"pace_ms,omitempty"`
 	NowMs     int64            `json:"now_ms"`
 	Cum       []float64        `json:"cum"`
 	Totals    Events           `json:"totals"`
@@ -158,7 +160,7 @@ func (o *objective) store(to Store) error {
 	o.raiseTotals()
 	lg := o.ledger
 	m := storedObjective{
-		Version: stateVersion, Name: o.Name, Epoch: o.epoch, WatchedMs: o.watchedMs, StartMs: lg.startMs, NowMs: lg.nowMs,
+		Version: stateVersion, Name: o.Name, Epoch: o.epoch, WatchedMs: o.watchedMs, StartMs: lg.startMs, FirstMs: lg.firstMs, PaceMs: o.paceMs, NowMs: lg.nowMs,
 		Cum: lg.cum.floats(), Totals: o.totalsHigh, Firing: map[string]int64{},
 		Failures: o.failures, Group: o.values,
 	}
@@ -269,8 +271,9 @@ func countsOf(f []float64) counts {
 }
 
 // encode writes a target as little-endian 64-bit words: version, last look, epoch, whether it had
-// left, interval, hash of its process, number of objectives and their ids, then hash, value, time and
-// start timestamp of each series. A series without a usable value has NaN.
+// left, interval, hash of its process, number of objectives, their ids each with a word of flags (1: the
+// target has series that the objective cannot be judged without), then hash, value, time and start
+// timestamp of each series. A series without a usable value has NaN. Version 1 had no flags.
 func (t *target) encode() []byte {
 	var left uint64
 	if t.left || !t.expected {
@@ -278,7 +281,7 @@ func (t *target) encode() []byte {
 	}
 	words := []uint64{targetVersion, uint64(t.seenMs), uint64(t.epoch), left, uint64(t.interval.Milliseconds()), t.process, uint64(len(t.members))}
 	for _, m := range t.members {
-		words = append(words, m.obj.id)
+		words = append(words, m.obj.id, map[bool]uint64{true: memberDecisive}[m.decisive])
 	}
 	for hash, s := range t.series {
 		if s.part != nil && !slices.ContainsFunc(s.bindings, func(b binding) bool { return b.role != roleBucket && b.role != roleNative }) {
@@ -300,7 +303,11 @@ func (t *target) encode() []byte {
 	return out
 }
 
-const targetHeadWords, seriesWords = 7, 4
+const (
+	targetHeadWords, memberWords, seriesWords = 7, 2, 4
+
+	memberDecisive = 1
+)
 
 func (t *target) decode(b []byte, byID map[uint64]*objective) error {
 	if len(b)%8 != 0 || len(b) < 8*targetHeadWords {
@@ -313,15 +320,19 @@ func (t *target) decode(b []byte, byID map[uint64]*objective) error {
 	if words[0] > targetVersion {
 		return fmt.Errorf("%w: target %d, this one reads %d", ErrVersion, words[0], targetVersion)
 	}
-	members, rest := words[6], words[targetHeadWords:]
-	if members > uint64(len(rest)) || (uint64(len(rest))-members)%seriesWords != 0 {
-		return fmt.Errorf("got %d words for %d objectives", len(rest), members)
+	each, rest := uint64(memberWords), words[targetHeadWords:]
+	if words[0] < 2 {
+		each = 1
 	}
+	if words[6] > uint64(len(rest)) || words[6]*each > uint64(len(rest)) || (uint64(len(rest))-words[6]*each)%seriesWords != 0 {
+		return fmt.Errorf("got %d words for %d objectives", len(rest), words[6])
+	}
+	members := words[6] * each
 	t.seenMs, t.epoch, t.left, t.interval = int64(words[1]), int64(words[2]), words[3] == 1, time.Duration(words[4])*time.Millisecond
 	t.process = words[5]
-	for _, id := range rest[:members] {
-		if o := byID[id]; o != nil {
-			t.members = append(t.members, &member{obj: o})
+	for m := rest[:members]; len(m) > 0; m = m[each:] {
+		if o := byID[m[0]]; o != nil {
+			t.members = append(t.members, &member{obj: o, decisive: each > 1 && m[1]&memberDecisive != 0})
 		}
 	}
 	for r := rest[members:]; len(r) > 0; r = r[seriesWords:] {

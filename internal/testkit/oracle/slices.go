@@ -46,7 +46,7 @@ func (p *Past) judgeSlices() {
 	}
 	var order []int64
 	for i := range all {
-		if (i+1)*width <= p.nowMs-2*slowest {
+		if (i+1)*width <= p.nowMs-slowest*5/2 { // two and a half intervals
 			order = append(order, i)
 		}
 	}
