@@ -3,11 +3,13 @@ package app_test
 import (
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -110,10 +112,14 @@ func TestBudgetPolicies(t *testing.T) {
 	var calls atomic.Int64
 	receiver := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { calls.Add(1) }))
 	t.Cleanup(receiver.Close)
-	s.write("assayer.yaml", fmt.Sprintf(agentFile, s.shop.Listener.Addr())+fmt.Sprintf(
-		"hooks: [{name: undo, kind: webhook, mode: auto, resume_on_start: true, require_change: false, tiers: [none], objectives: [sales], url: %q, secret: s}]\n", receiver.URL))
+	agent := strings.Replace(agentFile, "scrape_interval: 50ms, scrape_timeout: 50ms", "scrape_interval: 200ms, scrape_timeout: 200ms, min_coverage_ratio: 0.5", 1)
+	s.write("assayer.yaml", fmt.Sprintf(agent, s.shop.Listener.Addr())+fmt.Sprintf(
+		"hooks: [{name: undo, min_coverage_ratio: 0.5, kind: webhook, mode: auto, resume_on_start: true, require_change: false, tiers: [none], objectives: [sales], url: %q, secret: s}]\n", receiver.URL))
 	s.write("slo/policy.yaml", salesPolicy)
-	a, err := app.New(t.Context(), s.options())
+	said := &said{}
+	opts := s.options()
+	opts.Log = slog.New(slog.NewTextHandler(said, nil))
+	a, err := app.New(t.Context(), opts)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -148,21 +154,21 @@ func TestBudgetPolicies(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.eventually("the new message", func() bool { return s.policies(a)["ask"].Message == "Ask the owner." })
-	res, err := http.Post("http://"+a.Addr()+"/api/v1/actions/"+asks.ID+"/approve", "application/json", strings.NewReader(`{"by": "anna"}`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if body := s.body(res); res.StatusCode != http.StatusOK {
-		t.Errorf("approving: %d %s", res.StatusCode, body)
-	}
-	_ = res.Body.Close()
+	s.eventually("the approval to be taken", func() bool { // on a slow machine a moment may be blind
+		res, err := http.Post("http://"+a.Addr()+"/api/v1/actions/"+asks.ID+"/approve", "application/json", strings.NewReader(`{"by": "anna"}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		return res.StatusCode == http.StatusOK || res.StatusCode == http.StatusConflict && strings.Contains(s.body(res), "does not wait")
+	})
 	s.eventually("the call", func() bool { return calls.Load() == 1 })
 	stop()
 	if err := a.Stop(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 
-	a = s.start()
+	a = s.startWith(opts)
 	s.baseline()
 	s.eventually("verdicts after the restart", func() bool { return len(s.policies(a)) == 2 })
 	if v := s.policies(a)["ask"]; !v.Active || !v.Since.Equal(began) {
@@ -178,10 +184,31 @@ func TestBudgetPolicies(t *testing.T) {
 	if n := calls.Load(); n != 1 {
 		t.Errorf("the hook was called %d times, want once", n)
 	}
-	got := s.audited()
-	if got["policy_active HIGH"] != 2 || got["policy_ended HIGH"] != 2 || got["hook_action_intent HIGH"] != 1 {
+	s.eventually("the log to tell", func() bool { return said.count("budget policy ended") == 2 })
+	if n := said.count("budget policy holds"); n != 2 {
+		t.Errorf("the log tells %d times of what holds, want 2", n)
+	}
+	if got := s.audited(); got["policy_active HIGH"] != 2 || got["policy_ended HIGH"] != 2 || got["hook_action_intent HIGH"] != 1 {
 		t.Errorf("audited %v", got)
 	}
+}
+
+// said is a log that an agent writes while a test reads it.
+type said struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (s *said) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.Write(p)
+}
+
+func (s *said) count(what string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return strings.Count(s.text.String(), what)
 }
 
 // TestPolicyThatCannotBeStoredIsInForce: what holds is in force, whatever the disk says.

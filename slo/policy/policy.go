@@ -52,6 +52,7 @@ type Engine struct {
 	rules  []rule
 	states map[key]state
 	last   time.Time // evaluation; zero: none yet
+	said   int       // how many verdicts it gave
 }
 
 // rule is one of a policy, with what its sentences and its state need.
@@ -60,6 +61,8 @@ type rule struct {
 	policy     string
 	objectives []string
 	condition  string // what it says in one line; the state of another condition is not this one's
+	says       string // "; the policy freezes changes below 25 %"
+	ends       string // " and ends at 35 %"
 }
 
 // key is which state.
@@ -89,7 +92,7 @@ func (e *Engine) Apply(policies []spec.BudgetPolicy) {
 	e.rules = nil
 	for _, p := range policies {
 		for _, r := range p.Rules {
-			e.rules = append(e.rules, rule{PolicyRule: r, policy: p.Name, objectives: p.Objectives, condition: condition(r)})
+			e.rules = append(e.rules, newRule(p, r))
 		}
 	}
 	slices.SortStableFunc(e.rules, func(a, b rule) int { return strings.Compare(a.policy, b.policy) })
@@ -127,7 +130,7 @@ func (e *Engine) Evaluate(statuses []slo.Status, now time.Time) []Verdict {
 		sorted[i] = &statuses[i]
 	}
 	slices.SortStableFunc(sorted, func(a, b *slo.Status) int { return cmp.Compare(a.Name, b.Name) })
-	verdicts, states := []Verdict{}, make(map[key]state, len(e.states))
+	verdicts, states := make([]Verdict, 0, e.said), make(map[key]state, len(e.states))
 	for i := range e.rules {
 		r := &e.rules[i]
 		for _, s := range sorted {
@@ -142,7 +145,7 @@ func (e *Engine) Evaluate(statuses []slo.Status, now time.Time) []Verdict {
 			verdicts = append(verdicts, v)
 		}
 	}
-	e.states = states
+	e.states, e.said = states, len(verdicts)
 	return verdicts
 }
 

@@ -405,3 +405,20 @@ func FuzzRestore(f *testing.F) {
 		}
 	})
 }
+
+// BenchmarkEvaluate is a thousand objectives under four rules each, nearly all of them well.
+func BenchmarkEvaluate(b *testing.B) {
+	policies := []spec.BudgetPolicy{{Name: "all", Objectives: []string{"card-*"}}}
+	for i := range 4 {
+		policies[0].Rules = append(policies[0].Rules, spec.PolicyRule{Name: fmt.Sprint("r", i), RemainingBelow: ratio(0.2 * float64(i)), Then: spec.Freeze})
+	}
+	var statuses []slo.Status
+	for i := range 1000 {
+		statuses = append(statuses, status(fmt.Sprintf("card-%04d", i), 0.5+float64(i)/2000))
+	}
+	e := policy.New(policies)
+	b.ReportAllocs()
+	for b.Loop() {
+		e.Evaluate(statuses, start)
+	}
+}

@@ -12,6 +12,13 @@ import (
 	"github.com/assayer-io/assayer/slo/spec"
 )
 
+func newRule(p spec.BudgetPolicy, in spec.PolicyRule) rule {
+	r := rule{PolicyRule: in, policy: p.Name, objectives: p.Objectives, condition: condition(in)}
+	begins, ends := r.limits()
+	r.says, r.ends = "; the policy "+r.verb()+" "+begins, " and ends "+ends
+	return r
+}
+
 // figure is what a rule looks at, in one status.
 type figure struct {
 	met, cleared bool   // never both
@@ -74,12 +81,11 @@ func firing(s *slo.Status, what string) []string {
 
 // why is the figure, what the rule makes of it and, while something waits, since when.
 func (r *rule) why(s *slo.Status, f figure, st state) string {
-	begins, ends := r.limits()
-	out := fmt.Sprintf("%s; the policy %s %s", f.text, r.verb(), begins)
+	out := f.text + r.says
 	if st.Active {
-		out += " and ends " + ends
+		out += r.ends
 	}
-	switch since := clock(st.Pending); {
+	switch {
 	case f.held && s.Observed && s.Filled < st.Filled:
 		out += fmt.Sprintf("; it stays, since only %s of the window has been watched and it began on %s", percent(s.Filled), percent(st.Filled))
 	case f.held:
@@ -89,9 +95,9 @@ func (r *rule) why(s *slo.Status, f figure, st state) string {
 		}
 	case st.Pending.IsZero():
 	case st.Active:
-		out += ", which is so since " + since
+		out += ", which is so since " + clock(st.Pending)
 	default:
-		out += ", which is met since " + since
+		out += ", which is met since " + clock(st.Pending)
 	}
 	return out
 }

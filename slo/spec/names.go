@@ -5,19 +5,17 @@ import "strings"
 // NameMatches reports whether name is what pattern says, in which each * stands for any letters, none
 // included. All other characters stand for themselves.
 func NameMatches(pattern, name string) bool {
-	parts := strings.Split(pattern, "*")
-	if len(parts) == 1 {
+	first, rest, star := strings.Cut(pattern, "*")
+	if !star {
 		return pattern == name
 	}
-	name, found := strings.CutPrefix(name, parts[0])
-	if !found {
-		return false
-	}
-	last := len(parts) - 1
-	for _, part := range parts[1:last] {
-		if _, name, found = strings.Cut(name, part); !found {
-			return false
+	name, found := strings.CutPrefix(name, first)
+	for found {
+		var part string
+		if part, rest, star = strings.Cut(rest, "*"); !star {
+			return strings.HasSuffix(name, part)
 		}
+		_, name, found = strings.Cut(name, part)
 	}
-	return strings.HasSuffix(name, parts[last])
+	return false
 }
