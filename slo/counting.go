@@ -93,7 +93,9 @@ func (l *look) increase(sr *series, known bool, obj *objective, s *collector.Sam
 		// A start timestamp is from the target's clock, so only that it moved on says something.
 		restarted := sr.fromMs > 0 && s.FromMs > sr.fromMs+startJitterMs && s.FromMs > sr.atMs
 		if restarted || s.Value < sr.value {
-			return sr.atMs, 0, true
+			// A process that begins anew shows a series when it first has something to count. What it counts
+			// is no older than the last look, which showed that there was nothing yet.
+			return min(at, max(sr.atMs, l.previous)), 0, true
 		}
 		return sr.atMs, sr.value, true
 	case watched: // born since the last look

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"math/big"
-	"slices"
 	"testing"
 	"time"
 
@@ -29,7 +28,6 @@ type replayed struct {
 	objective spec.Objective
 	looks     []oracle.Look
 	series    map[*oracle.Series]*collector.Series
-	begunMs   int64 // the first look that showed a series
 }
 
 func newReplayed(t testing.TB, tr *oracle.Trace) *replayed {
@@ -94,25 +92,8 @@ func (r *replayed) seriesFor(s *oracle.Series) *collector.Series {
 }
 
 func (r *replayed) look(l *oracle.Look) {
-	l = r.withoutEarlyStarts(l)
 	r.looks = append(r.looks, *l)
 	r.Observe(r.cycle(l))
-}
-
-// withoutEarlyStarts leaves out start timestamps from between the moment the objective was made known and
-// the first look at it: the ledger does not reach back that far.
-func (r *replayed) withoutEarlyStarts(l *oracle.Look) *oracle.Look {
-	if r.begunMs == 0 && len(l.Samples) > 0 {
-		r.begunMs = l.AtMs
-	}
-	out := *l
-	out.Samples = slices.Clone(l.Samples)
-	for i := range out.Samples {
-		if s := &out.Samples[i]; s.FromMs >= r.trace.Objective.WatchedMs && s.FromMs < r.begunMs {
-			s.FromMs = 0
-		}
-	}
-	return &out
 }
 
 func (r *replayed) ask(ms int64) slo.Status {

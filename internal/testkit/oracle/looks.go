@@ -178,7 +178,7 @@ func (p *Past) increase(t *target, last *series, known bool, value *big.Int, fro
 	case known:
 		movedOn := last.fromMs > 0 && fromMs > last.fromMs+startWanders && fromMs > last.atMs
 		if movedOn || value.Cmp(last.value) < 0 {
-			return last.atMs, value
+			return min(at, max(last.atMs, t.seenMs)), value // not before the look that did not show it
 		}
 		return last.atMs, new(big.Int).Sub(value, last.value)
 	case !firstLook:
