@@ -2,10 +2,13 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"math"
+	"os"
 	"slices"
 	"strconv"
 	"time"
@@ -17,6 +20,7 @@ import (
 
 	"github.com/assayer-io/assayer/collector"
 	"github.com/assayer-io/assayer/internal/app"
+	"github.com/assayer-io/assayer/internal/hooks"
 	"github.com/assayer-io/assayer/internal/problem"
 	"github.com/assayer-io/assayer/internal/replay"
 	"github.com/assayer-io/assayer/internal/replay/openmetrics"
@@ -34,6 +38,7 @@ type replayFlags struct {
 	config                     string
 	openmetrics, tsdb          string
 	prometheus, httpConfig     string
+	changes                    string
 	start, end                 string
 	interval, evaluation, temp string
 	targetLabels               []string
@@ -62,7 +67,9 @@ arguments are files of objectives as well, so that a shell may expand --objectiv
 	flags.StringVar(&f.httpConfig, "http-config", "", "file with basic_auth, authorization, tls_config and so on for --from-prometheus, as in Prometheus' HTTP client configuration")
 	flags.StringVar(&f.start, "start", "", "replay from this time on, RFC 3339 or Unix seconds")
 	flags.StringVar(&f.end, "end", "", "replay up to this time, RFC 3339 or Unix seconds")
-	flags.StringVar(&f.config, "config", "", "agent file: its burn_alerts, min_coverage_ratio and intervals hold")
+	flags.StringVar(&f.config, "config", "", "agent file: its burn_alerts, min_coverage_ratio and intervals hold, and its hooks decide without calling anybody")
+	flags.StringVar(&f.changes, "changes", "", "file of recorded changes for the hooks, as /api/v1/changes answers")
+	flags.StringSliceVar(&f.compare, "compare", nil, "files with another definition of the objectives, as patterns: replay both and tell the differences")
 	flags.StringVar(&f.interval, "interval", "", "how often targets were looked at; default: the median of the recording, for each target")
 	flags.StringVar(&f.evaluation, "evaluation-interval", "", "how often objectives are judged; default: that of --config, else the shortest interval of the targets")
 	flags.StringSliceVar(&f.targetLabels, "target-labels", []string{"job", "instance"}, "labels that name a target together")
@@ -80,6 +87,7 @@ type replaying struct {
 	evaluation time.Duration // 0: the shortest interval
 	loaded     *app.Loaded   // nil: no --config
 	sets       [][]spec.Objective
+	dry        *replay.Dry // nil: no hooks
 	bar        *progress
 }
 
@@ -121,7 +129,13 @@ func (r *replaying) judge(ctx context.Context, reader *recording.Reader) ([]repl
 	}
 	from, to := reader.Bounds()
 	o.Progress = func(at time.Time) { r.bar.show("replaying", at.Sub(from).Seconds(), to.Sub(from).Seconds()) }
+	if r.dry != nil {
+		o.Evaluated = r.dry.Evaluated
+	}
 	results, _, err := replay.Run(ctx, reader, r.sets, o)
+	if r.dry != nil {
+		err = errors.Join(err, r.dry.Close(ctx))
+	}
 	return results, err
 }
 
@@ -156,7 +170,49 @@ func (r *replaying) read() error {
 	if r.evaluation, err = parseDuration("--evaluation-interval", f.evaluation); err != nil {
 		return err
 	}
-	return r.readObjectives()
+	if err := r.readObjectives(); err != nil {
+		return err
+	}
+	return r.readHooks()
+}
+
+// readHooks makes the hooks of the agent file, if it has any.
+func (r *replaying) readHooks() error {
+	if r.loaded == nil || r.loaded.HookCount() == 0 {
+		if r.flags.changes != "" {
+			return errors.New("--changes: there are no hooks that could heed them; allowed: with --config and an agent file that has hooks")
+		}
+		return nil
+	}
+	var recorded struct {
+		Changes []hooks.Change `json:"changes"`
+	}
+	if r.flags.changes != "" {
+		data, err := readBounded(r.flags.changes, maxAnswer)
+		if err == nil {
+			err = json.Unmarshal(data, &recorded)
+		}
+		if err != nil {
+			return fmt.Errorf("reading --changes %s: %w", r.flags.changes, err)
+		}
+	}
+	var err error
+	r.dry, err = replay.NewDry(r.loaded.HookPolicies(), recorded.Changes)
+	return err
+}
+
+// readBounded reads a file of so many bytes at most.
+func readBounded(path string, most int64) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, most+1))
+	if err == nil && int64(len(data)) > most {
+		err = fmt.Errorf("it is longer than %d bytes", most)
+	}
+	return data, err
 }
 
 func (r *replaying) readObjectives() error {
@@ -184,7 +240,12 @@ func (r *replaying) readObjectives() error {
 		return errors.New("there are no objectives to replay for; allowed: --objectives GLOB, or --config with an agent file that names some")
 	}
 	r.sets = append(r.sets, first)
-	return nil
+	if len(r.flags.compare) == 0 {
+		return nil
+	}
+	second, err := r.load(r.flags.compare)
+	r.sets = append(r.sets, second)
+	return err
 }
 
 // load reads files of objectives. How often targets were looked at is not known yet, so no window is

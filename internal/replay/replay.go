@@ -46,7 +46,7 @@ type Options struct {
 
 // Result is what came of one set of objectives.
 type Result struct {
-	Objectives []Objective `json:"objectives"`
+	Objectives []Objective `json:"objectives"` // by name
 }
 
 // Objective is one objective at the end of the recording and what it did until then.
@@ -67,8 +67,8 @@ type Firing struct {
 	To       *time.Time `json:"to"` // nil: it still fired at the end
 	// DetectionSeconds is from the first bad event of the episode to From; ResetSeconds from its last bad
 	// event to To, nil while To is. An episode is a run of bad events: it is over once five times as many
-	// events in a row were good as the objective allows one bad among, or once the burn rate over the first
-	// tier's long window is 1 or less. An episode that begins while the tier fires moves the last bad event
+	// events in a row were good as the objective allows one bad among, or once there was none for the first
+	// tier's short window and the burn rate over its long one is 1 or less. An episode that begins while the tier fires moves the last bad event
 	// once it has five of them.
 	DetectionSeconds float64  `json:"detection_seconds"`
 	ResetSeconds     *float64 `json:"reset_seconds"`

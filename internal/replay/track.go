@@ -1,8 +1,12 @@
 package replay
 
 import (
+	"maps"
 	"math"
+	"slices"
 	"time"
+
+	"github.com/prometheus/common/model"
 
 	"github.com/assayer-io/assayer/slo"
 )
@@ -10,13 +14,13 @@ import (
 // judge is one engine with what its evaluations have shown.
 type judge struct {
 	engine  *slo.Engine
-	alarmAt time.Time // of the first look since the latest evaluation that booked bad events
-	latest  []slo.Status
+	alarmAt time.Time         // of the first look since the latest evaluation that booked bad events
 	tracks  map[string]*track // by objective
 }
 
 // track is what one objective did so far.
 type track struct {
+	status  *slo.Status // at the latest evaluation that had it; a group may be forgotten before the end
 	lowest  float64
 	unseen  time.Duration
 	began   time.Time
@@ -62,7 +66,7 @@ func (j *judge) judge(statuses []slo.Status, at time.Time) {
 		}
 		t.note(s, at, j.alarmAt)
 	}
-	j.latest, j.alarmAt = statuses, time.Time{}
+	j.alarmAt = time.Time{}
 }
 
 func (t *track) note(s *slo.Status, at, alarmAt time.Time) {
@@ -72,7 +76,7 @@ func (t *track) note(s *slo.Status, at, alarmAt time.Time) {
 	if t.began.IsZero() && s.Filled > 0 {
 		t.began = at.Add(-time.Duration(s.Filled * float64(s.WindowSize))).Round(time.Second)
 	}
-	t.at, t.seen = at, s.Observed
+	t.status, t.at, t.seen = s, at, s.Observed
 	t.lowest = min(t.lowest, s.ErrorBudget.RemainingRatio)
 	t.run(s, at, alarmAt)
 	for i := range s.Tiers {
@@ -97,8 +101,9 @@ func (t *track) run(s *slo.Status, at, alarmAt time.Time) {
 		}
 		e.last, e.good, e.bad = when, s.Counted.Good, e.bad+more
 	}
-	if len(s.Tiers) > 0 && s.Tiers[0].LongBurnRate <= 1 {
-		e.on = false
+	if e.on && len(s.Tiers) > 0 && s.Tiers[0].LongBurnRate <= 1 {
+		quiet, err := model.ParseDuration(s.Tiers[0].ShortWindow)
+		e.on = err == nil && at.Sub(e.last) <= time.Duration(quiet)
 	}
 }
 
@@ -154,14 +159,14 @@ func spent(s *slo.Status, bad float64) float64 {
 func seconds(d time.Duration) float64 { return float64(d.Milliseconds()) / 1000 }
 
 func (j *judge) result() Result {
-	r := Result{Objectives: make([]Objective, 0, len(j.latest))}
-	for _, s := range j.latest {
-		t := j.tracks[s.Name]
+	r := Result{Objectives: make([]Objective, 0, len(j.tracks))}
+	for _, name := range slices.Sorted(maps.Keys(j.tracks)) {
+		t := j.tracks[name]
 		firings := make([]Firing, len(t.firings))
 		for i, f := range t.firings {
 			firings[i] = f.Firing
 		}
-		r.Objectives = append(r.Objectives, Objective{Status: s, Firings: firings, LowestRemaining: t.lowest, Unseen: t.unseen, Began: t.began})
+		r.Objectives = append(r.Objectives, Objective{Status: *t.status, Firings: firings, LowestRemaining: t.lowest, Unseen: t.unseen, Began: t.began})
 	}
 	return r
 }
