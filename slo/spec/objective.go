@@ -1,5 +1,5 @@
-// Package spec holds objectives and indicators as people write them, and reads them from OpenSLO v1
-// documents and from the GoldenSignals short form. It needs no agent and does no arithmetic.
+// Package spec holds objectives, business calendars and budget policies as people write them, and reads them
+// from OpenSLO v1 documents and from those of our own kinds. It needs no agent and does no arithmetic.
 package spec
 
 import (
