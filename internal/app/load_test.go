@@ -3,6 +3,7 @@ package app_test
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -85,7 +86,7 @@ func TestCrossChecksOfPoliciesAndComposites(t *testing.T) {
 				}
 			}
 			loaded, problems := app.Load(app.LoadOptions{Path: filepath.Join(dir, "assayer.yaml")})
-			want := append(slow[:len(slow):len(slow)], tc.want...)
+			want := append(slices.Clip(slow), tc.want...)
 			for _, text := range want {
 				if !strings.Contains(problems.Error(), text) {
 					t.Errorf("%q is not among\n%v", text, problems)

@@ -118,7 +118,7 @@ func (l *loader) compositeValues(n strictyaml.Node, doc *compositeDocument, o *O
 	case window.Exists() && list.Exists():
 		l.add(list.Problem(problem.Problem{Message: "the window is written twice", Allowed: "window or timeWindow"}))
 	case list.Exists():
-		o.Window, _ = l.window(list, doc.Spec.TimeWindow)
+		o.Window = l.window(list, doc.Spec.TimeWindow)
 	case window.Exists():
 		o.Window, _ = l.rollingWindow(window)
 	default:

@@ -195,7 +195,7 @@ func (l *loader) groupLabels(n strictyaml.Node) []string {
 	for _, f := range found {
 		p := f.at.Wrong(allowed)
 		switch {
-		case !model.LabelName(f.name).IsValidLegacy():
+		case !model.LegacyValidation.IsValidLabelName(f.name):
 			l.add(p)
 		case f.name == "le" || f.name == "quantile" || strings.HasPrefix(f.name, "__"):
 			p.Message = f.name + " tells apart what belongs together"

@@ -180,9 +180,7 @@ func (g *goldenReader) document(signalName string, at strictyaml.Node, s signal)
 	if own == nil {
 		own = map[string]string{}
 	}
-	for key, text := range g.extras(at, s) {
-		own[key] = text
-	}
+	maps.Copy(own, g.extras(at, s))
 	return mapping("apiVersion", openSLO, "kind", kindSLO,
 		"metadata", mapping("name", name, "displayName", display, "labels", textsOf(meta.Labels), "annotations", textsOf(own)),
 		"spec", mapping("description", spec.Description, "service", spec.Service,

@@ -66,7 +66,7 @@ func (l *loader) sloValues(n strictyaml.Node, doc *sloDocument) []Objective {
 		Labels: doc.Header.Metadata.Labels, Annotations: doc.Header.Metadata.Annotations, Method: l.method(at.At("budgetingMethod")),
 		File: n.File(), Line: n.At("metadata.name").Line(),
 	}
-	base.Window, _ = l.window(at.At("timeWindow"), doc.Spec.TimeWindow)
+	base.Window = l.window(at.At("timeWindow"), doc.Spec.TimeWindow)
 	l.ownAnnotations(n, extraKeys())
 	if len(doc.Spec.AlertPolicies) > 0 {
 		l.warn(at.Problem(problem.Problem{Path: "alertPolicies", Message: "is read but not used yet"}))

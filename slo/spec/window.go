@@ -35,10 +35,10 @@ type periodStart struct {
 }
 
 // window reads timeWindow; n is the list.
-func (l *loader) window(n strictyaml.Node, list []timeWindow) (Window, bool) {
+func (l *loader) window(n strictyaml.Node, list []timeWindow) Window {
 	if len(list) != 1 {
 		l.add(n.Problem(problem.Problem{Got: fmt.Sprint(len(list), " windows"), Allowed: "exactly one, such as [{duration: 30d, isRolling: true}]"}))
-		return Window{}, false
+		return Window{}
 	}
 	n = n.At("[0]")
 	w := list[0]
@@ -54,7 +54,8 @@ func (l *loader) window(n strictyaml.Node, list []timeWindow) (Window, bool) {
 	if w.Calendar != nil {
 		l.lenient(n.Problem(problem.Problem{Path: "calendar", Message: "is ignored, since the window rolls"}))
 	}
-	return l.rollingWindow(n.At("duration"))
+	rolls, _ := l.rollingWindow(n.At("duration"))
+	return rolls
 }
 
 var (
@@ -117,7 +118,7 @@ func nominal(match []string) (CalendarUnit, int, time.Duration) {
 	return u.unit, count, time.Duration(count) * u.length
 }
 
-func (l *loader) calendarWindow(n strictyaml.Node, in timeWindow) (Window, bool) {
+func (l *loader) calendarWindow(n strictyaml.Node, in timeWindow) Window {
 	w := Window{Text: in.Duration}
 	m := unitText.FindStringSubmatch(in.Duration)
 	if m == nil {
@@ -126,21 +127,21 @@ func (l *loader) calendarWindow(n strictyaml.Node, in timeWindow) (Window, bool)
 			p.Message = "m is minutes, M is months"
 		}
 		l.add(p)
-		return w, false
+		return w
 	}
 	w.Unit, w.Count, w.Length = nominal(m)
-	ok := l.withinBounds(n.At("duration"), w.Length)
+	l.withinBounds(n.At("duration"), w.Length)
 	if in.Calendar == nil {
 		w.Location = time.UTC
 		w.Anchor = time.Date(2001, time.January, 1, 0, 0, 0, 0, time.UTC) // the century's first day, a Monday
 		l.lenient(n.Problem(problem.Problem{Path: "calendar", Message: "is missing, so periods begin at midnight UTC",
 			Allowed: "startTime and timeZone"}))
-		return w, ok
+		return w
 	}
 	n = n.At("calendar")
 	w.Location = l.location(n.At("timeZone"))
 	if w.Location == nil {
-		return w, false
+		return w
 	}
 	start, err := time.ParseInLocation(startLayout, in.Calendar.StartTime, w.Location)
 	if err != nil {
@@ -151,14 +152,14 @@ func (l *loader) calendarWindow(n strictyaml.Node, in timeWindow) (Window, bool)
 	}
 	if err != nil {
 		l.add(n.At("startTime").Wrong("YYYY-MM-DD HH:MM:SS"))
-		return w, false
+		return w
 	}
 	if start.Day() > 28 && w.Unit != Day && w.Unit != Week {
 		l.add(n.Problem(problem.Problem{Path: "startTime", Message: "not every month has this day", Got: in.Calendar.StartTime, Allowed: "a day of the month from 1 to 28"}))
-		return w, false
+		return w
 	}
 	w.Anchor = start
-	return w, ok
+	return w
 }
 
 const zoneAllowed = "a name of the IANA time zone database such as Europe/Berlin or UTC"
