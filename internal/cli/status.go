@@ -18,7 +18,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/assayer-io/assayer/internal/web"
 	"github.com/assayer-io/assayer/slo"
+	"github.com/assayer-io/assayer/slo/money"
 )
 
 const defaultServer = "http://127.0.0.1:9797"
@@ -59,23 +61,51 @@ func printStatus(out io.Writer, all []slo.Status, colour bool) error {
 		_, err := fmt.Fprintln(out, "no objectives; name some under objectives: in the agent file")
 		return err
 	}
-	rank := func(s slo.Status) int { return slices.Index(slo.States(), s.State) }
-	slices.SortFunc(all, func(a, b slo.Status) int {
-		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a.ErrorBudget.RemainingRatio, b.ErrorBudget.RemainingRatio), strings.Compare(a.Name, b.Name))
-	})
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprint(w, paint(colour, "", "STATE")+"\t")
 	err := row(w, "OBJECTIVE", "TARGET", "WINDOW", "LEFT", "BURN", "FIRING", "WHY")
-	for _, s := range all {
+	for _, s := range inFamilies(all) {
 		burn := ""
 		if len(s.Tiers) > 0 {
 			burn = fmt.Sprintf("%s× in %s", short(s.Tiers[0].LongBurnRate), s.Tiers[0].LongWindow)
 		}
+		name, why := s.Name, s.Reason
+		if s.Parent != "" {
+			name = "  " + strings.TrimPrefix(s.Name, s.Parent) // [region=eu]
+		}
+		if outlook := web.Outlook(s.ErrorBudget, s.At); outlook != "" && s.ErrorBudget.RemainingRatio > 0 {
+			why += "; gone " + strings.ReplaceAll(outlook, "\u00a0", " ")
+		}
 		fmt.Fprint(w, paint(colour, s.State, string(s.State))+"\t")
-		err = errors.Join(err, row(w, s.Name, promise(s.Objective), s.Window,
-			left(s), burn, cmp.Or(strings.Join(s.Firing, " "), "-"), s.Reason))
+		err = errors.Join(err, row(w, name, promise(s.Objective), s.Window,
+			left(s), burn, cmp.Or(strings.Join(s.Firing, " "), "-"), why))
+		for _, m := range s.Members {
+			fmt.Fprint(w, paint(colour, m.State, string(m.State))+"\t")
+			err = errors.Join(err, row(w, "  "+m.Objective, "-", "-", "-", "-", "-",
+				fmt.Sprintf("weight %s, %s of errors, counted as %s", short(m.Weight), percent(m.ErrorRatio), m.Counted)))
+		}
 	}
 	return errors.Join(err, w.Flush())
+}
+
+// inFamilies puts objectives worst first, each followed by its groups; the worst of a family decides where
+// it stands.
+func inFamilies(all []slo.Status) []slo.Status {
+	rank := func(s slo.Status) int { return slices.Index(slo.States(), s.State) }
+	slices.SortFunc(all, func(a, b slo.Status) int {
+		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a.ErrorBudget.RemainingRatio, b.ErrorBudget.RemainingRatio), strings.Compare(a.Name, b.Name))
+	})
+	root := func(s slo.Status) string { return cmp.Or(s.Parent, s.Name) }
+	place := map[string]int{}
+	for i, s := range all {
+		if _, known := place[root(s)]; !known {
+			place[root(s)] = i
+		}
+	}
+	slices.SortStableFunc(all, func(a, b slo.Status) int {
+		return cmp.Or(cmp.Compare(place[root(a)], place[root(b)]), cmp.Compare(min(1, len(a.Parent)), min(1, len(b.Parent))))
+	})
+	return all
 }
 
 // paint colours text by state. Every cell of a column gets the same number of invisible bytes, so
@@ -91,12 +121,16 @@ func paint(colour bool, state slo.State, text string) string {
 	return "\x1b[" + code + "m" + text + "\x1b[0m"
 }
 
-// left is what is left of the error budget. Before any target has fed the objective nobody knows.
+// left is what is left of the error budget, in money too where that is what it counts. Before any target has fed the objective nobody knows.
 func left(s slo.Status) string {
 	if s.NeverFed() {
 		return "-"
 	}
-	return percent(s.ErrorBudget.RemainingRatio)
+	text := percent(s.ErrorBudget.RemainingRatio)
+	if s.Currency != "" {
+		text += " (" + money.Text((s.Events.Good+s.Events.Bad)*(1-s.Objective)-s.Events.Bad, s.Currency) + ")"
+	}
+	return text
 }
 
 // promise writes an objective exactly as it was made.

@@ -5,6 +5,7 @@ import (
 	"math"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/assayer-io/assayer/slo"
 )
@@ -42,5 +43,34 @@ func TestBudgetOfWhatWasNeverFedIsNotShown(t *testing.T) {
 		if got := strings.Contains(line, "100 %"); got != strings.Contains(line, " fed") {
 			t.Errorf("line %q", line)
 		}
+	}
+}
+
+func TestGroupsMoneyMembersAndOutlookInTheTable(t *testing.T) {
+	now := time.Date(2026, 11, 21, 10, 0, 0, 0, time.UTC)
+	gone, early, late := now.Add(3*time.Hour), now.Add(2*time.Hour), now.Add(6*time.Hour)
+	of := func(name, parent string, state slo.State, left float64) slo.Status {
+		return slo.Status{Name: name, Parent: parent, State: state, Objective: 0.99, Window: "30d", At: now, Filled: 1, Reason: "so it is", ErrorBudget: slo.Budget{RemainingRatio: left}}
+	}
+	payouts := of("payouts", "", slo.OK, 0.5)
+	payouts.Currency, payouts.Events = "EUR", slo.Events{Good: 246_000_000, Bad: 1_234_568} // 1 % of 247,234,568 cents are 2,472,345.68
+	wallet := of("wallet", "", slo.Burning, 0.4)
+	wallet.ErrorBudget = slo.Budget{RemainingRatio: 0.4, ExhaustsAt: &gone, ExhaustsEarliest: &early, ExhaustsLatest: &late}
+	wallet.Members = []slo.MemberStatus{{Objective: "cards", Weight: 2, State: slo.Unknown, ErrorRatio: 1, Counted: "bad"}}
+	var out bytes.Buffer
+	err := printStatus(&out, []slo.Status{
+		of("other", "", slo.OK, 0.1), payouts, of("payouts[region=eu]", "payouts", slo.OK, 0.9), of("payouts[region=us]", "payouts", slo.Exhausted, -1), wallet,
+	}, false)
+	want := `
+STATE      OBJECTIVE      TARGET  WINDOW  LEFT                  BURN  FIRING  WHY
+ok         payouts        99 %    30d     50 % (12,377.78 EUR)        -       so it is
+exhausted    [region=us]  99 %    30d     -100 %                      -       so it is
+ok           [region=eu]  99 %    30d     90 %                        -       so it is
+burning    wallet         99 %    30d     40 %                        -       so it is; gone in 3 h (between 2 h and 6 h)
+unknown      cards        -       -       -                     -     -       weight 2, 100 % of errors, counted as bad
+ok         other          99 %    30d     10 %                        -       so it is
+`
+	if err != nil || out.String() != want[1:] {
+		t.Errorf("%v, got\n%swant%s", err, out.String(), want)
 	}
 }

@@ -72,6 +72,7 @@ func parseTemplates(a assets, now func() time.Time) (*template.Template, error) 
 		"share":    share,
 		"burn":     burnText,
 		"count":    count,
+		"amount":   amount,
 		"n":        func(n int) string { return count(float64(n)) },
 		"words":    func(name health.Name) string { return strings.ReplaceAll(string(name), "_", " ") },
 		"sentence": sentence,

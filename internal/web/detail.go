@@ -90,6 +90,11 @@ func (s *Server) detail(r *http.Request) (detailView, bool) {
 	v.Actions = s.actionsView(r, st.Name)
 	v.Changes = s.changesView(st.Service)
 	v.Excluded = s.exclusionsView(st, now)
+	if st.Parent == "" {
+		statuses := slices.DeleteFunc(slices.Clone(s.deps.Objectives.Statuses()), func(g slo.Status) bool { return g.Parent != st.Name })
+		slices.SortStableFunc(statuses, worstFirst)
+		v.Groups = groupsOf(st.Name, statuses, now)
+	}
 	v.Marks = s.marks(v, from, now)
 	s.draw(&v, window, from, now)
 	v.live = live{base + "/fragment" + at(window, length), s.deps.Refresh.Milliseconds(),

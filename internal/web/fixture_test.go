@@ -170,6 +170,31 @@ func (f *fixture) server(t testing.TB) http.Handler {
 	return s.Handler()
 }
 
+// addGroups adds to the fixture an objective that counts money with so many groups, the last of them
+// exhausted, and a composite.
+func (f *fixture) addGroups(n int) {
+	whole := objective(f.now, "payouts", "treasury", 0.99, slo.OK, 0.5, 0)
+	whole.Currency, whole.Events = "EUR", slo.Events{Good: 123_456_789, Bad: 1_234_567}
+	f.statuses = append(f.statuses, whole)
+	for i := range n {
+		g := objective(f.now, fmt.Sprintf("payouts[region=r%d,scheme=sepa]", i), "treasury", 0.99, slo.OK, 0.9, 0)
+		g.Parent, g.Group, g.Currency = whole.Name, map[string]string{"scheme": "sepa", "region": fmt.Sprint("r", i)}, "EUR"
+		if i == n-1 {
+			g.State, g.ErrorBudget.RemainingRatio = slo.Exhausted, -1
+		}
+		f.statuses = append(f.statuses, g)
+	}
+	wallet := objective(f.now, "wallet", "wallet", 0.99, slo.Burning, 0.3, 5)
+	wallet.Members = []slo.MemberStatus{
+		{Objective: "card-auth-latency", Weight: 2.5, State: slo.OK, ErrorRatio: 0.0012, Counted: "measured"},
+		{Objective: "fix-orders-availability", Weight: 1, State: slo.Unknown, ErrorRatio: 1, Counted: "bad"},
+	}
+	gone := f.now.Add(3 * time.Hour)
+	early, late := f.now.Add(2*time.Hour), f.now.Add(6*time.Hour)
+	wallet.ErrorBudget.ExhaustsAt, wallet.ErrorBudget.ExhaustsEarliest, wallet.ErrorBudget.ExhaustsLatest = &gone, &early, &late
+	f.statuses = append(f.statuses, wallet)
+}
+
 func newFixture() *fixture {
 	now := time.Date(2026, 11, 21, 10, 4, 5, 0, time.UTC)
 	f := &fixture{now: now, ready: true}

@@ -146,7 +146,12 @@ func (s *Server) list(r *http.Request) listView {
 	v.Verdict = judge(statuses, now)
 	v.Verdict.AgentProblems = len(v.Agent.Problems) + v.Agent.More
 	v.Counters = counters(statuses, f)
-	matching := slices.DeleteFunc(statuses, func(st slo.Status) bool { return !f.matches(st) })
+	var matching []family
+	for _, fam := range families(statuses) {
+		if some, ok := f.of(fam); ok {
+			matching = append(matching, some)
+		}
+	}
 	v.Matching = len(matching)
 	page, start, end := pageOf(r, len(matching))
 	v.Pages = pages{From: start + 1, To: end}
@@ -156,8 +161,10 @@ func (s *Server) list(r *http.Request) listView {
 	if end < len(matching) {
 		v.Pages.Next = f.url("/", page+1)
 	}
-	for _, st := range matching[start:end] {
-		v.Rows = append(v.Rows, s.row(st, now))
+	for _, fam := range matching[start:end] {
+		r := s.row(fam.whole, now)
+		r.Groups = groupsOf(fam.whole.Name, fam.groups, now)
+		v.Rows = append(v.Rows, r)
 	}
 	v.Policies = s.policiesView("")
 	v.Actions = s.actionsView(r, "")

@@ -98,6 +98,8 @@ type row struct {
 	Tiers    []slo.TierStatus // that fire
 	Spark    chart
 	LowCover bool
+	Groups   *groupsView
+	Labels   string // of a group: region=eu, scheme=sepa
 }
 
 // budget is what is left of the error budget, as a bar and in words.
@@ -123,7 +125,7 @@ const (
 )
 
 func (s *Server) row(st slo.Status, now time.Time) row {
-	r := row{Status: st, URL: objectiveURL(st.Name), Budget: budgetOf(st, now), Burns: burnsOf(st), LowCover: st.Coverage < lowCoverage}
+	r := row{Status: st, URL: objectiveURL(st.Name), Budget: budgetOf(st, now), Burns: burnsOf(st), LowCover: st.Coverage < lowCoverage, Labels: groupLabels(st.Group)}
 	for _, t := range st.Tiers {
 		if t.Firing {
 			r.Tiers = append(r.Tiers, t)
@@ -155,9 +157,26 @@ func budgetOf(st slo.Status, now time.Time) budget {
 		}
 	}
 	if at := st.ErrorBudget.ExhaustsAt; at != nil && left > 0 {
-		b.Note = "gone in " + span(max(at.Sub(now), 0))
+		b.Note = "gone " + Outlook(st.ErrorBudget, now)
 	}
 	return b
+}
+
+// Outlook says when a budget will be spent, seen from now: in 3 h (between 2 h and 6 h). It is "" when
+// that is not in sight. Numbers and units are joined by no-break spaces.
+func Outlook(b slo.Budget, now time.Time) string {
+	if b.ExhaustsAt == nil {
+		return ""
+	}
+	in := func(at *time.Time) string { return span(max(at.Sub(now), 0)) }
+	text := "in " + in(b.ExhaustsAt)
+	switch {
+	case b.ExhaustsEarliest != nil && b.ExhaustsLatest != nil:
+		text += " (between " + in(b.ExhaustsEarliest) + " and " + in(b.ExhaustsLatest) + ")"
+	case b.ExhaustsEarliest != nil:
+		text += " (" + in(b.ExhaustsEarliest) + " at the earliest)"
+	}
+	return text
 }
 
 func burnsOf(st slo.Status) []burn {
