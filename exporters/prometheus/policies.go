@@ -1,20 +1,13 @@
 package prometheus
 
-import (
-	"github.com/prometheus/client_golang/prometheus"
+import "github.com/prometheus/client_golang/prometheus"
 
-	"github.com/assayer-io/assayer/slo/metricname"
-)
-
-// PolicyState is whether one rule of a budget policy holds for one objective.
+// PolicyState is whether one rule of a budget policy holds for one objective. Of a group, SLO is the whole
+// objective's name and Group has the group's labels; else Group is empty.
 type PolicyState struct {
 	Policy, Rule, Then, SLO, Service string
+	Group                            map[string]string
 	Active                           bool
-}
-
-func policyDesc() *prometheus.Desc {
-	return prometheus.NewDesc(metricname.PolicyActive, "1 while the rule of the budget policy holds for the objective, else 0.",
-		[]string{metricname.Policy, metricname.Rule, metricname.Then, metricname.SLO, metricname.Service}, nil)
 }
 
 func (e *Exporter) collectPolicies(ch chan<- prometheus.Metric) {
@@ -22,6 +15,10 @@ func (e *Exporter) collectPolicies(ch chan<- prometheus.Metric) {
 		return
 	}
 	for _, p := range e.deps.Policies() {
-		send(ch, e.descs.policy, prometheus.GaugeValue, boolValue(p.Active), p.Policy, p.Rule, p.Then, p.SLO, p.Service)
+		desc, labels := e.descs.policy, []string{p.SLO, p.Service}
+		if len(p.Group) > 0 {
+			desc, labels = e.grouped.policy, append(labels, groupText(p.Group))
+		}
+		send(ch, desc, prometheus.GaugeValue, boolValue(p.Active), append(labels, p.Policy, p.Rule, p.Then)...)
 	}
 }

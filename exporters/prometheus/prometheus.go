@@ -140,7 +140,7 @@ func newDescs(more ...string) descs {
 		firing:     objective(metricname.Firing, "1 while the burn-alert tier fires, else 0.", metricname.Tier, metricname.Severity),
 		actions: prometheus.NewDesc(metricname.HookActionsTotal, "Decisions of hooks by their result.",
 			[]string{metricname.Hook, metricname.Kind, metricname.Result}, nil),
-		policy: policyDesc(),
+		policy: objective(metricname.PolicyActive, "1 while the rule of the budget policy holds for the objective, else 0.", metricname.Policy, metricname.Rule, metricname.Then),
 		build: prometheus.NewDesc(metricname.BuildInfo, "Which build is running; always 1.",
 			[]string{"version", "revision", "goversion"}, nil),
 	}

@@ -113,7 +113,10 @@ func TestGolden(t *testing.T) {
 		return []ActionCount{{"undo", "webhook", "verified", 2}, {"undo", "webhook", "denied", 1}}
 	}
 	policies := func() []PolicyState {
-		return []PolicyState{{"card", "freeze", "freeze", "card-auth-availability", "card-auth", true}, {"card", "freeze", "freeze", "sepa-settlement", "sepa", false}}
+		freeze := PolicyState{Policy: "card", Rule: "freeze", Then: "freeze", SLO: "card-auth-availability", Service: "card-auth", Active: true}
+		group := freeze
+		group.Group, group.Active = map[string]string{"region": "eu", "scheme": "sepa"}, false
+		return []PolicyState{freeze, group}
 	}
 	e := New(Deps{Version: "1.2.3", Revision: "abc1234", Actions: actions, Policies: policies})
 	if err := e.Export(t.Context(), twoObjectives()); err != nil {

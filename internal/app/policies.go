@@ -192,7 +192,8 @@ func (a *App) Verdicts() []policy.Verdict {
 func (a *App) policyStates() []exporter.PolicyState {
 	var out []exporter.PolicyState
 	for _, v := range a.Verdicts() {
-		out = append(out, exporter.PolicyState{Policy: v.Policy, Rule: v.Rule, Then: string(v.Then), SLO: v.Objective, Service: v.Service, Active: v.Active})
+		out = append(out, exporter.PolicyState{Policy: v.Policy, Rule: v.Rule, Then: string(v.Then), SLO: cmp.Or(v.Parent, v.Objective), Service: v.Service,
+			Group: v.Group, Active: v.Active})
 	}
 	return out
 }

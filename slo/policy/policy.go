@@ -26,14 +26,17 @@ import (
 
 // Verdict is what one rule of a policy says of one objective. Its JSON form is the API's.
 type Verdict struct {
-	Policy    string           `json:"policy"`
-	Rule      string           `json:"rule"`
-	Objective string           `json:"objective"`
-	Service   string           `json:"service"`
-	Then      spec.Consequence `json:"then"`
-	Hook      string           `json:"hook,omitempty"` // which hook to call, for Then == CallHook
-	Active    bool             `json:"active"`
-	Since     *time.Time       `json:"since"` // of Active; null while it is not
+	Policy    string `json:"policy"`
+	Rule      string `json:"rule"`
+	Objective string `json:"objective"`
+	Service   string `json:"service"`
+	// Parent and Group are those of the objective's status: set for one group of a grouped objective.
+	Parent string            `json:"parent,omitempty"`
+	Group  map[string]string `json:"group,omitempty"`
+	Then   spec.Consequence  `json:"then"`
+	Hook   string            `json:"hook,omitempty"` // which hook to call, for Then == CallHook
+	Active bool              `json:"active"`
+	Since  *time.Time        `json:"since"` // of Active; null while it is not
 	// PendingSince is since when the figure asks for the opposite of Active without a break. It has to
 	// for the rule's For, or ClearFor. Time in which it cannot be known does not count and moves
 	// PendingSince on. Null: it does not ask.
@@ -205,7 +208,7 @@ func (r *rule) judge(s *slo.Status, st state, now time.Time, elapsed time.Durati
 			st = state{Active: true, Since: now, Filled: s.Filled}
 		}
 	}
-	v := Verdict{Policy: r.policy, Rule: r.Name, Objective: s.Name, Service: s.Service, Then: r.Then, Hook: r.Hook,
+	v := Verdict{Policy: r.policy, Rule: r.Name, Objective: s.Name, Service: s.Service, Parent: s.Parent, Group: s.Group, Then: r.Then, Hook: r.Hook,
 		Active: st.Active, Since: pointer(st.Since), PendingSince: pointer(st.Pending), Held: f.held, Message: r.Message}
 	v.Why = r.why(s, f, st)
 	return st, v

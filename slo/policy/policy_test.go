@@ -18,8 +18,6 @@ import (
 
 var start = time.Date(2026, 11, 21, 10, 0, 0, 0, time.UTC)
 
-func ratio(f float64) *float64 { return &f }
-
 // status is one of an objective whose whole window has been watched.
 func status(name string, left float64) slo.Status {
 	return slo.Status{Name: name, Service: "shop", State: slo.OK, Observed: true, Filled: 1, Reason: "watched",
@@ -42,7 +40,7 @@ func one(rule spec.PolicyRule) []spec.BudgetPolicy {
 }
 
 func freeze(wait, clear time.Duration) []spec.BudgetPolicy {
-	return one(spec.PolicyRule{RemainingBelow: ratio(0.25), Until: ratio(0.35), For: wait, ClearFor: clear})
+	return one(spec.PolicyRule{RemainingBelow: new(0.25), Until: new(0.35), For: wait, ClearFor: clear})
 }
 
 // TestStory walks a rule through a burn and its recovery, minute by minute.
@@ -100,14 +98,14 @@ func TestConditions(t *testing.T) {
 		quiet, begins, stays, end slo.Status
 		why                       string // while it holds
 	}{
-		"remaining":           {spec.PolicyRule{RemainingBelow: ratio(0.25)}, left(0.25), left(0.249), left(0.249), left(0.25), "24.9 % of the budget is left; the policy freezes changes below 25 % and ends at 25 %"},
-		"remaining below all": {spec.PolicyRule{RemainingBelow: ratio(1)}, left(1), left(0.99), left(0.99), left(1), "99 % of the budget is left; the policy freezes changes below 100 % and ends at 100 %"},
-		"overspent":           {spec.PolicyRule{RemainingBelow: ratio(-1), Until: ratio(0)}, left(-1), left(-1.5), left(-0.1), left(0), "-150 % of the budget is left; the policy freezes changes below -100 % and ends at 0 %"},
-		"until on wrong side": {spec.PolicyRule{RemainingBelow: ratio(0.25), Until: ratio(0.1)}, left(0.3), left(0.2), left(0.2), left(0.25), "20 % of the budget is left; the policy freezes changes below 25 % and ends at 25 %"},
+		"remaining":           {spec.PolicyRule{RemainingBelow: new(0.25)}, left(0.25), left(0.249), left(0.249), left(0.25), "24.9 % of the budget is left; the policy freezes changes below 25 % and ends at 25 %"},
+		"remaining below all": {spec.PolicyRule{RemainingBelow: new(1.0)}, left(1), left(0.99), left(0.99), left(1), "99 % of the budget is left; the policy freezes changes below 100 % and ends at 100 %"},
+		"overspent":           {spec.PolicyRule{RemainingBelow: new(-1.0), Until: new(0.0)}, left(-1), left(-1.5), left(-0.1), left(0), "-150 % of the budget is left; the policy freezes changes below -100 % and ends at 0 %"},
+		"until on wrong side": {spec.PolicyRule{RemainingBelow: new(0.25), Until: new(0.1)}, left(0.3), left(0.2), left(0.2), left(0.25), "20 % of the budget is left; the policy freezes changes below 25 % and ends at 25 %"},
 		"exhausted":           {spec.PolicyRule{Exhausted: true}, left(0.001), left(0), left(-1), left(0.001), "0 % of the budget is left; the policy freezes changes at 0 % and ends above 0 %"},
-		"exhausted, until":    {spec.PolicyRule{Exhausted: true, Until: ratio(0.2)}, left(0.1), left(-3), left(0.1), left(0.2), "-300 % of the budget is left; the policy freezes changes at 0 % and ends at 20 %"},
+		"exhausted, until":    {spec.PolicyRule{Exhausted: true, Until: new(0.2)}, left(0.1), left(-3), left(0.1), left(0.2), "-300 % of the budget is left; the policy freezes changes at 0 % and ends at 20 %"},
 		"burn":                {spec.PolicyRule{BurnAbove: 6, Over: time.Hour}, burn(6), burn(6.5), burn(6.5), burn(6), "the burn rate over 1h is 6.5×; the policy freezes changes above 6× and ends at 6×"},
-		"burn, until":         {spec.PolicyRule{BurnAbove: 6, Over: time.Hour, Until: ratio(1)}, burn(6), burn(7), burn(1.1), burn(1), "the burn rate over 1h is 7×; the policy freezes changes above 6× and ends at 1×"},
+		"burn, until":         {spec.PolicyRule{BurnAbove: 6, Over: time.Hour, Until: new(1.0)}, burn(6), burn(7), burn(1.1), burn(1), "the burn rate over 1h is 7×; the policy freezes changes above 6× and ends at 1×"},
 		"tier":                {spec.PolicyRule{Firing: "page-1h"}, fires("page-2h"), fires("page-1h"), fires("page-1h"), fires(), "page-1h fires; the policy freezes changes while page-1h fires and ends when it does not"},
 		"severity":            {spec.PolicyRule{Firing: "page"}, fires("tick-1d"), fires("page-1h", "page-2h"), fires("page-2h"), fires("tick-1d"), "page-1h and page-2h fire; the policy freezes changes while page fires and ends when it does not"},
 		"any":                 {spec.PolicyRule{Firing: "any"}, fires(), fires("tick-1d"), fires("page-1h"), fires(), "tick-1d fires; the policy freezes changes while any burn alert fires and ends when none does"},
@@ -164,13 +162,16 @@ func TestGroupsBelongToTheirParentsPolicies(t *testing.T) {
 	var statuses []slo.Status
 	for _, region := range []string{"us", "eu"} {
 		s := status("card-auth[region="+region+"]", 1)
-		s.Parent = "card-auth"
+		s.Parent, s.Group = "card-auth", map[string]string{"region": region}
 		statuses = append(statuses, s)
 	}
 	statuses = append(statuses, status("card-auth", 1), status("sepa", 1))
 	var got []string
 	for _, v := range e.Evaluate(statuses, start) {
 		got = append(got, v.Name()+" "+v.Objective)
+		if whole := v.Objective == "card-auth"; whole != (v.Parent == "") || whole != (v.Group["region"] == "") {
+			t.Errorf("got %+v", v)
+		}
 	}
 	want := []string{"all/r card-auth", "all/r card-auth[region=eu]", "all/r card-auth[region=us]", "eu/r card-auth[region=eu]"}
 	if !slices.Equal(got, want) {
@@ -205,7 +206,7 @@ func randomRule(rng *rand.Rand) spec.PolicyRule {
 	below := rng.Float64()
 	r := spec.PolicyRule{RemainingBelow: &below, For: time.Duration(rng.IntN(5)) * time.Minute, ClearFor: time.Duration(rng.IntN(5)) * time.Minute}
 	if rng.IntN(3) > 0 {
-		r.Until = ratio(below + (1-below)*rng.Float64())
+		r.Until = new(below + (1-below)*rng.Float64())
 	}
 	return r
 }
@@ -410,7 +411,7 @@ func FuzzRestore(f *testing.F) {
 func BenchmarkEvaluate(b *testing.B) {
 	policies := []spec.BudgetPolicy{{Name: "all", Objectives: []string{"card-*"}}}
 	for i := range 4 {
-		policies[0].Rules = append(policies[0].Rules, spec.PolicyRule{Name: fmt.Sprint("r", i), RemainingBelow: ratio(0.2 * float64(i)), Then: spec.Freeze})
+		policies[0].Rules = append(policies[0].Rules, spec.PolicyRule{Name: fmt.Sprint("r", i), RemainingBelow: new(0.2 * float64(i)), Then: spec.Freeze})
 	}
 	var statuses []slo.Status
 	for i := range 1000 {

@@ -33,7 +33,7 @@ func FuzzNameMatches(f *testing.F) {
 	f.Add("a*aa", "aaa")
 	f.Fuzz(func(t *testing.T, pattern, name string) {
 		var parts []string
-		for _, part := range strings.Split(pattern, "*") {
+		for part := range strings.SplitSeq(pattern, "*") {
 			parts = append(parts, regexp.QuoteMeta(part))
 		}
 		re, err := regexp.Compile(`(?s)\A` + strings.Join(parts, ".*") + `\z`)
