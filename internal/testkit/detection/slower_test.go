@@ -1,0 +1,64 @@
+package detection
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/assayer-io/assayer/internal/testkit/traces"
+)
+
+// slower are the families in which the engine is later than the workbook's rule of several windows and
+// burn rates, by which factor at most, and why. There should be none.
+func slower() map[string]float64 {
+	return map[string]float64{
+		// The tier with factor 1 must also be improbable at burn rate 1: at 2,592 failures allowed in
+		// three days that takes 1.07 times as many.
+		"slow burn": 1.1,
+		// While a tenth of the targets shows nothing that can be used the objective is unknown, and no page
+		// begins: with 30 % of the looks of two targets that is every second moment.
+		"missing looks, broken": 1.25,
+	}
+}
+
+// compared are the cases that differ in how an incident begins; how long it goes on after it was found
+// changes nothing.
+func compared(f traces.Family) []traces.Case {
+	if f.Name != "step outage" {
+		return f.Cases
+	}
+	var out []traces.Case
+	for _, c := range f.Cases {
+		if strings.HasSuffix(c.Name, " for 1h") || c.Name == "1 % for 6h" {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// TestNeverSlowerThanSeveralWindows compares the engine case by case with the workbook's best rule. A
+// look more is allowed: the far edge of a window is exact to a bucket of the ledger only. Below 300
+// requests an hour that rule pages for single failures (TestHealthyMonths), so the one with a guard is
+// the measure there.
+func TestNeverSlowerThanSeveralWindows(t *testing.T) {
+	const seeds = 3
+	for _, f := range traces.Families() {
+		for _, c := range compared(f) {
+			tr := c.Make(traces.Test().Seed(100_000))
+			if tr.Truth.Want == traces.Nothing {
+				continue
+			}
+			got := medians(t, seeds, c.Make)
+			theirs, factor := got[unguarded], max(1, slower()[f.Name])
+			if few := tr.Truth.Monthly < 300*24*30*0.99; few {
+				theirs = got[guarded]
+			}
+			if theirs == never {
+				continue
+			}
+			if limit := time.Duration(factor*float64(theirs)) + tr.Interval; got[0] > limit {
+				t.Errorf("%s, %s: found after %v, the workbook's rule after %v", f.Name, c.Name, got[0], theirs)
+			}
+		}
+	}
+}
