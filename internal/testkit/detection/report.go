@@ -45,7 +45,9 @@ func report(ctx context.Context, w io.Writer, families []traces.Family, p plan, 
 	}
 	var b strings.Builder
 	b.WriteString(introduction(p))
-	writeMonths(&b, results)
+	if p.months > 0 {
+		writeMonths(&b, results)
+	}
 	for i := range families {
 		writeFamily(&b, i, &families[i], results)
 	}

@@ -36,20 +36,26 @@ func compared(f traces.Family) []traces.Case {
 	return out
 }
 
-// TestNeverSlowerThanSeveralWindows compares the engine case by case with the workbook's best rule. A
-// look more is allowed: the far edge of a window is exact to a bucket of the ledger only. Below 300
+// farEdge is by how much the ledger's buckets may lengthen a window at most (docs/engine.md), which
+// thins out an incident as much.
+const farEdge = 0.017
+
+// TestNeverSlowerThanSeveralWindows compares the engine case by case with the workbook's best rule,
+// allowing for the far edge of windows and one look. Below 300
 // requests an hour that rule pages for single failures (TestHealthyMonths), so the one with a guard is
 // the measure there.
 func TestNeverSlowerThanSeveralWindows(t *testing.T) {
-	const seeds = 3
-	for _, f := range traces.Families() {
+	for i, f := range traces.Families() {
+		if i%familiesCovered != 0 {
+			continue
+		}
 		for _, c := range compared(f) {
 			tr := c.Make(traces.Test().Seed(100_000))
 			if tr.Truth.Want == traces.Nothing {
 				continue
 			}
-			got := medians(t, seeds, c.Make)
-			theirs, factor := got[unguarded], max(1, slower()[f.Name])
+			got := medians(t, seedsCompared, c.Make)
+			theirs, factor := got[unguarded], max(1+farEdge, slower()[f.Name])
 			if few := tr.Truth.Monthly < 300*24*30*0.99; few {
 				theirs = got[guarded]
 			}

@@ -1,0 +1,13 @@
+//go:build race
+
+package detection
+
+const (
+	monthsTested    = 1
+	seedsCompared   = 1
+	outagesTested   = 15
+	outagesOfEach   = 1
+	spikesTested    = 2
+	daysOfFirings   = 1
+	familiesCovered = 4 // every fourth
+)
