@@ -53,6 +53,7 @@ type App struct {
 	now  func() time.Time
 
 	db       storage.DB
+	store    *storage.Bolt // the same, for its snapshots
 	audit    *audit.Log
 	engine   *slo.Engine
 	runner   *collector.Runner
@@ -70,6 +71,7 @@ type App struct {
 	alarms   chan struct{} // something is to be judged soon; holds at most one
 
 	saving       sync.Mutex // held during a checkpoint
+	backingUp    sync.Mutex // held while a backup is sent
 	reloading    sync.Mutex // held by Reload, and by Stop until no other reload can begin
 	reloadFailed atomic.Bool
 	saveFailed   atomic.Bool
@@ -149,7 +151,7 @@ func (a *App) openStore(context.Context) error {
 	if err != nil {
 		return err
 	}
-	a.db = db
+	a.db, a.store = db, db
 	a.onStop("store", func(context.Context) error { return db.Close() })
 	return nil
 }
@@ -243,7 +245,8 @@ func (a *App) makeWeb(ctx context.Context) error {
 	w, err := web.New(web.Deps{
 		Objectives: objectives{a}, Health: a.health, Now: a.now, Actions: a.queue, Changes: a.changes, Exclusions: a.excluded, Targets: a.targets, Policies: a.Verdicts,
 		Reload: a.Reload, Metrics: metrics, Log: a.log.With("component", "web"), Version: version.Version, Refresh: a.loaded().refresh(),
-		Hosts: a.loaded().hostNames(),
+		Hosts:  a.loaded().hostNames(),
+		Backup: a.serveBackup,
 	})
 	if err != nil {
 		return err

@@ -66,3 +66,9 @@ func (t *Told) Statuses(all ...slo.Status) { t.t.statuses(all) }
 
 // Targets takes the state of all targets at one moment in.
 func (t *Told) Targets(now time.Time, all ...collector.TargetStatus) { t.t.targets(all, now) }
+
+// HoldBackup makes the agent believe that a backup is being sent, until release.
+func HoldBackup(a *App) (release func()) {
+	a.backingUp.Lock()
+	return a.backingUp.Unlock
+}

@@ -29,6 +29,7 @@ var mayImport = map[string][]string{
 	"internal/paysim":     {},
 	"internal/kube":       {},
 	"internal/storage":    {},
+	"internal/backup":     {"internal/storage", "internal/audit"},
 	"internal/storage/*":  {"internal/storage"},
 	"internal/importtest": {},
 

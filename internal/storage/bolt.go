@@ -10,7 +10,6 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -52,10 +51,15 @@ func Open(dir string) (*Bolt, error) {
 }
 
 func openFile(path string) (*bbolt.DB, error) {
+	lock, err := lockDir(filepath.Dir(path)) // two processes may be starting, or one replaces the store
+	if err != nil {
+		return nil, err
+	}
+	defer lock.Close()
 	if err := verify(path); err != nil {
 		return nil, err
 	}
-	if err := createFile(path); err != nil {
+	if err := createFile(path, lock); err != nil {
 		return nil, fmt.Errorf("creating it: %w", err)
 	}
 	return bbolt.Open(path, 0o600, options())
@@ -67,15 +71,7 @@ func options() *bbolt.Options {
 
 // createFile makes an empty store unless there is one. It comes into being whole, by a rename, so that
 // a file of no bytes is never a store that was just being made: it is one that lost everything.
-func createFile(path string) error {
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	defer dir.Close()
-	if err := syscall.Flock(int(dir.Fd()), syscall.LOCK_EX); err != nil { // two processes may be starting
-		return err
-	}
+func createFile(path string, dir *os.File) error {
 	if _, err := os.Lstat(path); !errors.Is(err, os.ErrNotExist) {
 		return err
 	}

@@ -101,6 +101,7 @@ type Deps struct {
 	Policies func() []policy.Verdict
 	Reload   func(ctx context.Context) error
 	Metrics  http.Handler
+	Backup   func(http.ResponseWriter, *http.Request) // answers GET and HEAD
 	Log      *slog.Logger
 
 	Version string
@@ -193,6 +194,9 @@ func (s *Server) routes() http.Handler {
 	}
 	if s.deps.Metrics != nil {
 		mux.Handle("/metrics", methods{http.MethodGet: s.deps.Metrics.ServeHTTP})
+	}
+	if s.deps.Backup != nil {
+		mux.Handle("/api/v1/backup", methods{http.MethodGet: s.deps.Backup})
 	}
 	if s.deps.Reload != nil {
 		post("/-/reload", s.reload)

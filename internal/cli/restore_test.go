@@ -1,0 +1,108 @@
+package cli_test
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/assayer-io/assayer/internal/cli"
+	"github.com/assayer-io/assayer/internal/storage"
+)
+
+// fillStore makes a store of some megabytes that says which one it is.
+func fillStore(t *testing.T, dir, which string) {
+	t.Helper()
+	db, err := storage.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rng := rand.New(rand.NewPCG(1, 2))
+	var b storage.Batch
+	b.Set("which", []byte(which))
+	for i := range 2000 {
+		v := make([]byte, 2000)
+		for j := range v {
+			v[j] = byte(rng.Uint32())
+		}
+		b.Set(fmt.Sprint("key", i), v)
+	}
+	if err := db.Apply(&b); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestRestoreKilled kills a restore at many moments: there is always a whole store, the old one or the
+// new one.
+func TestRestoreKilled(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"new", "old"} {
+		if err := os.WriteFile(filepath.Join(dir, name+".yaml"), fmt.Appendf(nil, "storage: {path: %s}\n", name), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	fillStore(t, filepath.Join(dir, "new"), "new")
+	var out bytes.Buffer
+	file := filepath.Join(dir, "file.backup")
+	if code := cli.Run(t.Context(), []string{"backup", "--config", filepath.Join(dir, "new.yaml"), "--out", file}, cli.Streams{Out: &out, Err: &out}); code != 0 {
+		t.Fatal(out.String())
+	}
+	fillStore(t, filepath.Join(dir, "old"), "old")
+	began := time.Now()
+	if out, err := exec.CommandContext(t.Context(), "assayer", "restore", "--force", "--config", filepath.Join(dir, "old.yaml"), file).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	takes := time.Since(began)
+	if got := whichStore(t, filepath.Join(dir, "old")); got != "new" {
+		t.Fatalf("restored, the store says %q", got)
+	}
+	kept := map[string]int{}
+	const kills = 20
+	for i := range kills {
+		data := filepath.Join(dir, "old")
+		if err := os.RemoveAll(data); err != nil {
+			t.Fatal(err)
+		}
+		fillStore(t, data, "old")
+		cmd := exec.CommandContext(t.Context(), "assayer", "restore", "--force", "--config", filepath.Join(dir, "old.yaml"), file)
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(takes * time.Duration(i+1) / kills)
+		_ = cmd.Process.Kill() // it may have ended
+		ended := cmd.Wait()
+		got := whichStore(t, data)
+		kept[got]++
+		if got != "old" && got != "new" || ended == nil && got != "new" {
+			t.Errorf("killed after %d of %d parts of its time (%v), the store says %q", i+1, kills, ended, got)
+		}
+	}
+	if kept["old"] == 0 {
+		t.Errorf("no kill came before the end: %v", kept)
+	}
+}
+
+func whichStore(t *testing.T, dir string) string {
+	t.Helper()
+	db, err := storage.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	n := 0
+	if err := db.Scan("key", func(string, []byte) error { n++; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	v, err := db.Get("which")
+	if err != nil || n != 2000 {
+		t.Errorf("%d values of 2000: %v", n, err)
+	}
+	return string(v)
+}
