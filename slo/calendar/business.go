@@ -206,22 +206,16 @@ func minute(m int) string {
 
 // Open reports whether business is done at t.
 func (b *Business) Open(t time.Time) bool {
-	_, open := b.sessionEnd(t)
-	return open
-}
-
-// sessionEnd returns when the session that holds t ends, in Unix seconds, and whether there is one.
-func (b *Business) sessionEnd(t time.Time) (end int64, open bool) {
 	c, at := b.clockAt(t), t.Unix()
 	today := c.day(at)
 	for day := today - reach; day <= today+reach; day++ {
 		for _, s := range b.sessions(day) {
 			if c.instant(day, s.From) <= at && at < c.instant(day, s.To) {
-				return c.instant(day, s.To), true
+				return true
 			}
 		}
 	}
-	return 0, false
+	return false
 }
 
 // OpenBetween is how much of (from, to] is business time; 0 if to is not after from. It costs in
@@ -248,34 +242,36 @@ func (b *Business) OpenBetween(from, to time.Time) time.Duration {
 }
 
 // NextChange returns the first moment after t at which business begins or ends, and which of the two. Sessions
-// that meet are one. It is not ok if nothing changes for 400 days.
+// that meet are one. It is not ok if nothing changes for 400 days, which takes a look at each of their sessions.
 func (b *Business) NextChange(t time.Time) (at time.Time, open, ok bool) {
-	limit := t.Add(horizon * 24 * time.Hour)
-	end, isOpen := b.sessionEnd(t)
-	if !isOpen {
-		at, ok = b.nextOpening(t)
-		return at, ok, ok && !at.After(limit)
-	}
-	for at = time.Unix(end, 0); !at.After(limit); at = time.Unix(end, 0) {
-		if end, isOpen = b.sessionEnd(at); !isOpen {
-			return at.In(b.Location), false, true
+	found := func(sec int64, open bool) (time.Time, bool, bool) {
+		if at := time.Unix(sec, 0).In(b.Location); at.Sub(t) <= horizon*24*time.Hour {
+			return at, open, true
 		}
+		return time.Time{}, false, false
 	}
-	return time.Time{}, false, false
-}
-
-func (b *Business) nextOpening(t time.Time) (time.Time, bool) {
-	c := b.clockAt(t)
-	today := c.day(t.Unix())
+	c, now := b.clockAt(t), t.Unix()
+	today := c.day(now)
+	var end int64 // of business that goes on at t
+	inside := false
 	for day := today - reach; day <= today+reach+horizon; day++ {
 		for _, s := range b.sessions(day) {
-			begin := c.instant(day, s.From)
-			if begin > t.Unix() && c.instant(day, s.To) > begin { // a clock change may have skipped it whole
-				return time.Unix(begin, 0).In(b.Location), true
+			begin, until := c.instant(day, s.From), c.instant(day, s.To)
+			switch {
+			case until <= now || until <= begin: // over, or skipped whole by a clock change
+			case inside && begin > end:
+				return found(end, false)
+			case inside, begin <= now:
+				inside, end = true, until
+			default:
+				return found(begin, true)
 			}
 		}
 	}
-	return time.Time{}, false
+	if inside {
+		return found(end, false)
+	}
+	return time.Time{}, false, false
 }
 
 // Day returns the civil day of t in the calendar's zone, and its class.
@@ -336,8 +332,10 @@ func (b *Business) AddBusinessDays(d Date, n int) (Date, bool) {
 
 // sessions are those of one day, by its number.
 func (b *Business) sessions(day int64) []Session {
-	if h, listed := b.holiday(date(day)); listed {
-		return h.Sessions
+	if len(b.Holidays) > 0 {
+		if h, listed := b.holiday(date(day)); listed {
+			return h.Sessions
+		}
 	}
 	return b.Week[weekday(day)]
 }

@@ -396,6 +396,13 @@ func BenchmarkOpenBetween(b *testing.B) {
 	}
 }
 
+func BenchmarkNextChangeOfAlwaysOpen(b *testing.B) {
+	cal, at := everyDay(zone(b, "Europe/Berlin"), session(0, 1440)), instant(b, "2026-12-23T15:30:00Z")
+	for b.Loop() {
+		cal.NextChange(at)
+	}
+}
+
 func BenchmarkOpen(b *testing.B) {
 	cal, at := office(b), instant(b, "2026-12-23T15:30:00Z")
 	b.ReportAllocs()
