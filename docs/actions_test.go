@@ -52,7 +52,7 @@ func TestRules(t *testing.T) {
 }
 
 func TestAuditTypes(t *testing.T) {
-	code := sources(t, "internal/hooks", "internal/app", "internal/audit", "internal/exclusions")
+	code := sources(t, "internal/hooks", "internal/app", "internal/audit", "internal/exclusions", "internal/replay")
 	have := submatches(`"((?:hooks?|policy|configuration|audit|exclusion)_[a-z_]+)"`, code)
 	for _, name := range submatches(`(?:\bType: |auditLife\()"([a-z_]+)"`, code) {
 		if !slices.Contains(have, name) {

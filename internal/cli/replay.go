@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -11,6 +12,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	promconfig "github.com/prometheus/common/config"
@@ -42,7 +44,7 @@ type replayFlags struct {
 	start, end                 string
 	interval, evaluation, temp string
 	targetLabels               []string
-	asJSON                     bool
+	asJSON, backfill           bool
 }
 
 func newReplay(s Streams) *cobra.Command {
@@ -74,6 +76,7 @@ arguments are files of objectives as well, so that a shell may expand --objectiv
 	flags.StringVar(&f.evaluation, "evaluation-interval", "", "how often objectives are judged; default: that of --config, else the shortest interval of the targets")
 	flags.StringSliceVar(&f.targetLabels, "target-labels", []string{"job", "instance"}, "labels that name a target together")
 	flags.StringVar(&f.temp, "temp", "", "folder for temporary files; default: the system's")
+	flags.BoolVar(&f.backfill, "backfill", false, "write what was counted into the store of the agent of --config, which must not run, for its objectives that have no counts yet")
 	flags.BoolVar(&f.asJSON, "json", false, "print JSON")
 	return cmd
 }
@@ -88,6 +91,7 @@ type replaying struct {
 	loaded     *app.Loaded   // nil: no --config
 	sets       [][]spec.Objective
 	dry        *replay.Dry // nil: no hooks
+	store      *agentStore // nil: no --backfill
 	bar        *progress
 }
 
@@ -97,6 +101,16 @@ func (r *replaying) run(ctx context.Context) error {
 	}
 	r.bar = newProgress(r.streams.Err)
 	defer r.bar.clear()
+	if r.flags.backfill {
+		var err error
+		if r.store, err = r.openStore(); err != nil {
+			return err
+		}
+		defer r.store.close()
+		if len(r.sets[0]) == 0 {
+			return fmt.Errorf("there is nothing to fill: the agent has counts of every objective: %s", strings.Join(r.store.filled.Kept, ", "))
+		}
+	}
 	wanted, err := r.wanted()
 	if err != nil {
 		return err
@@ -132,9 +146,12 @@ func (r *replaying) judge(ctx context.Context, reader *recording.Reader) ([]repl
 	if r.dry != nil {
 		o.Evaluated = r.dry.Evaluated
 	}
-	results, _, err := replay.Run(ctx, reader, r.sets, o)
+	results, engines, err := replay.Run(ctx, reader, r.sets, o)
 	if r.dry != nil {
 		err = errors.Join(err, r.dry.Close(ctx))
+	}
+	if err == nil && r.store != nil {
+		err = r.store.fill(engines[0], r.flags.source())
 	}
 	return results, err
 }
@@ -215,7 +232,13 @@ func readBounded(path string, most int64) ([]byte, error) {
 	return data, err
 }
 
+// source names the recording.
+func (f *replayFlags) source() string { return cmp.Or(f.openmetrics, f.tsdb, f.prometheus) }
+
 func (r *replaying) readObjectives() error {
+	if r.flags.backfill && (r.flags.config == "" || len(r.flags.objectives)+len(r.flags.compare) > 0) {
+		return errors.New("--backfill fills the budgets of an agent's own objectives; allowed: with --config, and without --objectives and --compare")
+	}
 	if r.flags.config != "" {
 		loaded, problems := app.Load(app.LoadOptions{Path: r.flags.config})
 		if err := r.tell(problems); err != nil {

@@ -15,8 +15,9 @@ import (
 // replayAnswer is what --json prints. The keys after the first are there only if they were asked for.
 type replayAnswer struct {
 	replay.Result
-	Actions  *[]replay.Action `json:"actions,omitempty"` // --config with hooks
-	Compared *compared        `json:"compared,omitempty"`
+	Actions    *[]replay.Action   `json:"actions,omitempty"` // --config with hooks
+	Compared   *compared          `json:"compared,omitempty"`
+	Backfilled *replay.Backfilled `json:"backfilled,omitempty"`
 }
 
 // compared is what --compare adds.
@@ -35,6 +36,9 @@ func (r *replaying) print(results []replay.Result) error {
 	if len(results) > 1 {
 		answer.Compared = &compared{results[1], replay.Compare(results[0], results[1])}
 	}
+	if r.store != nil {
+		answer.Backfilled = &r.store.filled
+	}
 	if r.flags.asJSON {
 		out := json.NewEncoder(r.streams.Out)
 		out.SetIndent("", "  ")
@@ -46,6 +50,14 @@ func (r *replaying) print(results []replay.Result) error {
 	}
 	if answer.Compared != nil {
 		err = errors.Join(err, printDifferences(r.streams.Out, answer.Compared.Differences))
+	}
+	if b := answer.Backfilled; b != nil {
+		_, wrong := fmt.Fprintf(r.streams.Out, "\nfilled: %s\n", strings.Join(b.Objectives, ", "))
+		err = errors.Join(err, wrong)
+		if len(b.Kept) > 0 {
+			_, wrong = fmt.Fprintf(r.streams.Out, "left as they are, since the agent has counts of them: %s\n", strings.Join(b.Kept, ", "))
+			err = errors.Join(err, wrong)
+		}
 	}
 	return err
 }
