@@ -122,8 +122,6 @@ func TestWrittenProtocolsCount(t *testing.T) {
 	}
 }
 
-func ptr[T any](v T) *T { return &v }
-
 // protoBody encodes families the way exporters do.
 func protoBody(t testing.TB, families ...*dto.MetricFamily) string {
 	t.Helper()
@@ -141,7 +139,7 @@ func protoBody(t testing.TB, families ...*dto.MetricFamily) string {
 func family(name string, kind dto.MetricType, hs ...*dto.Histogram) *dto.MetricFamily {
 	f := &dto.MetricFamily{Name: &name, Type: &kind}
 	for i, h := range hs {
-		f.Metric = append(f.Metric, &dto.Metric{Label: []*dto.LabelPair{{Name: ptr("i"), Value: ptr(fmt.Sprint(i))}}, Histogram: h})
+		f.Metric = append(f.Metric, &dto.Metric{Label: []*dto.LabelPair{{Name: new("i"), Value: new(fmt.Sprint(i))}}, Histogram: h})
 	}
 	return f
 }
@@ -152,12 +150,12 @@ func span(offset int32, length uint32) []*dto.BucketSpan {
 
 // floats is a histogram of float counts in buckets of schema 0 from (1,2] on.
 func floats(count, sum float64, buckets ...float64) *dto.Histogram {
-	return &dto.Histogram{SampleCountFloat: &count, SampleSum: &sum, Schema: ptr(int32(0)), PositiveSpan: span(1, uint32(len(buckets))), PositiveCount: buckets}
+	return &dto.Histogram{SampleCountFloat: &count, SampleSum: &sum, Schema: new(int32(0)), PositiveSpan: span(1, uint32(len(buckets))), PositiveCount: buckets}
 }
 
 // deltas is a histogram of integer counts, each the difference to the one before.
 func deltas(schema int32, count uint64, buckets ...int64) *dto.Histogram {
-	return &dto.Histogram{SampleCount: &count, SampleSum: ptr(1.0), Schema: &schema, PositiveSpan: span(1, uint32(len(buckets))), PositiveDelta: buckets}
+	return &dto.Histogram{SampleCount: &count, SampleSum: new(1.0), Schema: &schema, PositiveSpan: span(1, uint32(len(buckets))), PositiveDelta: buckets}
 }
 
 const typeProto = "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited"
@@ -166,8 +164,8 @@ func TestNativeHistogramsOfEveryKind(t *testing.T) {
 	body := protoBody(t,
 		family("float", dto.MetricType_HISTOGRAM, floats(4.5, 9, 1, 3.5)),
 		family("gauge", dto.MetricType_GAUGE_HISTOGRAM, deltas(0, 5, 2, 1), floats(1.5, 2, 1.5)),
-		family("empty", dto.MetricType_HISTOGRAM, &dto.Histogram{SampleCount: ptr(uint64(0)), SampleSum: ptr(0.0), Schema: ptr(int32(3)), ZeroThreshold: ptr(0.001)}),
-		family("nan", dto.MetricType_HISTOGRAM, &dto.Histogram{SampleCount: ptr(uint64(4)), SampleSum: ptr(math.NaN()), Schema: ptr(int32(0)), PositiveSpan: span(1, 1), PositiveDelta: []int64{3}}),
+		family("empty", dto.MetricType_HISTOGRAM, &dto.Histogram{SampleCount: new(uint64(0)), SampleSum: new(0.0), Schema: new(int32(3)), ZeroThreshold: new(0.001)}),
+		family("nan", dto.MetricType_HISTOGRAM, &dto.Histogram{SampleCount: new(uint64(4)), SampleSum: new(math.NaN()), Schema: new(int32(0)), PositiveSpan: span(1, 1), PositiveDelta: []int64{3}}),
 		family("most", dto.MetricType_HISTOGRAM, deltas(8, 10_000, slices.Concat([]int64{1}, make([]int64, maxBuckets-1))...)),
 	)
 	c := once(t, serve(t, typeProto, body), wantNative("float", "gauge", "empty", "nan", "most"))

@@ -45,7 +45,7 @@ func (s *Server) addExclusion(w http.ResponseWriter, r *http.Request) {
 	}
 	stored, err := s.deps.Exclusions.Add(e)
 	if err != nil {
-		s.refuseExclusion(w, "adding", err)
+		s.refuseExclusion(w, err)
 		return
 	}
 	s.writeJSON(w, http.StatusCreated, stored)
@@ -58,13 +58,13 @@ func (s *Server) removeExclusion(w http.ResponseWriter, r *http.Request) {
 	}
 	gone, err := s.deps.Exclusions.Remove(r.PathValue("id"), d.By)
 	if err != nil {
-		s.refuseExclusion(w, "removing", err)
+		s.refuseExclusion(w, err)
 		return
 	}
 	s.writeJSON(w, http.StatusOK, gone)
 }
 
-func (s *Server) refuseExclusion(w http.ResponseWriter, doing string, err error) {
+func (s *Server) refuseExclusion(w http.ResponseWriter, err error) {
 	if wrong, ok := errors.AsType[problem.List](err); ok {
 		var texts []string
 		for _, p := range wrong {
@@ -81,7 +81,7 @@ func (s *Server) refuseExclusion(w http.ResponseWriter, doing string, err error)
 			return
 		}
 	}
-	s.deps.Log.Error(doing+" an exclusion", "err", err)
+	s.deps.Log.Error("changing exclusions", "err", err)
 	writeError(w, http.StatusInternalServerError, "%v; nothing was changed", err)
 }
 

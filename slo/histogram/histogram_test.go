@@ -344,7 +344,7 @@ func TestCountsThatGrowNeverTakeBack(t *testing.T) {
 		buckets := []Bucket{{0.5, 0}, {1, 0}, {4, 0}, {inf, 0}}
 		limit := math.Exp(rng.NormFloat64())
 		for range 50 {
-			native, classic := Below(h, limit), 0.0
+			native := Below(h, limit)
 			classic, total, _ := Classic(buckets, limit)
 			for i := range h.PositiveBuckets {
 				more := float64(rng.IntN(4))
@@ -356,7 +356,7 @@ func TestCountsThatGrowNeverTakeBack(t *testing.T) {
 				n += float64(rng.IntN(4))
 				buckets[i].CumulativeCount += n
 			}
-			more, classicMore := Below(h, limit), 0.0
+			more := Below(h, limit)
 			classicMore, totalMore, _ := Classic(buckets, limit)
 			if more < native || classicMore < classic || totalMore-classicMore < total-classic {
 				t.Fatalf("%s or %v below %g: from %g to %g, from %g to %g", h, buckets, limit, native, more, classic, classicMore)
