@@ -39,12 +39,8 @@ type agent struct {
 
 // start runs the agent from dir on a free port and returns when it is ready.
 func start(ctx context.Context, binary, dir string) (*agent, error) {
-	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
+	address, err := freeAddress(ctx)
 	if err != nil {
-		return nil, err
-	}
-	address := l.Addr().String()
-	if err := l.Close(); err != nil {
 		return nil, err
 	}
 	if binary, err = filepath.Abs(binary); err != nil {
@@ -136,4 +132,13 @@ func (p *process) resident() (string, error) {
 		values = append(values, kb/1024)
 	}
 	return fmt.Sprintf("%.0f MiB (%.0f of them file pages; peak %.0f)", values...), nil
+}
+
+// freeAddress returns a loopback address that was free a moment ago.
+func freeAddress(ctx context.Context) (string, error) {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	return l.Addr().String(), l.Close()
 }

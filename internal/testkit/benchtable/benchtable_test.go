@@ -56,7 +56,7 @@ func TestSeededAgentsKnowTheirWholeWindow(t *testing.T) {
 	if err := s.write(dir); err != nil {
 		t.Fatal(err)
 	}
-	if err := seed(dir, month); err != nil {
+	if err := seed(dir, month, healthy(month)); err != nil {
 		t.Fatal(err)
 	}
 	statuses := restored(t, dir)
@@ -174,7 +174,7 @@ func loadObjectives(t testing.TB, n int) []spec.Objective {
 	if err := (settings{scrape: 5 * time.Second, evaluation: 5 * time.Second, objectives: n}).write(dir); err != nil {
 		t.Fatal(err)
 	}
-	set, problems := spec.LoadGlobs([]string{"slo.yaml"}, dir, spec.Options{})
+	set, problems := spec.LoadGlobs([]string{"slo000.yaml"}, dir, spec.Options{})
 	if err := problems.Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -222,7 +222,7 @@ func scraped(t testing.TB, server *httptest.Server, in collector.Interest) colle
 // restored gives the statuses that an agent started in dir would begin with.
 func restored(t testing.TB, dir string) []slo.Status {
 	t.Helper()
-	set, problems := spec.LoadGlobs([]string{"slo.yaml"}, dir, spec.Options{})
+	set, problems := spec.LoadGlobs([]string{"slo000.yaml"}, dir, spec.Options{})
 	if err := problems.Err(); err != nil {
 		t.Fatal(err)
 	}

@@ -85,7 +85,7 @@ func prepare(dir string, interval time.Duration) (*trial, error) {
 	if err := s.write(dir); err != nil {
 		return nil, err
 	}
-	return tr, seed(dir, month)
+	return tr, seed(dir, month, healthy(month))
 }
 
 // wait returns how long after the crossing answer the hook was called.

@@ -8,7 +8,8 @@
 //	| binary | 24.1 MiB | | |
 //
 // Part of it are Go benchmarks, run in rounds; the rest is read off the agent as a process, built as
-// it is shipped, with targets and a hook's receiver served by this process.
+// it is shipped, with targets and a hook's receiver served by this process; beside it runs a real
+// Prometheus with the rules that sloth and pyrra generate.
 //
 // The machine is never alone, so what is compared runs next to each other, several times over, and
 // of the quotients the median is printed. Nothing here passes or fails by a time.
@@ -20,6 +21,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -36,6 +38,8 @@ type plan struct {
 	count   int           // objectives of the large agent
 	watch   time.Duration // how long the agents with many objectives are watched
 	calls   int           // hook calls timed for each evaluation interval
+	huge    int           // objectives of the agent that is restarted
+	parts   string        // keys of the parts to measure, "" for all
 }
 
 func main() {
@@ -52,6 +56,8 @@ func main() {
 	flag.IntVar(&p.count, "objectives", 1000, "objectives of the large agent")
 	flag.DurationVar(&p.watch, "watch", 30*time.Second, "how long the agents with many objectives are watched")
 	flag.IntVar(&p.calls, "calls", 9, "hook calls timed for each evaluation interval")
+	flag.IntVar(&p.huge, "restart-objectives", 10_000, "objectives of the agent that is restarted")
+	flag.StringVar(&p.parts, "parts", "", "measure only these, by commas: go, objectives, scraping, hook, restart, peers; the last two take six minutes")
 	flag.StringVar(&floor, "floor", "", "read the targets given as arguments with the least work possible in this encoding, identity or gzip, and do nothing else")
 	flag.Parse()
 	var err error
@@ -75,12 +81,16 @@ func run(ctx context.Context, p plan) error {
 	began, before := time.Now(), load()
 	var t table
 	for _, part := range []struct {
-		name string
-		fn   func(context.Context, plan, string, *table) error
+		key, name string
+		fn        func(context.Context, plan, string, *table) error
 	}{
-		{"Go benchmarks", goBenchmarks}, {"start, memory and CPU by objectives", manyObjectives},
-		{"CPU of scraping", scraping}, {"from sample to hook", hookCalls},
+		{"go", "Go benchmarks", goBenchmarks}, {"objectives", "start, memory and CPU by objectives", manyObjectives},
+		{"scraping", "CPU of scraping", scraping}, {"hook", "from sample to hook", hookCalls},
+		{"restart", "restart with many objectives", restarts}, {"peers", "beside Prometheus with others' rules", keeping},
 	} {
+		if p.parts != "" && !slices.Contains(strings.Split(p.parts, ","), part.key) {
+			continue
+		}
 		fmt.Fprintf(os.Stderr, "%4.0fs measuring %s\n", time.Since(began).Seconds(), part.name)
 		if err := part.fn(ctx, p, dir, &t); err != nil {
 			return fmt.Errorf("measuring %s: %w", part.name, err)

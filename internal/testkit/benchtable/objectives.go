@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -31,12 +33,15 @@ type settings struct {
 	hook               string // URL; "" configures none
 }
 
+// objectivesPerFile keeps files of objectives below what the agent reads.
+const objectivesPerFile = 1000
+
 // write puts the files into dir: an objective for each of the services s0, s1, …
 func (s settings) write(dir string) error {
 	agent := fmt.Sprintf(`
 global: {scrape_interval: %s, evaluation_interval: %s}
 storage: {path: data}
-objectives: ["slo.yaml"]
+objectives: ["slo*.yaml"]
 collectors:
   prometheus:
     scrape_configs:
@@ -52,21 +57,25 @@ hooks:
   - {name: bench, kind: webhook, url: %q, secret: for-the-benchmark-only, mode: auto, objectives: ["s0-*"], require_change: false, resume_on_start: true}
 `, s.hook)
 	}
-	var objectives strings.Builder
-	for i := range s.objectives {
-		fmt.Fprintf(&objectives, `---
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(dir, "assayer.yaml"), []byte(agent), 0o600); err != nil {
+		return err
+	}
+	for from := 0; from < s.objectives; from += objectivesPerFile {
+		var objectives strings.Builder
+		for i := from; i < min(from+objectivesPerFile, s.objectives); i++ {
+			fmt.Fprintf(&objectives, `---
 apiVersion: assayer.dev/v1
 kind: GoldenSignals
 metadata: {name: s%[1]d}
 spec:
   errors: {bad: '%[2]s{service="s%[1]d",code="500"}', total: '%[2]s{service="s%[1]d"}', objective: 99.9%%}
 `, i, wanted)
-	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
-	for name, text := range map[string]string{"assayer.yaml": agent, "slo.yaml": objectives.String()} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+		}
+		name := fmt.Sprintf("slo%03d.yaml", from/objectivesPerFile) // read in this order
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(objectives.String()), 0o600); err != nil {
 			return err
 		}
 	}
@@ -77,10 +86,10 @@ spec:
 const rate = 10
 
 // seed gives the agent of dir a store with the given history, as if another target, gone now, had
-// fed it until this moment. The real engine writes it, fed in steps of an hour far back, then ten
+// fed it until this moment; counted says what services had counted when. The real engine writes it, fed in steps of an hour far back, then ten
 // minutes, a minute and at last five seconds, which are the steps in which the ledger keeps them.
-func seed(dir string, history time.Duration) error {
-	set, problems := spec.LoadGlobs([]string{"slo.yaml"}, dir, spec.Options{ScrapeInterval: time.Second})
+func seed(dir string, history time.Duration, counted func(i int, at time.Time) (good, bad int64)) error {
+	set, problems := spec.LoadGlobs([]string{"slo*.yaml"}, dir, spec.Options{ScrapeInterval: time.Second})
 	if err := problems.Err(); err != nil {
 		return err
 	}
@@ -105,10 +114,9 @@ func seed(dir string, history time.Duration) error {
 			}
 		}
 		at = at.Add(step)
-		for i := range samples {
-			if i%2 == 0 {
-				samples[i].Value = rate * at.Sub(begin).Seconds()
-			}
+		for i := range set.Objectives {
+			good, bad := counted(i, at)
+			samples[2*i].Value, samples[2*i+1].Value = float64(good), float64(bad)
 		}
 		e.Observe(collector.Cycle{Target: "history", At: at, Interval: step, Samples: samples})
 	}
@@ -123,6 +131,12 @@ func seed(dir string, history time.Duration) error {
 		return err
 	}
 	return all.save(db)
+}
+
+// healthy is a history in which nothing ever failed.
+func healthy(history time.Duration) func(int, time.Time) (good, bad int64) {
+	begin := time.Now().Add(-history)
+	return func(_ int, at time.Time) (int64, int64) { return int64(rate * at.Sub(begin).Seconds()), 0 }
 }
 
 // store collects a checkpoint that is too large to be written at once.
@@ -185,7 +199,7 @@ func manyObjectives(ctx context.Context, p plan, dir string, t *table) error {
 			return err
 		}
 		if c.history > 0 {
-			if err := seed(sub, c.history); err != nil {
+			if err := seed(sub, c.history, healthy(c.history)); err != nil {
 				return fmt.Errorf("writing history: %w", err)
 			}
 		}
@@ -265,4 +279,39 @@ func receiver(called chan<- time.Time) http.Handler {
 		}
 		w.WriteHeader(http.StatusOK)
 	})
+}
+
+// restarts times the start of an agent with very many objectives and a month of history.
+func restarts(ctx context.Context, p plan, dir string, t *table) error {
+	dir = filepath.Join(dir, "restart")
+	at := services(1)
+	defer at.server.Close()
+	s := settings{scrape: 5 * time.Second, evaluation: 5 * time.Second, objectives: p.huge, addresses: []string{at.address()}}
+	if err := s.write(dir); err != nil {
+		return err
+	}
+	if err := seed(dir, month, healthy(month)); err != nil {
+		return fmt.Errorf("writing history: %w", err)
+	}
+	runtime.GC() // the history took much memory, which the agent may need
+	debug.FreeOSMemory()
+	var all []float64
+	for range 3 {
+		a, err := start(ctx, p.binary, dir)
+		if err != nil {
+			return err
+		}
+		memory, err := a.resident()
+		a.stop()
+		if err != nil {
+			return err
+		}
+		if all = append(all, a.ready.Seconds()); len(all) == 3 {
+			t.head("Restart with " + thousands(p.huge) + " objectives and 30 days of history")
+			t.row("from the start of the process until ready", fmt.Sprintf("%.2f s, median of 3", median(all)),
+				fmt.Sprintf("%.2f s to %.2f s", slices.Min(all), slices.Max(all)), "")
+			t.row("resident memory when ready", memory, "", "")
+		}
+	}
+	return nil
 }
