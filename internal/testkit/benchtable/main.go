@@ -38,6 +38,7 @@ type plan struct {
 	count   int           // objectives of the large agent
 	watch   time.Duration // how long the agents with many objectives are watched
 	calls   int           // hook calls timed for each evaluation interval
+	slow    int           // by how much the rules are slowed that others generated
 	huge    int           // objectives of the agent that is restarted
 	parts   string        // keys of the parts to measure, "" for all
 }
@@ -56,6 +57,7 @@ func main() {
 	flag.IntVar(&p.count, "objectives", 1000, "objectives of the large agent")
 	flag.DurationVar(&p.watch, "watch", 30*time.Second, "how long the agents with many objectives are watched")
 	flag.IntVar(&p.calls, "calls", 9, "hook calls timed for each evaluation interval")
+	flag.IntVar(&p.slow, "slow", 5, "rules of others are evaluated this many times less often, and watched as long; with few objectives 1 will do")
 	flag.IntVar(&p.huge, "restart-objectives", 10_000, "objectives of the agent that is restarted")
 	flag.StringVar(&p.parts, "parts", "", "measure only these, by commas: go, objectives, scraping, hook, restart, peers; the last two take six minutes")
 	flag.StringVar(&floor, "floor", "", "read the targets given as arguments with the least work possible in this encoding, identity or gzip, and do nothing else")

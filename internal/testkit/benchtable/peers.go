@@ -22,10 +22,6 @@ import (
 // cycle is how often rules are evaluated and series collected by all who are compared.
 const cycle = 30 * time.Second
 
-// slowdown is by how much Prometheus' rules are slowed: all of them at once would take longer than
-// their interval on a small machine. What an evaluation costs does not depend on how often it is made.
-const slowdown = 8
-
 // peer is a Prometheus with a month of data that evaluates the rules of one generator.
 type peer struct {
 	name  string
@@ -34,15 +30,21 @@ type peer struct {
 	dir   string
 	*process
 	address string
-	idle    time.Duration // processor time of a cycle without rules
+	idle    float64 // cores that it uses without rules
 	before  reading
 }
 
 // reading is what a process had used and done at a moment.
 type reading struct {
+	at          time.Time
 	cpu         time.Duration
 	evaluations float64
 	missed      float64
+}
+
+// cores is how many cores were used on average since an earlier reading.
+func (r reading) cores(before reading) float64 {
+	return (r.cpu - before.cpu).Seconds() / r.at.Sub(before.at).Seconds()
 }
 
 // keeping compares what keeping many objectives costs: the rules that others generate, run by a real
@@ -54,7 +56,7 @@ func keeping(ctx context.Context, p plan, dir string, t *table) error {
 		return err
 	}
 	cache = filepath.Join(cache, "assayer-bench")
-	peers, err := generated(ctx, p.count)
+	peers, err := generated(ctx, p)
 	if err != nil {
 		return err
 	}
@@ -110,11 +112,11 @@ func keeper(ctx context.Context, p plan, dir, address string) (*agent, error) {
 	return start(ctx, p.binary, dir)
 }
 
-// generated lets sloth and pyrra make their rules for n services.
-func generated(ctx context.Context, n int) ([]*peer, error) {
+// generated lets sloth and pyrra make their rules for the services.
+func generated(ctx context.Context, p plan) ([]*peer, error) {
 	var sloth, pyrra, fast bytes.Buffer
 	sloth.WriteString("version: prometheus/v1\nservice: bench\nslos:\n")
-	for i := range n {
+	for i := range p.count {
 		fmt.Fprintf(&sloth, `- name: s%[1]d
   objective: 99.9
   sli: {events: {error_query: 'sum(rate(%[2]s{service="s%[1]d",code="500"}[{{.window}}]))', total_query: 'sum(rate(%[2]s{service="s%[1]d"}[{{.window}}]))'}}
@@ -150,7 +152,7 @@ spec:
 			return nil, fmt.Errorf("making the rules of %s: %w\n%s", from.name, err, stderr.String())
 		}
 		peer := &peer{name: from.name}
-		if peer.rules, peer.every, err = slowed(rules); err != nil {
+		if peer.rules, peer.every, err = slowed(rules, p.slow); err != nil {
 			return nil, fmt.Errorf("reading the rules of %s: %w", from.name, err)
 		}
 		peers = append(peers, peer)
@@ -158,8 +160,10 @@ spec:
 	return peers, nil
 }
 
-// slowed makes the groups of rules wait slowdown times as long, and counts rules by their intervals.
-func slowed(rules []byte) ([]byte, map[time.Duration]int, error) {
+// slowed makes the groups of rules wait several times as long, since all of them would not be done
+// within their interval on a small machine, and counts them by their intervals. What an evaluation
+// costs does not depend on how often it is made.
+func slowed(rules []byte, times int) ([]byte, map[time.Duration]int, error) {
 	var file struct {
 		Groups []map[string]any
 	}
@@ -175,7 +179,7 @@ func slowed(rules []byte) ([]byte, map[time.Duration]int, error) {
 				return nil, nil, err
 			}
 		}
-		g["interval"] = fmt.Sprintf("%ds", int64((slowdown * interval).Seconds()))
+		g["interval"] = fmt.Sprintf("%ds", int64((time.Duration(times) * interval).Seconds()))
 		if list, ok := g["rules"].([]any); ok {
 			every[interval] += len(list)
 		}
@@ -230,27 +234,29 @@ func watchKeepers(ctx context.Context, p plan, a *agent, peers []*peer, t *table
 			return err
 		}
 	}
+	began := time.Now()
 	before, err := a.cpu()
 	if err != nil {
 		return err
 	}
-	if err := wait(ctx, slowdown*cycle); err != nil {
+	window := time.Duration(p.slow) * cycle
+	if err := wait(ctx, window); err != nil {
 		return err
 	}
 	after, err := a.cpu()
 	if err != nil {
 		return err
 	}
-	ours := (after - before).Seconds() / slowdown
+	ours := (after - before).Seconds() * cycle.Seconds() / time.Since(began).Seconds()
 	memory, err := a.resident()
 	if err != nil {
 		return err
 	}
-	t.head(fmt.Sprintf("Keeping %s objectives over 30 days of samples every 30 s: collecting and evaluating, for %s at the same time", thousands(p.count), slowdown*cycle))
+	t.head(fmt.Sprintf("Keeping %s objectives over 30 days of samples every 30 s: collecting and evaluating, for %s at the same time", thousands(p.count), window))
 	t.row("CPU a cycle of 30 s, Assayer", cpuText(ours, p.count), "", "")
 	t.row("resident memory, Assayer", memory, "", "")
 	for _, peer := range peers {
-		if err := peer.rows(ctx, p, ours, t); err != nil {
+		if err := peer.rows(ctx, p.count, ours, t); err != nil {
 			return err
 		}
 	}
@@ -273,7 +279,7 @@ func (p *peer) evaluateRules(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p.idle = now.cpu - p.before.cpu
+	p.idle = now.cores(p.before)
 	if err := os.WriteFile(filepath.Join(p.dir, "peer.rules.yaml"), p.rules, 0o600); err != nil {
 		return err
 	}
@@ -293,7 +299,7 @@ func (p *peer) evaluateRules(ctx context.Context) error {
 }
 
 // rows adds what the process took for a cycle of 30 s: one without rules, and the evaluations due.
-func (p *peer) rows(ctx context.Context, plan plan, ours float64, t *table) error {
+func (p *peer) rows(ctx context.Context, objectives int, ours float64, t *table) error {
 	now, err := p.read(ctx)
 	if err != nil {
 		return err
@@ -308,7 +314,8 @@ func (p *peer) rows(ctx context.Context, plan plan, ours float64, t *table) erro
 	if made == 0 {
 		return fmt.Errorf("prometheus evaluated no rule of %s:\n%s", p.name, p.log.String())
 	}
-	used := (now.cpu-p.before.cpu-slowdown*p.idle).Seconds()/made + p.idle.Seconds()
+	// What the evaluations took, and what a cycle takes without any.
+	used := (now.cores(p.before)-p.idle)*now.at.Sub(p.before.at).Seconds()/made + p.idle*cycle.Seconds()
 	memory, err := p.resident()
 	if err != nil {
 		return err
@@ -317,7 +324,7 @@ func (p *peer) rows(ctx context.Context, plan plan, ours float64, t *table) erro
 	if missed := now.missed - p.before.missed; missed > 0 {
 		beside += fmt.Sprintf(", %.0f groups were late", missed)
 	}
-	t.row("CPU a cycle of 30 s, Prometheus with the rules of "+p.name, cpuText(used, plan.count), beside, thousands(int(used/ours+0.5))+" × Assayer's")
+	t.row("CPU a cycle of 30 s, Prometheus with the rules of "+p.name, cpuText(used, objectives), beside, thousands(int(used/ours+0.5))+" × Assayer's")
 	t.row("resident memory, Prometheus with the rules of "+p.name, memory, "", "")
 	return nil
 }
@@ -340,6 +347,7 @@ func (p *peer) read(ctx context.Context) (r reading, err error) {
 	if r.cpu, err = p.cpu(); err != nil {
 		return r, err
 	}
+	r.at = time.Now()
 	var failures float64
 	for name, to := range map[string]*float64{
 		"prometheus_rule_evaluations_total": &r.evaluations, "prometheus_rule_group_iterations_missed_total": &r.missed,
