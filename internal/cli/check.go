@@ -54,6 +54,12 @@ func tell(s Streams, path string, loaded app.Loaded, problems problem.List) {
 		return
 	}
 	fmt.Fprintf(s.Out, "%s: fine: %s, %s, %s", path, count(len(loaded.Objectives), "objective"), count(loaded.Jobs(), "scrape config"), count(loaded.HookCount(), "hook"))
+	switch n := len(loaded.Policies); {
+	case n == 1:
+		fmt.Fprint(s.Out, ", 1 budget policy")
+	case n > 1:
+		fmt.Fprintf(s.Out, ", %d budget policies", n)
+	}
 	if warnings > 0 {
 		fmt.Fprintf(s.Out, "; %s", count(warnings, "warning"))
 	}
