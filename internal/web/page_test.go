@@ -19,12 +19,17 @@ func everyPage(t *testing.T) map[string]string {
 	empty := &fixture{ready: true}
 	paused := newFixture()
 	paused.paused = true
+	grouped := newFixture()
+	grouped.addGroups(9)
 	pages := map[string]string{}
 	for name, ask1 := range map[string]func() (*http.Response, string){
 		"list": func() (*http.Response, string) { return ask(t, newFixture().server(t), "GET", "/", "") },
 		"detail": func() (*http.Response, string) {
 			return ask(t, newFixture().server(t), "GET", "/slo/card-auth-availability?range=1h", "")
 		},
+		"groups":  func() (*http.Response, string) { return ask(t, grouped.server(t), "GET", "/", "") },
+		"payouts": func() (*http.Response, string) { return ask(t, grouped.server(t), "GET", "/slo/payouts", "") },
+		"wallet":  func() (*http.Response, string) { return ask(t, grouped.server(t), "GET", "/slo/wallet", "") },
 		"missing": func() (*http.Response, string) { return ask(t, newFixture().server(t), "GET", "/slo/none", "") },
 		"empty":   func() (*http.Response, string) { return ask(t, empty.server(t), "GET", "/", "") },
 		"paused":  func() (*http.Response, string) { return ask(t, paused.server(t), "GET", "/", "") },
