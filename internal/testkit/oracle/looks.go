@@ -69,7 +69,7 @@ func (p *Past) goodLook(t *target, l *Look, slowestMs int64) {
 	usable, usableDecides, unusable := false, false, false
 	for _, s := range l.Samples {
 		t.feeds = true
-		decides := p.objective.Needs(s.Series)
+		decides := slices.ContainsFunc(s.Series.Roles, p.objective.decides)
 		t.decides = t.decides || decides
 		ok := p.sample(t, l, s, func(from, to int64) *tally {
 			if 2*(to-from) <= 5*slowestMs { // two and a half intervals
@@ -118,9 +118,6 @@ func (o Objective) decides(r Role) bool {
 	}
 	return true
 }
-
-// Needs reports whether the objective cannot be judged without series such as s.
-func (o Objective) Needs(s *Series) bool { return slices.ContainsFunc(s.Roles, o.decides) }
 
 func (o Objective) gauge() bool { return o.Limit != 0 }
 

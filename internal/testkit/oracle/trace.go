@@ -95,9 +95,9 @@ type process struct {
 }
 
 // Zones are those that calendar windows are kept in: both hemispheres, halves of an hour, midnights that
-// are skipped.
+// are skipped and midnights that come twice.
 func Zones() []string {
-	return []string{"UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kolkata", "Africa/Cairo", "Pacific/Apia"}
+	return []string{"UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kolkata", "Atlantic/Azores", "Africa/Cairo", "America/Santiago", "Pacific/Apia"}
 }
 
 // moments are where calendars are awkward.
