@@ -53,66 +53,61 @@ type Calendar struct {
 	First time.Time // the start of some period, on a day that every month has
 }
 
+// date is a civil date.
+type date struct{ y, m, d int }
+
 // Start finds the period that holds now by walking from the first, one period after the other.
 func (c Calendar) Start(now time.Time) time.Time {
-	n := 0
-	for c.nth(n).After(now) {
-		n--
+	y, m, d := c.First.Date()
+	at := date{y, int(m), d}
+	for at.after(now, c.First) {
+		at = c.step(at, -1)
 	}
-	for !c.nth(n + 1).After(now) {
-		n++
+	for next := c.step(at, 1); !next.after(now, c.First); next = c.step(at, 1) {
+		at = next
 	}
-	return c.nth(n)
+	return instant(at, c.First)
 }
 
-// nth counts days and months by hand.
-func (c Calendar) nth(n int) time.Time {
-	y, month, d := c.First.Date()
-	m := int(month)
-	switch k := n * c.Count; c.Unit {
-	case "day", "week":
-		if c.Unit == "week" {
-			k *= 7
-		}
-		for ; k > 0; k-- {
-			if d++; d > daysIn(y, m) {
-				y, m, d = followingMonth(y, m)
-			}
-		}
-		for ; k < 0; k++ {
-			if d--; d < 1 {
-				y, m = precedingMonth(y, m)
-				d = daysIn(y, m)
-			}
-		}
-	case "month", "quarter":
-		if c.Unit == "quarter" {
-			k *= 3
-		}
-		for ; k > 0; k-- {
-			y, m, _ = followingMonth(y, m)
-		}
-		for ; k < 0; k++ {
-			y, m = precedingMonth(y, m)
-		}
-	case "year":
-		y += k
+// after reports whether a period that begins on that date begins after now. Days away, zones do not matter.
+func (d date) after(now, like time.Time) bool {
+	midnight := time.Date(d.y, time.Month(d.m), d.d, 0, 0, 0, 0, time.UTC)
+	if away := midnight.Sub(now); away > 72*time.Hour || away < -72*time.Hour {
+		return away > 0
 	}
-	return instant(y, m, d, c.First)
+	return instant(d, like).After(now)
 }
 
-func followingMonth(y, m int) (year, month, day int) {
-	if m == 12 {
-		return y + 1, 1, 1
+// step goes one period on, or back, counting days and months by hand.
+func (c Calendar) step(at date, sign int) date {
+	days := map[string]int{"day": 1, "week": 7}[c.Unit] * c.Count
+	for ; days > 0 && sign > 0; days-- {
+		if at.d++; at.d > daysIn(at.y, at.m) {
+			at = date{at.y, at.m + 1, 1}.carried()
+		}
 	}
-	return y, m + 1, 1
+	for ; days > 0; days-- {
+		if at.d--; at.d < 1 {
+			at = date{at.y, at.m - 1, 1}.carried()
+			at.d = daysIn(at.y, at.m)
+		}
+	}
+	months := map[string]int{"month": 1, "quarter": 3, "year": 12}[c.Unit] * c.Count
+	for ; months > 0; months-- {
+		at = date{at.y, at.m + sign, at.d}.carried()
+	}
+	return at
 }
 
-func precedingMonth(y, m int) (year, month int) {
-	if m == 1 {
-		return y - 1, 12
+// carried brings a month that is one too far into its year.
+func (d date) carried() date {
+	switch d.m {
+	case 0:
+		return date{d.y - 1, 12, d.d}
+	case 13:
+		return date{d.y + 1, 1, d.d}
 	}
-	return y, m - 1
+	return d
 }
 
 func daysIn(y, m int) int {
@@ -130,13 +125,13 @@ func daysIn(y, m int) int {
 
 // instant is the first moment at which clocks in the zone of like show that day and the time of day of
 // like. A time that the clocks skip is read as if they had not been changed yet.
-func instant(y, m, d int, like time.Time) time.Time {
+func instant(day date, like time.Time) time.Time {
 	h, minute, s := like.Clock()
-	wall := time.Date(y, time.Month(m), d, h, minute, s, 0, time.UTC)
+	wall := time.Date(day.y, time.Month(day.m), day.d, h, minute, s, 0, time.UTC)
 	before := wall.Add(-15 * time.Hour)
 	for ago := 15 * time.Hour; ago >= -15*time.Hour; ago -= 15 * time.Minute { // zones are whole quarters of an hour from UTC
 		t := wall.Add(-ago).In(like.Location())
-		if ty, tm, td := t.Date(); ty == y && int(tm) == m && td == d && t.Hour() == h && t.Minute() == minute && t.Second() == s {
+		if ty, tm, td := t.Date(); ty == day.y && int(tm) == day.m && td == day.d && t.Hour() == h && t.Minute() == minute && t.Second() == s {
 			return t
 		}
 	}
