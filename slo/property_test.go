@@ -69,49 +69,6 @@ func wantSame(t *testing.T, tr *oracle.Trace, got, want []slo.Status) {
 	}
 }
 
-// eachLook copies steps, giving every look to change.
-func eachLook(steps []oracle.Step, change func(*oracle.Look)) []oracle.Step {
-	out := slices.Clone(steps)
-	for i := range out {
-		if out[i].Look == nil {
-			continue
-		}
-		l := *out[i].Look
-		l.Samples = slices.Clone(l.Samples)
-		change(&l)
-		out[i].Look = &l
-	}
-	return out
-}
-
-// plain leaves out what is only there to confuse: looks out of order, samples twice or unusable, samples
-// with timestamps of their own.
-func plain(steps []oracle.Step) []oracle.Step {
-	last := map[string]int64{}
-	var out []oracle.Step
-	for _, s := range eachLook(steps, func(l *oracle.Look) {
-		seen := map[*oracle.Series]bool{}
-		l.Samples = slices.DeleteFunc(l.Samples, func(s oracle.Sample) bool {
-			twice := seen[s.Series]
-			seen[s.Series] = true
-			return twice || math.IsNaN(s.Value) || math.IsInf(s.Value, 0) || s.Value < 0
-		})
-		for i := range l.Samples {
-			l.Samples[i].AtMs = 0
-		}
-		l.Process = ""
-	}) {
-		if l := s.Look; l != nil && !l.Failed {
-			if l.AtMs <= last[l.Target] {
-				continue
-			}
-			last[l.Target] = l.AtMs
-		}
-		out = append(out, s)
-	}
-	return out
-}
-
 func TestAskingTwiceAnswersTheSame(t *testing.T) {
 	stories(t, 20, 200, func(t *testing.T, _ uint64, tr *oracle.Trace) {
 		var twice []oracle.Step
@@ -199,7 +156,7 @@ func TestMoreFailuresNeverRaiseTheBudget(t *testing.T) {
 	stories(t, 60, 250, func(t *testing.T, seed uint64, tr *oracle.Trace) {
 		if tr.Shape == oracle.GaugeBelow {
 			tr.Shape, tr.Objective.HasTotal, tr.Objective.Limit = oracle.BadOfTotal, true, 0
-			tr.Steps = eachLook(tr.Steps, func(l *oracle.Look) { l.Samples = nil })
+			tr.Steps = oracle.EachLook(tr.Steps, func(l *oracle.Look) { l.Samples = nil })
 		}
 		goodOnes, badOnes := extras(tr.Shape)
 		rng := rand.New(rand.NewPCG(seed, 5))
@@ -277,7 +234,7 @@ func TestSplittingASeriesChangesNothing(t *testing.T) {
 		if tr.Shape == oracle.GaugeBelow {
 			return // samples of gauges are events themselves
 		}
-		whole, parted := split(plain(tr.Steps))
+		whole, parted := split(oracle.Plain(tr.Steps))
 		wantSame(t, tr, told(t, tr, parted), told(t, tr, whole))
 	})
 }
@@ -293,7 +250,7 @@ type halves struct {
 // made to fall further, in both stories.
 func split(steps []oracle.Step) (whole, parted []oracle.Step) {
 	parts := map[string]*halves{}
-	whole = eachLook(steps, func(l *oracle.Look) {
+	whole = oracle.EachLook(steps, func(l *oracle.Look) {
 		for i := range l.Samples {
 			s := &l.Samples[i]
 			key := l.Target + fmt.Sprint(s.Series.Name, s.Series.Labels)
@@ -312,7 +269,7 @@ func split(steps []oracle.Step) (whole, parted []oracle.Step) {
 	})
 	// The same values again, in two.
 	follow := map[string]*halves{}
-	parted = eachLook(whole, func(l *oracle.Look) {
+	parted = oracle.EachLook(whole, func(l *oracle.Look) {
 		var out []oracle.Sample
 		for _, s := range l.Samples {
 			key := l.Target + fmt.Sprint(s.Series.Name, s.Series.Labels)
@@ -352,7 +309,7 @@ func (h *halves) follow(v float64) float64 {
 // another event; without gaps nothing differs.
 func TestSplittingATargetChangesNoCounts(t *testing.T) {
 	stories(t, 60, 250, func(t *testing.T, _ uint64, tr *oracle.Trace) {
-		steps := plain(tr.Steps)
+		steps := oracle.Plain(tr.Steps)
 		var parted []oracle.Step
 		for _, s := range steps {
 			if s.Look == nil {
@@ -397,7 +354,7 @@ func TestShiftingTimeChangesNothing(t *testing.T) {
 		for _, w := range newReplayed(t, tr).reading(want[0], 0).Widths() {
 			shift *= w / gcd(shift, w)
 		}
-		later := eachLook(tr.Steps, func(l *oracle.Look) {
+		later := oracle.EachLook(tr.Steps, func(l *oracle.Look) {
 			l.AtMs += shift
 			for i := range l.Samples {
 				if s := &l.Samples[i]; s.AtMs != 0 {
@@ -432,8 +389,8 @@ func TestOrderOfTargetsWithinAnInstant(t *testing.T) {
 	stories(t, 40, 250, func(t *testing.T, seed uint64, tr *oracle.Trace) {
 		every := tr.Interval.Milliseconds()
 		begin := tr.Begin.UnixMilli() + 1
-		steps := eachLook(plain(tr.Steps), func(l *oracle.Look) { l.AtMs = begin + (l.AtMs-begin)/every*every })
-		steps = plain(steps)
+		steps := oracle.EachLook(oracle.Plain(tr.Steps), func(l *oracle.Look) { l.AtMs = begin + (l.AtMs-begin)/every*every })
+		steps = oracle.Plain(steps)
 		slices.SortStableFunc(steps, func(a, b oracle.Step) int { return int(min(1, max(-1, moment(a)-moment(b)))) })
 		rng := rand.New(rand.NewPCG(seed, 13))
 		other := slices.Clone(steps)
@@ -518,7 +475,7 @@ func TestHostileValuesStayFinite(t *testing.T) {
 	values := []float64{math.NaN(), math.Inf(1), math.Inf(-1), math.MaxFloat64, -math.MaxFloat64, math.SmallestNonzeroFloat64, math.Copysign(0, -1), 0, 0.1, 1, 1 << 53, 1<<53 + 2, 1 << 62, 1e300, 1e-300}
 	stories(t, 60, 200, func(t *testing.T, seed uint64, tr *oracle.Trace) {
 		rng := rand.New(rand.NewPCG(seed, 19))
-		steps := eachLook(tr.Steps, func(l *oracle.Look) {
+		steps := oracle.EachLook(tr.Steps, func(l *oracle.Look) {
 			for i := range l.Samples {
 				if rng.IntN(10) == 0 {
 					l.Samples[i].Value = values[rng.IntN(len(values))]
