@@ -35,8 +35,9 @@ const looksOfOneTrace = 400
 type recordedSeries struct {
 	at     []int64
 	values []float64
-	born   int64 // on a target seen before: when that was; 0: its first value is a baseline
-	gapMs  int64 // more than this between two samples is a gap
+	before []int64 // when the target was looked at before
+	born   int64   // on a target seen before: when that was; 0: its first value is a baseline
+	gapMs  int64   // more than this between two samples is a gap
 }
 
 func TestPrometheusDiffersByExtrapolationOnly(t *testing.T) {
@@ -132,6 +133,7 @@ func feed(t *testing.T, tr *oracle.Trace, steps []oracle.Step) (*slo.Engine, map
 				all[key] = &recordedSeries{born: seen[l.Target], gapMs: tr.Interval.Milliseconds() * 5 / 2}
 			}
 			all[key].at, all[key].values = append(all[key].at, l.AtMs), append(all[key].values, s.Value)
+			all[key].before = append(all[key].before, seen[l.Target])
 		}
 		if !l.Failed {
 			seen[l.Target] = l.AtMs
@@ -184,6 +186,9 @@ func (s *recordedSeries) counted(from, to int64) (n, rounded float64) {
 		since, growth := s.born, s.values[i]
 		if i > 0 {
 			since, growth = s.at[i-1], grown(s.values[i-1], s.values[i])
+			if s.values[i] < s.values[i-1] { // what a restarted process counts, the last look has not found
+				since = max(since, s.before[i])
+			}
 		}
 		switch {
 		case since == 0: // a baseline

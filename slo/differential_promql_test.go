@@ -32,7 +32,8 @@ import (
 //     sample there begins anew with its first sample in the window, and what it grew by until then is
 //     lost. The engine remembers the last value for a day.
 //   - Gaps. Prometheus books what a gap brought at its end; the engine spreads it over the gap, be it that the
-//     target was not seen or only the series.
+//     target was not seen or only the series. What a process has counted since it restarted is no older than
+//     the last look that did not find it.
 
 const lookback = 5 * time.Minute
 
@@ -182,7 +183,7 @@ func (r *recording) beyond(s *recorded, at time.Time, w time.Duration) float64 {
 		if lastAt <= edge-lookback.Milliseconds() {
 			prometheus = 0
 		}
-		if gap := s.at[i] - lastAt; 2*gap > 5*interval.Milliseconds() { // it was away: spread in whole events
+		if gap := s.at[i] - lastAt; v >= last && 2*gap > 5*interval.Milliseconds() { // it was away: spread in whole events
 			engine -= math.Floor(grown * float64(edge-lastAt) / float64(gap))
 		}
 		return engine - prometheus
