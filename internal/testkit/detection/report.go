@@ -11,8 +11,8 @@ import (
 
 // Options of a report.
 type Options struct {
-	// Full runs 1,000 healthy months a rate and 25 seeds a case, about 13 minutes of two cores; else
-	// it is 5 months and 3 seeds.
+	// Full runs 1,000 healthy months a rate and 25 seeds a case, twelve minutes of processor
+	// time; else it is 5 months and 3 seeds.
 	Full bool
 	// Progress is told after each of the runs; calls do not overlap. nil: nobody is.
 	Progress func(done, total int)
@@ -83,8 +83,8 @@ Simulated services with known faults (package internal/testkit/traces), through 
 six approaches of the SRE workbook, chapter 5, and its last one with the usual guard for low traffic. Objective 99.9 %% over
 30 days unless said otherwise; %d seeds a case, none of which was used to choose a limit. Whoever wins, the numbers stand.
 
-The workbook's rules are given exact counts at every look, which is more than PromQL has, and are not listened to in the first
-six hours, while their windows fill; the engine is listened to from its first look. Events arrive independently of each other.
+The workbook's rules are given exact counts at every look, which is more than PromQL has, and are listened to once
+the windows of their pages, after six hours, and of their tickets, after three days, are filled; the engine is listened to from its first look. Events arrive independently of each other.
 
 - **Time to detect**: from the onset to the first page, or to the first page or ticket where a ticket is enough. A page is wanted
   where an incident burns 2 %% of the month's budget at 6× or faster, a ticket where it burns 5 %% more slowly. "never" is worse than any time.

@@ -26,9 +26,9 @@ func ruleNames() [rules]string {
 // The workbook's last approach, the one it recommends, without and with the guard.
 const unguarded, guarded = 6, 7
 
-// settled is from when on the workbook's rules are listened to: before, the windows of its pages are
-// not filled, and what they say is luck. The engine is listened to from the first look on.
-const settled = 6 * time.Hour
+// From when on the pages and the tickets of the workbook's rules are listened to: before, their windows
+// are not filled, and what they say is luck. The engine is listened to from the first look on.
+const pagesSettled, ticketsSettled = 6 * time.Hour, 72 * time.Hour
 
 // outcome is what every rule did about one service.
 type outcome [rules]firings
@@ -59,9 +59,8 @@ func run(ctx context.Context, t *traces.Trace, always bool) ([]outcome, error) {
 		}
 		books[k].observe(now, look.Shown.Bad, look.Shown.Good+look.Shown.Bad)
 		for i, v := range books[k].judge(now) {
-			if now < settled.Milliseconds() {
-				continue
-			}
+			v.page = v.page && now >= pagesSettled.Milliseconds()
+			v.ticket = v.ticket && now >= ticketsSettled.Milliseconds()
 			outcomes[k][1+i].saw(v, now, &t.Truth, bad[k])
 		}
 		if engine.look(look, now) {

@@ -28,12 +28,18 @@ func Ramp(base float64, from, to time.Duration, v float64) Curve {
 	return Curve{{0, base}, {from, base}, {to, v}, {to, base}}
 }
 
-// Square repeats pulses of v: each period between from and to begins with one that lasts duty of it.
-func Square(base float64, from, to, period time.Duration, duty, v float64) Curve {
+// Wave repeats pulses of Value: each Period begins with one that lasts Duty of it.
+type Wave struct {
+	Period      time.Duration
+	Duty, Value float64
+}
+
+// Square is a wave between from and to, and base everywhere else.
+func Square(base float64, from, to time.Duration, w Wave) Curve {
 	c := Curve{{0, base}}
-	for at := from; at < to; at += period {
-		end := at + time.Duration(duty*float64(period))
-		c = append(c, Point{at, base}, Point{at, v}, Point{end, v}, Point{end, base})
+	for at := from; at < to; at += w.Period {
+		end := at + time.Duration(w.Duty*float64(w.Period))
+		c = append(c, Point{at, base}, Point{at, w.Value}, Point{end, w.Value}, Point{end, base})
 	}
 	return c
 }

@@ -132,7 +132,7 @@ func flapping() Family {
 		for _, duty := range []float64{0.1, 0.3, 0.5} {
 			f.Cases = append(f.Cases, Case{fmt.Sprintf("20 %% for %s of every %s", percent(duty), burnrate.Text(period)), func(seed uint64) Trace {
 				t, onset, _ := fresh(seed, usual)
-				t.Errors = Square(background, onset, onset+4*time.Hour, period, duty, 0.2)
+				t.Errors = Square(background, onset, onset+4*time.Hour, Wave{period, duty, 0.2})
 				return t.ending(onset, onset+4*time.Hour)
 			}})
 		}

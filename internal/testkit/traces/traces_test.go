@@ -336,7 +336,7 @@ func TestSquareAndCut(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 1))
 	tr := traces.Trace{
 		Seed: 1, Length: 2 * time.Hour, Services: 1, Targets: 1, Objective: 0.9, Traffic: traces.Constant(1000),
-		Errors: traces.Square(0, time.Hour, 90*time.Minute, 10*time.Minute, 0.3, 1),
+		Errors: traces.Square(0, time.Hour, 90*time.Minute, traces.Wave{Period: 10 * time.Minute, Duty: 0.3, Value: 1}),
 	}
 	checked := 0
 	for look := range tr.Looks(time.Second) {
