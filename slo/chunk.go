@@ -2,6 +2,7 @@ package slo
 
 import (
 	"encoding/binary"
+	hexadecimal "encoding/hex"
 	"errors"
 	"fmt"
 	"math"
@@ -25,7 +26,17 @@ func chunks(from, to int64) (first, end int64) {
 }
 
 func chunkKey(level int, chunk int64, id uint64) string {
-	return fmt.Sprintf("%s%d/%016x/%016x", prefixChunks, level, uint64(chunk), id)
+	key := append(make([]byte, 0, 48), prefixChunks...)
+	key = append(strconv.AppendInt(key, int64(level), 10), '/')
+	key = append(appendHex(key, uint64(chunk)), '/')
+	return string(appendHex(key, id))
+}
+
+// appendHex appends n as 16 digits, so that keys are in the order of numbers.
+func appendHex(out []byte, n uint64) []byte {
+	var b [8]byte
+	binary.BigEndian.PutUint64(b[:], n)
+	return hexadecimal.AppendEncode(out, b[:])
 }
 
 func parseChunkKey(key string) (level int, chunk int64, id uint64, err error) {

@@ -1,6 +1,11 @@
 package slo_test
 
 import (
+	"encoding/json"
+	"maps"
+	"os"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -54,5 +59,55 @@ func FuzzStored(f *testing.F) {
 		f.tx(time.Hour, 1000, 0)
 		f.tx(time.Hour+interval, 1010, 1)
 		f.status(time.Hour + interval)
+	})
+}
+
+// FuzzStoredOfVersion1 is FuzzStored for what version 1 wrote: heads, objectives with slices and
+// expectations, targets and chunks.
+func FuzzStoredOfVersion1(f *testing.F) {
+	data, err := os.ReadFile("testdata/state-v1.json")
+	must(f, err)
+	var v1 fixture
+	must(f, json.Unmarshal(data, &v1))
+	keys := slices.Sorted(maps.Keys(v1.Stored))
+	for i, k := range keys {
+		if !strings.HasPrefix(k, "slo/c/") || i%40 == 0 {
+			f.Add(uint16(i), v1.Stored[k])
+		}
+	}
+	f.Fuzz(func(t *testing.T, which uint16, value []byte) {
+		replaced := keys[int(which)%len(keys)]
+		e := slo.New(slo.Options{})
+		err := e.Apply(migrated(), v1.Now, func(prefix string, fn func(string, []byte) error) error {
+			for _, k := range keys {
+				v := v1.Stored[k]
+				if k == replaced {
+					v = value
+				}
+				if strings.HasPrefix(k, prefix) {
+					if err := fn(k, v); err != nil {
+						return err
+					}
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			must(t, e.Apply(migrated(), v1.Now, nil))
+		}
+		for n := migrateLooks; n < migrateLooks+3; n++ {
+			c, _ := migrateCycle(n)
+			e.Observe(c)
+			for _, s := range e.Evaluate(c.At) {
+				if r := s.ErrorBudget.RemainingRatio; r != r {
+					t.Errorf("%s: the budget left is no number", s.Name)
+				}
+			}
+		}
+		var b storage.Batch
+		must(t, e.Checkpoint(&b))
+		if b.Len() > 1000 {
+			t.Errorf("the next checkpoint makes %d writes", b.Len())
+		}
 	})
 }

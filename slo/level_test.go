@@ -223,3 +223,13 @@ func FuzzChunk(f *testing.F) {
 		c.shift(counts{good: 1, coveredMs: time.Hour.Milliseconds()})
 	})
 }
+
+// TestGapOfYearsOpensFewSlices: a clock that jumps ahead must not fill the memory with slices that nobody
+// saw.
+func TestGapOfYearsOpensFewSlices(t *testing.T) {
+	s := &slicer{widthMs: 1000, open: map[int64]*slice{}}
+	s.cover(1_700_000_000_000, 1_900_000_000_000, false)
+	if n := len(s.open); n > maxOpenSlices+1 {
+		t.Errorf("%d slices are open", n)
+	}
+}

@@ -53,9 +53,14 @@ func (s *slicer) at(t int64) *slice {
 	return s.open[i]
 }
 
-// each calls fn for every slice that is still open and overlaps (from, to], with the overlap.
+// maxOpenSlices bounds what one stretch may open. Only a gap can be longer, or a clock that jumped by
+// years, and nobody saw the slices it is about.
+const maxOpenSlices = 10_000
+
+// each calls fn for every slice that is still open and overlaps (from, to], with the overlap; of a very
+// long stretch, for the last maxOpenSlices.
 func (s *slicer) each(from, to int64, fn func(sl *slice, overlapMs int64)) {
-	for t := max(from, s.closed*s.widthMs); t < to; {
+	for t := max(from, s.closed*s.widthMs, to-maxOpenSlices*s.widthMs); t < to; {
 		end := min(to, (floorDiv(t, s.widthMs)+1)*s.widthMs)
 		if sl := s.at(end); sl != nil {
 			fn(sl, end-t)
