@@ -213,5 +213,39 @@ func (p *Past) book(k stretch, n *tally) {
 	if p.startMs == 0 && (p.objective.Kind == Events || b.absent.Sign() != 0) {
 		p.startMs = k.to
 	}
-	p.bookings = append(p.bookings, b)
+	if p.objective.Open == nil {
+		p.bookings = append(p.bookings, b)
+		return
+	}
+	p.bookings = append(p.bookings, p.objective.inBusiness(b)...)
+}
+
+// inBusiness cuts a gap where business opens and closes, which it does on whole minutes, and makes what is
+// outside excluded.
+func (o Objective) inBusiness(b booking) []booking {
+	if b.from == b.to {
+		return []booking{b.when(o.Open(b.to - 1))} // an edge belongs to what it ends
+	}
+	var out []booking
+	rest, whole := b, b
+	for t := b.from; t < b.to; {
+		open, end := o.Open(t), t
+		for end < b.to && o.Open(end) == open {
+			end = min(b.to, (end/60_000+1)*60_000)
+		}
+		part := booking{from: t, to: end}
+		later := booking{good: after(whole.good, b.from, b.to, end), bad: after(whole.bad, b.from, b.to, end), absent: after(whole.absent, b.from, b.to, end)}
+		part.good, part.bad, part.absent = new(big.Int).Sub(rest.good, later.good), new(big.Int).Sub(rest.bad, later.bad), new(big.Int).Sub(rest.absent, later.absent)
+		out = append(out, part.when(open))
+		rest, t = later, end
+	}
+	return out
+}
+
+func (b booking) when(open bool) booking {
+	if !open {
+		b.absent = new(big.Int).Add(b.absent, new(big.Int).Add(b.good, b.bad))
+		b.good, b.bad = new(big.Int), new(big.Int)
+	}
+	return b
 }

@@ -9,6 +9,7 @@ package oracle
 import (
 	"math"
 	"math/big"
+	"slices"
 )
 
 // Role is what a series is to the objective.
@@ -69,6 +70,12 @@ type Objective struct {
 	SliceTarget *big.Rat // share of good events that makes a slice good
 	WatchedMs   int64    // when the agent was told of it
 	Levels      Levels
+	// Open reports whether business is done at a moment, to the minute; nil: always. What happens outside
+	// is excluded. Only for Kind Events, and not for coverage.
+	Open func(ms int64) bool
+	// Excluded is time taken out beforehand, (from, to], overlaps and all: what happened in it is excluded.
+	// Not for coverage either.
+	Excluded [][2]int64
 }
 
 // booking is what one look brought for one stretch of time, (from, to]; equal: all of it at to.
@@ -189,8 +196,46 @@ func (p *Past) window(rounded, edge int64) Answer {
 	return a
 }
 
-// sum adds up whole events after an edge.
+// sum adds up whole events after an edge, and moves those of excluded time.
 func (p *Past) sum(edge int64) (good, bad, excluded *big.Int) {
+	good, bad, excluded = p.all(edge)
+	for _, out := range p.excluded() {
+		if out[1] <= edge || out[0] >= out[1] {
+			continue
+		}
+		g, b, _ := p.all(max(edge, out[0]))
+		g2, b2, _ := p.all(out[1])
+		g.Sub(g, g2)
+		b.Sub(b, b2)
+		good.Sub(good, g)
+		bad.Sub(bad, b)
+		excluded.Add(excluded, g)
+		excluded.Add(excluded, b)
+	}
+	return good, bad, excluded
+}
+
+// excluded is excluded time in parts that do not overlap: between any two neighbouring edges all of it is
+// excluded or none.
+func (p *Past) excluded() (out [][2]int64) {
+	var edges []int64
+	for _, x := range p.objective.Excluded {
+		edges = append(edges, x[0], x[1])
+	}
+	slices.Sort(edges)
+	for i := 1; i < len(edges); i++ {
+		for _, x := range p.objective.Excluded {
+			if x[0] <= edges[i-1] && edges[i] <= x[1] {
+				out = append(out, [2]int64{edges[i-1], edges[i]})
+				break
+			}
+		}
+	}
+	return out
+}
+
+// all adds up whole events after an edge.
+func (p *Past) all(edge int64) (good, bad, excluded *big.Int) {
 	good, bad, excluded = new(big.Int), new(big.Int), new(big.Int)
 	for _, b := range p.bookings {
 		if b.to <= edge || b.goodPart != nil {
@@ -268,3 +313,9 @@ func (p *Past) Gaps() int {
 
 // Widths are the buckets of the ledger's levels, in milliseconds.
 func (p *Past) Widths() []int64 { return p.objective.Levels.Widths[:] }
+
+// Skewed reports whether some look had more good, or more bad, events than events in all: then windows may
+// hold fewer than no events of a kind, and are shown without.
+func (p *Past) Skewed() bool {
+	return slices.ContainsFunc(p.bookings, func(b booking) bool { return b.good.Sign() < 0 || b.bad.Sign() < 0 })
+}
