@@ -16,7 +16,13 @@ func (s *Server) URL(path string) string { return "http://" + s.Address + path }
 // StartPrometheus starts Prometheus with the configuration file text config.
 func StartPrometheus(t testing.TB, config string) *Server {
 	t.Helper()
-	dir, address := t.TempDir(), freeAddresses(t, 1)[0]
+	return StartPrometheusIn(t, t.TempDir(), config)
+}
+
+// StartPrometheusIn starts Prometheus with its files in dir; its data directory is dir/data.
+func StartPrometheusIn(t testing.TB, dir, config string) *Server {
+	t.Helper()
+	address := freeAddresses(t, 1)[0]
 	p := launch(t, command{
 		name:   "prometheus",
 		binary: find(t, "prometheus", "prometheus"),
