@@ -198,6 +198,6 @@ func FuzzDifferential(f *testing.F) {
 	f.Add(uint64(1), []byte{})
 	f.Add(uint64(2), []byte{3, 200, 1, 2, 0, 7, 9})
 	f.Fuzz(func(t *testing.T, seed uint64, data []byte) {
-		newReplayed(t, oracle.NewTrace(oracle.NewDraw(seed, data), 300)).run()
+		newReplayed(t, oracle.NewTrace(oracle.NewDraw(seed, data), 150)).run()
 	})
 }

@@ -25,20 +25,19 @@ func NewLevels(shortest, retention time.Duration) Levels {
 	return l
 }
 
-// Width is that of the finest level that still holds a moment so long ago, and whether the next finer one
-// surely does not: between 800 and 900 buckets it may.
-func (l Levels) Width(agoMs int64) (width int64, sure bool) {
-	for i, w := range l.Widths {
-		if i == len(l.Widths)-1 || agoMs+w <= 800*w {
-			return w, i == 0 || agoMs > 902*l.Widths[i-1]
+// width is that of the finest level that still holds a moment so long ago: each reaches back 800 buckets.
+func (l Levels) width(agoMs int64) int64 {
+	for _, w := range l.Widths[:len(l.Widths)-1] {
+		if agoMs+w <= 800*w {
+			return w
 		}
 	}
-	return 0, false
+	return l.Widths[len(l.Widths)-1]
 }
 
 // round moves an edge back to the bucket edge at or before it.
 func (l Levels) round(edge, now int64) int64 {
-	w, _ := l.Width(now - edge)
+	w := l.width(now - edge)
 	down := edge / w * w
 	if down > edge {
 		down -= w
