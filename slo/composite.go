@@ -79,7 +79,7 @@ func (o *objective) combine(members []memberNow, lengthMs int64, of func(*object
 			out.coverage, out.filled = min(out.coverage, m.coverage), min(out.filled, m.filled)
 		}
 		all.add(n, m)
-		out.sure = out.sure || n.counted == string(spec.CountBad) || n.counted == measured && n.obj.significant(m, o.allowed())
+		out.sure = out.sure || n.counted == string(spec.CountBad) || n.counted == measured && n.obj.significant(m, o.allowed(), 2)
 	}
 	ratio, total := all.ratio(o.Composite.Method), all.events(o.Composite.Method)
 	out.bad = ratio * total

@@ -247,29 +247,14 @@ func (o *objective) book(inc *increment) (bad bool) {
 		return c.bad > 0 || inc.fine < inc.gauge
 	}
 	o.inBusiness(inc.stretch, c, func(at stretch, c counts) {
-		o.ledger.spread(at.from, at.to, c)
 		if c.bad > 0 {
 			bad = true
 			o.noteFailure(at.to)
 		}
+		o.ledger.spread(at.from, at.to, c)
 		if o.sequential != nil && at.from == at.to { // what a gap hides is no news
 			o.sequential.add(at.to, c.good, c.bad)
 		}
 	})
 	return bad
-}
-
-// minFailedLooks is how many looks must have brought failures before a tier fires on amounts of money.
-// How many payments an amount stands for is not known, so that chance cannot be told by its size.
-const minFailedLooks = 3
-
-// noteFailure remembers when amounts failed last.
-func (o *objective) noteFailure(at int64) {
-	if o.Weight == nil || (len(o.failures) > 0 && o.failures[len(o.failures)-1] >= at) {
-		return
-	}
-	o.failures = append(o.failures, at)
-	if len(o.failures) > minFailedLooks {
-		o.failures = append(o.failures[:0], o.failures[1:]...)
-	}
 }

@@ -230,6 +230,7 @@ func (e *Engine) evaluate(o *objective, now int64, feeds map[*objective]*feed) S
 	}
 	e.measures = measures
 	budget := measures[len(measures)-1]
+	o.noteTraffic(budget)
 	s.Events = Events{Good: budget.good, Bad: budget.bad, Excluded: budget.excluded, Pending: o.pending()}
 	s.ErrorBudget.RemainingRatio = o.remaining(budget)
 	s.Coverage, s.Filled = budget.coverage, budget.filled
@@ -283,10 +284,10 @@ func (s *Status) describe(o *objective) {
 
 // bookSlice takes in a slice that has been judged.
 func (o *objective) bookSlice(end int64, c counts) {
-	o.ledger.add(end, c)
 	if c.bad > 0 {
 		o.noteFailure(end)
 	}
+	o.ledger.add(end, c)
 }
 
 // noteBlind remembers since when nothing can be said of an objective.
@@ -325,6 +326,9 @@ func (o *objective) rewind(now int64) {
 		o.tiers[i].sinceMs = min(o.tiers[i].sinceMs, now)
 	}
 	o.fast.sinceMs = min(o.fast.sinceMs, now)
+	for i := range o.runs {
+		o.runs[i].AtMs = min(o.runs[i].AtMs, now)
+	}
 	if o.sequential != nil {
 		o.sequential.rewind(now)
 	}
@@ -358,7 +362,7 @@ func (o *objective) judgeTier(t *tier, measures []measure, now int64, blind bool
 	burnLong, burnShort := o.burn(long), o.burn(short)
 	factor := t.limit(o.remaining(measures[len(measures)-1]))
 	if !blind {
-		fires := burnLong*long.known() >= factor && burnShort*short.known() >= factor && o.significant(long, o.allowed())
+		fires := burnLong*long.known() >= factor && burnShort*short.known() >= factor && o.significant(long, o.allowed(), t.Factor)
 		if fires && !t.firing {
 			t.sinceMs = now
 		}
@@ -380,18 +384,6 @@ func (t *tier) limit(remaining float64) float64 {
 		return t.Factor
 	}
 	return max(1, t.Factor*min(1, remaining))
-}
-
-// significant reports whether the errors of a window are more than chance where a share of allowed of
-// the events may fail.
-func (o *objective) significant(m measure, allowed float64) bool {
-	switch {
-	case o.Composite != nil:
-		return m.sure
-	case o.Weight == nil:
-		return significant(m.bad, m.total()*allowed)
-	}
-	return m.bad > 0 && len(o.failures) >= minFailedLooks && o.failures[len(o.failures)-minFailedLooks] > m.untilMs-m.lengthMs
 }
 
 // status is what is told of a tier of o.
@@ -431,38 +423,6 @@ func (o *objective) unit() string {
 		return "slices"
 	}
 	return "events"
-}
-
-// maxTail is the probability above which errors are put down to chance. Small as it is, it still
-// finds a total outage at ten requests an hour after three failures.
-const maxTail = 1e-4
-
-// significant reports whether at least bad events are improbable (below maxTail) when the budget is
-// spent exactly evenly and `expected` are due: the upper tail of the Poisson distribution.
-func significant(bad, expected float64) bool {
-	k := math.Floor(bad + 1e-9)
-	switch {
-	case k < 1 || k <= expected:
-		return false
-	case expected <= 0:
-		return true
-	}
-	lg, _ := math.Lgamma(k + 1)
-	term := math.Exp(k*math.Log(expected) - expected - lg)
-	// Terms fall at least as fast as a geometric series with this ratio, which bounds the rest.
-	if term/(1-expected/(k+1)) < maxTail {
-		return true
-	}
-	for sum := 0.0; ; k++ {
-		sum += term
-		if sum >= maxTail {
-			return false
-		}
-		term *= expected / (k + 1)
-		if term/(1-expected/(k+2)) < maxTail-sum {
-			return true
-		}
-	}
 }
 
 // judgeState sums up. Bad news needs evidence, good news needs all of it: a window that is not yet

@@ -30,18 +30,19 @@ type objective struct {
 	// Totals are told only once they are durable: after a crash they would else fall.
 	totalsStoring, totalsDurable Events
 
-	reach     time.Duration // the longest window of a composite that this is a member of
-	parent    *objective    // of a group: the grouped objective it belongs to
-	group     map[string]string
-	values    []string // of a group: the labels' values in the order of GroupBy
-	groups    groups   // of a grouped objective
-	exclusion overlay
-	state     State // at the last evaluation
-	blindMs   int64 // since when nothing can be said; 0: it can
-	blindWhy  string
-	shownMs   int64   // the last look that showed what it is judged by
-	paceMs    int64   // the slowest interval of the targets that feed it, as far as there are any
-	failures  []int64 // when amounts failed last, for minFailedLooks; oldest first
+	reach        time.Duration // the longest window of a composite that this is a member of
+	parent       *objective    // of a group: the grouped objective it belongs to
+	group        map[string]string
+	values       []string // of a group: the labels' values in the order of GroupBy
+	groups       groups   // of a grouped objective
+	exclusion    overlay
+	state        State // at the last evaluation
+	blindMs      int64 // since when nothing can be said; 0: it can
+	blindWhy     string
+	shownMs      int64   // the last look that showed what it is judged by
+	paceMs       int64   // the slowest interval of the targets that feed it, as far as there are any
+	runs         []run   // the latest looks with failures, oldest first
+	windowEvents float64 // in a whole budget window, at the rate of the last evaluation
 
 	acc     []increment     // of the cycle under way
 	accAt   map[stretch]int // stretch → index into acc

@@ -135,7 +135,7 @@ func (o *objective) load(m *storedObjective, continued bool) {
 	if continued {
 		o.epoch, o.watchedMs = m.Epoch, m.WatchedMs
 	}
-	o.totalsHigh, o.totalsDurable, o.failures = m.Totals, m.Totals, m.Failures
+	o.totalsHigh, o.totalsDurable, o.runs = m.Totals, m.Totals, m.Runs
 	lg := o.ledger
 	lg.startMs, lg.firstMs, lg.nowMs, lg.cum = m.StartMs, m.FirstMs, m.NowMs, countsOf(m.Cum)
 	if lg.firstMs == 0 { // as far as earlier versions knew

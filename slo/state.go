@@ -61,7 +61,7 @@ type storedObjective struct {
 	Closed    int64            `json:"closed,omitempty"`
 	Hours     map[int64]*hour  `json:"hours,omitempty"`
 	Fast      *fastState       `json:"fast,omitempty"`
-	Failures  []int64          `json:"failures,omitempty"`
+	Runs      []run            `json:"runs,omitempty"`
 	Parent    string           `json:"parent,omitempty"` // of a group: the objective it is a part of
 	Group     []string         `json:"group,omitempty"`  // values of that one's group labels, in their order
 }
@@ -162,7 +162,7 @@ func (o *objective) store(to Store) error {
 	m := storedObjective{
 		Version: stateVersion, Name: o.Name, Epoch: o.epoch, WatchedMs: o.watchedMs, StartMs: lg.startMs, FirstMs: lg.firstMs, PaceMs: o.paceMs, NowMs: lg.nowMs,
 		Cum: lg.cum.floats(), Totals: o.totalsHigh, Firing: map[string]int64{},
-		Failures: o.failures, Group: o.values,
+		Runs: o.runs, Group: o.values,
 	}
 	if o.parent != nil {
 		m.Parent = hex(o.parent.id)

@@ -20,6 +20,9 @@ import (
 	"os/signal"
 	"path/filepath"
 	"syscall"
+	"time"
+
+	"github.com/assayer-io/assayer/internal/testkit/detection"
 )
 
 // testdata and page are below the repository's folder.
@@ -32,7 +35,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	refresh := flag.Bool("refresh", false, "keep the rules that the peers make now")
-	check := flag.Bool("check", false, "write nothing; fail if the page would change")
+	check := flag.Bool("check", false, "write nothing; fail if the page would change; detection is left out, which takes minutes")
 	flag.Parse()
 	if err := run(ctx, ".", *refresh, *check); err != nil {
 		fmt.Fprintln(os.Stderr, "accuracy:", err)
@@ -49,12 +52,11 @@ func run(ctx context.Context, root string, refresh, check bool) error {
 		return err
 	}
 	after := before
-	for _, section := range []struct {
-		name  string
-		write func(context.Context, *bytes.Buffer) error
-	}{
-		{"budgets", func(ctx context.Context, w *bytes.Buffer) error { return budgetSection(ctx, w, root) }},
-	} {
+	sections := []section{{"budgets", func(ctx context.Context, w *bytes.Buffer) error { return budgetSection(ctx, w, root) }}}
+	if !check { // thousands of months, for minutes on end
+		sections = append(sections, section{"detection", detectionSection})
+	}
+	for _, section := range sections {
 		var text bytes.Buffer
 		if err := section.write(ctx, &text); err != nil {
 			return err
@@ -70,6 +72,25 @@ func run(ctx context.Context, root string, refresh, check bool) error {
 		return fmt.Errorf("%s is not up to date: make accuracy writes it", page)
 	}
 	return os.WriteFile(filepath.Join(root, page), after, 0o644) //nolint:gosec // a page of the manual
+}
+
+// section is one part of the page that is written by what it tells of.
+type section struct {
+	name  string
+	write func(context.Context, *bytes.Buffer) error
+}
+
+// detectionSection says how far it is on standard error.
+func detectionSection(ctx context.Context, w *bytes.Buffer) error {
+	begun := time.Now()
+	err := detection.Report(ctx, w, detection.Options{Full: true, Progress: func(done, total int) {
+		if done%100 == 0 || done == total {
+			left := time.Duration(float64(time.Since(begun)) / float64(max(done, 1)) * float64(total-done))
+			fmt.Fprintf(os.Stderr, "\rdetection: %d of %d traces, %v left ", done, total, left.Round(time.Second))
+		}
+	}})
+	fmt.Fprintln(os.Stderr)
+	return err
 }
 
 func budgetSection(ctx context.Context, w *bytes.Buffer, root string) error {

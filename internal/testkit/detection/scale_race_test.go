@@ -5,6 +5,7 @@ package detection
 const (
 	monthsTested    = 1
 	seedsCompared   = 1
+	seedsOfFew      = 21
 	outagesTested   = 15
 	outagesOfEach   = 1
 	spikesTested    = 2

@@ -6,6 +6,7 @@ package detection
 const (
 	monthsTested    = 5
 	seedsCompared   = 3
+	seedsOfFew      = 21
 	outagesTested   = 101
 	outagesOfEach   = 10
 	spikesTested    = 20
