@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -289,6 +290,39 @@ func TestDeletedSamplesAreNotReplayed(t *testing.T) {
 	got.cycles = slices.DeleteFunc(got.cycles, func(c collector.Cycle) bool { return c.At.UnixMilli() >= from && c.At.UnixMilli() <= to })
 	_, want := run(t, got, all)
 	wantSame(t, have, want)
+}
+
+// TestDamagedLogIsReadUpToThere: and it is told what is missing.
+func TestDamagedLogIsReadUpToThere(t *testing.T) {
+	all := []serie{{labels: labels.FromStrings(labels.MetricName, "x_total", "job", "j", "instance", "i")}}
+	for i := range 5000 {
+		all[0].at, all[0].value = append(all[0].at, int64(1000*i)), append(all[0].value, float64(i))
+	}
+	dir := t.TempDir()
+	writeLog(t, dir, all, 0, "none")
+	files, err := filepath.Glob(filepath.Join(dir, "wal", "0*"))
+	must(t, err)
+	damaged := files[len(files)-1]
+	data, err := os.ReadFile(damaged)
+	must(t, err)
+	data[len(data)/2] ^= 0xff
+	must(t, os.WriteFile(damaged, data, 0o600))
+	w := recording.Wanted{Interest: collector.Interest{AllNames: true, Match: func(labels.Labels) bool { return true }}}
+	parts, warnings, err := tsdb.Open(t.Context(), dir, tsdb.Options{Wanted: w, From: math.MinInt64, To: math.MaxInt64})
+	must(t, err)
+	if len(warnings) != 1 || !strings.HasPrefix(warnings[0], "damaged write-ahead log: "+damaged+": at byte ") || !strings.HasSuffix(warnings[0], "; what follows in it is missing") {
+		t.Errorf("warned of %q", warnings)
+	}
+	r := readParts(t, w, parts...)
+	n := 0
+	for err == nil {
+		if _, err = r.Next(); err == nil {
+			n++
+		}
+	}
+	if n < 2500 || n >= 5000 {
+		t.Errorf("read %d looks of 5000, want those before the damage", n)
+	}
 }
 
 var _ replay.Source = (*recording.Reader)(nil)

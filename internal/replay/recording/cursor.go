@@ -40,8 +40,13 @@ type place struct {
 	ref  uint64
 }
 
+// opening is one chunk of a series in one part. There are many of them at once, so they are small.
 type opening struct {
 	Chunk
+	in *origin
+}
+
+type origin struct {
 	part    Part
 	deleted tombstones.Intervals
 }
@@ -125,12 +130,12 @@ func (c *cursor) open() error {
 		case c.nextChunk() != end && c.nextChunk() <= soonest:
 			o := c.chunks[0]
 			c.chunks = c.chunks[1:]
-			it, err := o.part.Open(o.Chunk, c.spare)
+			it, err := o.in.part.Open(o.Chunk, c.spare)
 			if err != nil {
 				return err
 			}
 			c.spare = nil
-			c.runs = append(c.runs, run{it: it, deleted: o.deleted})
+			c.runs = append(c.runs, run{it: it, deleted: o.in.deleted})
 			if err := c.step(len(c.runs) - 1); err != nil {
 				return err
 			}
@@ -153,10 +158,10 @@ func (c *cursor) reach(p place) error {
 	if err != nil {
 		return err
 	}
-	n := len(c.chunks)
+	n, in := len(c.chunks), &origin{p.part, deleted}
 	for _, f := range found {
 		if f.Max >= c.from && f.Min <= c.to {
-			c.chunks = append(c.chunks, opening{f, p.part, deleted})
+			c.chunks = append(c.chunks, opening{f, in})
 		}
 	}
 	if n > 0 || !slices.IsSortedFunc(c.chunks, byMin) {
