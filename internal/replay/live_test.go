@@ -100,7 +100,7 @@ type town struct {
 // Run implements collector.Provider.
 func (w town) Run(ctx context.Context, update func([]collector.Job)) error {
 	update(w.jobs)
-	timer := time.NewTimer(5 * time.Hour)
+	timer := time.NewTimer(3 * time.Hour)
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
@@ -142,7 +142,7 @@ func live(t *testing.T, all []spec.Objective, jobs []collector.Job, leaves bool)
 	got := &captured{}
 	synctest.Test(t, func(t *testing.T) {
 		engine, alarms, begun := slo.New(slo.Options{}), make(chan struct{}, 1), make(chan struct{})
-		ctx, cancel := context.WithTimeout(t.Context(), 8*time.Hour)
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Hour)
 		defer cancel()
 		var last time.Time
 		evaluate := func(at time.Time) {
