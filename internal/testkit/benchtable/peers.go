@@ -76,10 +76,13 @@ func keeping(ctx context.Context, p plan, dir string, t *table) error {
 		return err
 	}
 	defer agent.stop()
-	series := library(p.count)
+	shared := filepath.Join(work, "data")
+	if err := monthOfBlocks(ctx, cache, shared, library(p.count), time.Now()); err != nil {
+		return err
+	}
 	for _, peer := range peers {
 		peer.dir = filepath.Join(work, peer.name)
-		if err := monthOfBlocks(ctx, cache, filepath.Join(peer.dir, "data"), series, time.Now()); err != nil {
+		if err := linkTree(shared, filepath.Join(peer.dir, "data")); err != nil {
 			return err
 		}
 		if err := peer.start(ctx, exporter.address()); err != nil {
