@@ -19,6 +19,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 
@@ -35,33 +36,41 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	refresh := flag.Bool("refresh", false, "keep the rules that the peers make now")
-	check := flag.Bool("check", false, "write nothing; fail if the page would change; detection is left out, which takes minutes")
+	check := flag.Bool("check", false, "write nothing; fail if the page's budgets would change")
+	only := flag.String("only", "", "make only this section: budgets, which takes a minute, or detection, which takes a quarter of an hour")
 	flag.Parse()
-	if err := run(ctx, ".", *refresh, *check); err != nil {
+	if err := run(ctx, ".", *only, *refresh, *check); err != nil {
 		fmt.Fprintln(os.Stderr, "accuracy:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, root string, refresh, check bool) error {
+func run(ctx context.Context, root, only string, refresh, check bool) error {
 	if err := comparePeers(ctx, root, refresh); err != nil {
 		return err
 	}
-	before, err := os.ReadFile(filepath.Join(root, page))
-	if err != nil {
-		return err
-	}
-	after := before
+	texts := map[string][]byte{}
 	sections := []section{{"budgets", func(ctx context.Context, w *bytes.Buffer) error { return budgetSection(ctx, w, root) }}}
 	if !check { // thousands of months, for minutes on end
 		sections = append(sections, section{"detection", detectionSection})
+	}
+	if only != "" {
+		sections = slices.DeleteFunc(sections, func(s section) bool { return s.name != only })
 	}
 	for _, section := range sections {
 		var text bytes.Buffer
 		if err := section.write(ctx, &text); err != nil {
 			return err
 		}
-		if after, err = replace(after, section.name, text.Bytes()); err != nil {
+		texts[section.name] = text.Bytes()
+	}
+	before, err := os.ReadFile(filepath.Join(root, page)) // now: somebody may have worked on it meanwhile
+	if err != nil {
+		return err
+	}
+	after := before
+	for name, text := range texts {
+		if after, err = replace(after, name, text); err != nil {
 			return err
 		}
 	}

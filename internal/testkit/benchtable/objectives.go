@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
@@ -86,25 +88,55 @@ spec:
 const rate = 10
 
 // seed gives the agent of dir a store with the given history, as if another target, gone now, had
-// fed it until this moment; counted says what services had counted when. The real engine writes it, fed in steps of an hour far back, then ten
-// minutes, a minute and at last five seconds, which are the steps in which the ledger keeps them.
+// fed it until this moment; counted says what services had counted when. The real engine writes it,
+// fed in steps of an hour far back, then ten minutes, a minute and at last five seconds, which are
+// the steps in which the ledger keeps them. Many objectives go through several engines, side by side.
 func seed(dir string, history time.Duration, counted func(i int, at time.Time) (good, bad int64)) error {
 	set, problems := spec.LoadGlobs([]string{"slo*.yaml"}, dir, spec.Options{ScrapeInterval: time.Second})
 	if err := problems.Err(); err != nil {
 		return err
 	}
+	db, err := storage.Open(filepath.Join(dir, "data"))
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	now := time.Now()
+	var wg sync.WaitGroup
+	var storing sync.Mutex
+	var failed error
+	running := make(chan struct{}, runtime.GOMAXPROCS(0))
+	for from := 0; from < len(set.Objectives); from += objectivesPerFile {
+		part := set.Objectives[from:min(from+objectivesPerFile, len(set.Objectives))]
+		running <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-running }()
+			all, err := seeded(part, from, now.Add(-history), now, counted)
+			storing.Lock()
+			defer storing.Unlock()
+			if err == nil {
+				err = all.save(db)
+			}
+			failed = errors.Join(failed, err)
+		})
+	}
+	wg.Wait()
+	return failed
+}
+
+// seeded returns what an engine with these objectives stores after the time from begin to now; first
+// is the number of the first one's service.
+func seeded(objectives []spec.Objective, first int, begin, now time.Time, counted func(i int, at time.Time) (good, bad int64)) (store, error) {
 	var samples []collector.Sample
-	for i := range set.Objectives {
+	for i := range objectives {
 		for _, code := range []string{"200", "500"} {
-			ls := labels.FromStrings("__name__", wanted, "service", "s"+strconv.Itoa(i), "code", code)
+			ls := labels.FromStrings("__name__", wanted, "service", "s"+strconv.Itoa(first+i), "code", code)
 			samples = append(samples, collector.Sample{Series: collector.NewSeries(ls)})
 		}
 	}
-	now := time.Now()
-	begin := now.Add(-history)
 	e := slo.New(slo.Options{Retention: retention})
-	if err := e.Apply(set.Objectives, begin, nil); err != nil {
-		return err
+	if err := e.Apply(objectives, begin, nil); err != nil {
+		return nil, err
 	}
 	for at := begin; at.Before(now); {
 		step := time.Hour
@@ -114,23 +146,15 @@ func seed(dir string, history time.Duration, counted func(i int, at time.Time) (
 			}
 		}
 		at = at.Add(step)
-		for i := range set.Objectives {
-			good, bad := counted(i, at)
+		for i := range objectives {
+			good, bad := counted(first+i, at)
 			samples[2*i].Value, samples[2*i+1].Value = float64(good), float64(bad)
 		}
 		e.Observe(collector.Cycle{Target: "history", At: at, Interval: step, Samples: samples})
 	}
 	e.Observe(collector.Cycle{Target: "history", Gone: true})
-	db, err := storage.Open(filepath.Join(dir, "data"))
-	if err != nil {
-		return err
-	}
-	defer db.Close()
 	all := store{}
-	if err := e.Checkpoint(all); err != nil {
-		return err
-	}
-	return all.save(db)
+	return all, e.Checkpoint(all)
 }
 
 // healthy is a history in which nothing ever failed.
