@@ -17,7 +17,7 @@ func (e *Engine) StoreCounts(to Store, now time.Time, stored Scan) error {
 		return err
 	}
 	ms := now.UnixMilli()
-	feeds := e.feeds(ms)
+	feeds := e.feeds(ms, func(*objective) bool { return true })
 	for _, o := range e.objectives {
 		if last := o.ledger.nowMs; o.ledger.startMs != 0 && last < ms {
 			o.ledger.advance(ms)

@@ -42,29 +42,31 @@ const defaultMinCoverage = 0.9
 
 // Engine counts and judges. It is safe for concurrent use; nothing it does blocks.
 type Engine struct {
-	mu         sync.Mutex
-	opts       Options
-	objectives []*objective // sorted by name
-	byName     map[string]*objective
-	byID       map[uint64]*objective
-	byMetric   map[string][]selector // selectors that fix the metric's name
-	anyMetric  []selector            // those that do not
-	targets    map[collector.Target]*target
-	exclusions []Exclusion
-	epoch      int64 // grows whenever an objective is added
-	generation int64 // grows whenever the set of selectors changes
-	touched    []*objective
-	gathered   []gathered     // histograms of the look under way; here to be allocated once
-	gatheredAt map[uint64]int // hash of the derived series → index into gathered
-	measures   []measure      // of the objective being evaluated; here to be allocated once
-	rejected   Rejected
-	sweptMs    int64
-	dead       []string // keys to delete at the next checkpoint
-	dying      []string // keys that the checkpoint under way deletes
-	storing    []*objective
-	restored   bool // targets and epoch have been read back
-	urgent     bool // a baseline was taken since the last checkpoint
-	alarmed    bool // bad events were booked since Alarmed was asked last
+	mu             sync.Mutex
+	opts           Options
+	objectives     []*objective // sorted by name
+	byName         map[string]*objective
+	byID           map[uint64]*objective
+	byMetric       map[string][]selector // selectors that fix the metric's name
+	anyMetric      []selector            // those that do not
+	targets        map[collector.Target]*target
+	exclusions     []Exclusion
+	epoch          int64 // grows whenever an objective is added
+	generation     int64 // grows whenever the set of selectors changes
+	touched        []*objective
+	gathered       []gathered     // histograms of the look under way; here to be allocated once
+	gatheredAt     map[uint64]int // hash of the derived series → index into gathered
+	last           []Status       // of the latest evaluation, and the generation that it was of
+	lastGeneration int64
+	measures       []measure // of the objective being evaluated; here to be allocated once
+	rejected       Rejected
+	sweptMs        int64
+	dead           []string // keys to delete at the next checkpoint
+	dying          []string // keys that the checkpoint under way deletes
+	storing        []*objective
+	restored       bool // targets and epoch have been read back
+	urgent         bool // a baseline was taken since the last checkpoint
+	alarmed        bool // bad events were booked since Alarmed was asked last
 }
 
 // Rejected counts samples that could not be used, by reason.

@@ -3,8 +3,11 @@ package slo
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
+
+	"github.com/assayer-io/assayer/slo/spec"
 )
 
 // Evaluate judges every objective at moment now and returns the statuses in order of name. The
@@ -12,20 +15,57 @@ import (
 func (e *Engine) Evaluate(now time.Time) []Status {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	return e.evaluateAll(now)
+}
+
+// Reconsider judges those objectives again of which bad events were booked since they were judged last,
+// and their composites: nothing else can have begun to fire. All others are as the latest evaluation
+// left them, with its moment in At.
+func (e *Engine) Reconsider(now time.Time) []Status {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.lastGeneration != e.generation || len(e.last) != len(e.objectives) {
+		return e.evaluateAll(now)
+	}
+	feeds := e.feeds(now.UnixMilli(), func(o *objective) bool { return o.alarmed || o.Composite != nil || o.reach > 0 })
+	out := slices.Clone(e.last)
+	for _, composite := range []bool{false, true} {
+		for i, obj := range e.objectives {
+			if (obj.Composite != nil) != composite || !composite && !obj.alarmed || composite && !e.anyAlarmed(obj) {
+				continue
+			}
+			out[i] = e.evaluate(obj, now.UnixMilli(), feeds)
+		}
+	}
+	for _, obj := range e.objectives {
+		obj.alarmed = false
+	}
+	e.last = out
+	return out
+}
+
+// anyAlarmed reports whether bad events of a member of the composite were booked.
+func (e *Engine) anyAlarmed(o *objective) bool {
+	return slices.ContainsFunc(o.Composite.Members, func(m spec.Member) bool { return e.byName[m.Objective] != nil && e.byName[m.Objective].alarmed })
+}
+
+func (e *Engine) evaluateAll(now time.Time) []Status {
 	ms := now.UnixMilli()
 	if ms-e.sweptMs > time.Hour.Milliseconds() {
 		e.sweep(ms)
 		e.sweptMs = ms
 	}
-	feeds := e.feeds(ms)
+	feeds := e.feeds(ms, func(*objective) bool { return true })
 	out := make([]Status, len(e.objectives))
 	for _, composite := range []bool{false, true} { // a composite is judged by its members
 		for i, obj := range e.objectives {
 			if (obj.Composite != nil) == composite {
 				out[i] = e.evaluate(obj, ms, feeds)
+				obj.alarmed = false
 			}
 		}
 	}
+	e.last, e.lastGeneration = out, e.generation
 	return out
 }
 
@@ -39,8 +79,9 @@ type feed struct {
 	interval int64   // the longest of their intervals, in milliseconds
 }
 
-func (e *Engine) feeds(now int64) map[*objective]*feed {
-	out := make(map[*objective]*feed, len(e.objectives))
+// feeds sums them up for the objectives that are wanted.
+func (e *Engine) feeds(now int64, wanted func(*objective) bool) map[*objective]*feed {
+	out := map[*objective]*feed{}
 	groups := map[string]map[*objective]bool{}
 	for _, t := range e.targets {
 		if !t.expected || t.seenMs == 0 {
@@ -52,6 +93,9 @@ func (e *Engine) feeds(now int64) map[*objective]*feed {
 			groups[t.group] = map[*objective]bool{}
 		}
 		for _, m := range t.members {
+			if !wanted(m.obj) {
+				continue
+			}
 			f := feedOf(out, m.obj)
 			f.interval = max(f.interval, interval)
 			f.add(t, m, silent)

@@ -256,7 +256,9 @@ func (l *look) finish() {
 			obj.sequential.width(l.interval)
 		}
 		for i := range obj.acc {
-			e.alarmed = obj.book(&obj.acc[i]) || e.alarmed
+			if obj.book(&obj.acc[i]) {
+				obj.alarmed, e.alarmed = true, true
+			}
 		}
 		obj.acc, obj.touched = obj.acc[:0], false
 		clear(obj.accAt)

@@ -11,6 +11,7 @@ import (
 	"github.com/assayer-io/assayer/internal/health"
 	"github.com/assayer-io/assayer/internal/storage"
 	"github.com/assayer-io/assayer/internal/version"
+	"github.com/assayer-io/assayer/slo"
 	"github.com/prometheus/exporter-toolkit/web"
 )
 
@@ -94,51 +95,47 @@ func (a *App) evaluateSoon() {
 	}
 }
 
-// alarmSpacing is the least time between two evaluations that bad events or reloads bring about: enough that a
-// thousand objectives under constant errors cost a few percent of a core, and an action still starts
-// within a second of the sample that calls for it.
-const alarmSpacing = 500 * time.Millisecond
-
 // evaluateAlways judges every objective each evaluation interval, soon after bad events or another
 // configuration have come, and once more at the end.
 func (a *App) evaluateAlways(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	due, last := a.now(), time.Time{}
+	var schedule slo.Schedule
 	for {
 		select {
 		case <-ctx.Done():
-			a.evaluate(context.WithoutCancel(ctx))
+			a.evaluate(context.WithoutCancel(ctx), true)
 			return
 		case <-a.alarms:
-			if soon := max(0, last.Add(alarmSpacing).Sub(a.now())); a.now().Add(soon).Before(due) {
-				due = a.now().Add(soon)
-				timer.Reset(soon)
-			}
+			schedule.Alarm(a.now())
+			timer.Reset(max(0, schedule.Next().Sub(a.now())))
 			continue
 		case <-timer.C:
 		}
 		interval := a.loaded().Config.Global.EvaluationInterval
-		last = a.now()
-		late := last.Sub(due)
-		a.evaluate(ctx)
-		if late > 2*interval {
+		now, due := a.now(), schedule.Next()
+		all := schedule.Begin(now, interval)
+		a.evaluate(ctx, all)
+		if late := now.Sub(due); !due.IsZero() && late > 2*interval {
 			a.health.Set(health.EvaluationLate, "", fmt.Sprintf("an evaluation came %v late", late.Round(time.Millisecond)))
 		} else {
 			a.health.Clear(health.EvaluationLate, "")
 		}
-		due = a.now().Add(interval)
-		timer.Reset(interval)
+		timer.Reset(max(0, schedule.Next().Sub(a.now())))
 	}
 }
 
-// evaluate makes one evaluation and hands its result to everybody who wants it.
-func (a *App) evaluate(ctx context.Context) {
+// evaluate makes one evaluation, of every objective or of those with bad events, and hands its result to everybody who wants it.
+func (a *App) evaluate(ctx context.Context, all bool) {
 	if a.engine.Urgent() {
 		a.save()
 	}
 	now := a.now()
-	statuses := a.engine.Evaluate(now)
+	judge := a.engine.Reconsider
+	if all {
+		judge = a.engine.Evaluate
+	}
+	statuses := judge(now)
 	a.statuses.Store(&statuses)
 	a.judgePolicies(statuses, now)
 	if err := a.exporter.Export(ctx, statuses); err != nil {

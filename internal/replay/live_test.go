@@ -121,6 +121,7 @@ func (town) SetInterest(collector.Interest) {}
 type captured struct {
 	cycles   []collector.Cycle
 	statuses [][]slo.Status
+	at       []time.Time // of each evaluation
 }
 
 // Next implements replay.Source.
@@ -144,10 +145,13 @@ func live(t *testing.T, all []spec.Objective, jobs []collector.Job, leaves bool)
 		engine, alarms, begun := slo.New(slo.Options{}), make(chan struct{}, 1), make(chan struct{})
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Hour)
 		defer cancel()
-		var last time.Time
+		var schedule slo.Schedule
 		evaluate := func(at time.Time) {
-			got.statuses = append(got.statuses, engine.Evaluate(at))
-			last = at
+			judge := engine.Reconsider
+			if schedule.Begin(at, evaluation) {
+				judge = engine.Evaluate
+			}
+			got.statuses, got.at = append(got.statuses, judge(at)), append(got.at, at)
 		}
 		runner := collector.NewRunner(func(c collector.Cycle) {
 			if len(got.cycles) == 0 {
@@ -176,32 +180,25 @@ func live(t *testing.T, all []spec.Objective, jobs []collector.Job, leaves bool)
 			}
 		}()
 		<-begun
-		due := last.Add(evaluation)
-		timer := time.NewTimer(time.Until(due))
+		timer := time.NewTimer(time.Until(schedule.Next()))
 		defer timer.Stop()
 		for {
 			select {
 			case <-done:
 				// A recording ends with its last look, and so does what is compared.
 				end := got.cycles[len(got.cycles)-1].At
-				for got.statuses[len(got.statuses)-1][0].At.After(end) {
-					got.statuses = got.statuses[:len(got.statuses)-1]
+				for n := len(got.at) - 1; got.at[n].After(end); n-- {
+					got.statuses, got.at = got.statuses[:n], got.at[:n]
 				}
 				return
 			case <-alarms:
-				if soon := last.Add(500 * time.Millisecond); soon.Before(due) {
-					due = soon
-					if now := time.Now(); now.After(due) {
-						due = now
-					}
-					timer.Reset(time.Until(due))
-				}
+				schedule.Alarm(time.Now())
+				timer.Reset(time.Until(schedule.Next()))
 				continue
 			case <-timer.C:
 			}
 			evaluate(time.Now())
-			due = last.Add(evaluation)
-			timer.Reset(evaluation)
+			timer.Reset(time.Until(schedule.Next()))
 		}
 	})
 	return got

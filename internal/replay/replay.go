@@ -31,9 +31,6 @@ type Source interface {
 	Next() (collector.Cycle, error)
 }
 
-// AlarmSpacing is the least time between two evaluations of which bad events brought about the second.
-const AlarmSpacing = 500 * time.Millisecond
-
 // Options say how to judge.
 type Options struct {
 	Engine             slo.Options
@@ -103,8 +100,7 @@ func Run(ctx context.Context, src Source, sets [][]spec.Objective, o Options) ([
 type run struct {
 	opts   Options
 	judges []*judge
-	due    time.Time // of the next evaluation
-	last   time.Time // of the latest one
+	when   slo.Schedule
 	at     time.Time // of the latest look
 }
 
@@ -148,8 +144,8 @@ func (r *run) begin(ctx context.Context, at time.Time, sets [][]spec.Objective) 
 
 // look makes the evaluations due before a look, and books it.
 func (r *run) look(ctx context.Context, c collector.Cycle) error {
-	for r.due.Before(c.At) {
-		if err := r.evaluate(ctx, r.due); err != nil {
+	for due := r.when.Next(); due.Before(c.At); due = r.when.Next() {
+		if err := r.evaluate(ctx, due); err != nil {
 			return err
 		}
 	}
@@ -166,13 +162,8 @@ func (r *run) look(ctx context.Context, c collector.Cycle) error {
 			}
 		}
 	}
-	if soon := r.last.Add(AlarmSpacing); alarmed {
-		if soon.Before(c.At) {
-			soon = c.At
-		}
-		if soon.Before(r.due) {
-			r.due = soon
-		}
+	if alarmed {
+		r.when.Alarm(c.At)
 	}
 	if r.opts.Progress != nil {
 		r.opts.Progress(c.At)
@@ -181,8 +172,13 @@ func (r *run) look(ctx context.Context, c collector.Cycle) error {
 }
 
 func (r *run) evaluate(ctx context.Context, at time.Time) error {
+	all := r.when.Begin(at, r.opts.EvaluationInterval)
 	for i, j := range r.judges {
-		statuses := j.engine.Evaluate(at)
+		judge := j.engine.Reconsider
+		if all {
+			judge = j.engine.Evaluate
+		}
+		statuses := judge(at)
 		j.judge(statuses, at)
 		if i == 0 && r.opts.Evaluated != nil {
 			if err := r.opts.Evaluated(ctx, statuses); err != nil {
@@ -190,6 +186,5 @@ func (r *run) evaluate(ctx context.Context, at time.Time) error {
 			}
 		}
 	}
-	r.last, r.due = at, at.Add(r.opts.EvaluationInterval)
 	return nil
 }

@@ -59,6 +59,9 @@ const runLength = 5
 func (j *judge) judge(statuses []slo.Status, at time.Time) {
 	for i := range statuses {
 		s := &statuses[i]
+		if !s.At.Equal(at.Truncate(time.Millisecond)) {
+			continue // judged earlier, and told of then
+		}
 		t := j.tracks[s.Name]
 		if t == nil {
 			t = &track{lowest: 1, open: map[string]int{}}

@@ -122,7 +122,7 @@ func NewTrace(d *Draw, looks int) *Trace {
 	}
 	tr.Interval = pick(d, time.Second, 5*time.Second, 15*time.Second, 15*time.Second, 30*time.Second, time.Minute, 5*time.Minute, time.Hour)
 	tr.Shape = Shape(d.N(int64(shapes)))
-	tr.Window = pick(d, 47*time.Minute, time.Hour, 6*time.Hour, 24*time.Hour, 7*24*time.Hour, 28*24*time.Hour, 30*24*time.Hour, 90*24*time.Hour, 400*24*time.Hour)
+	tr.Window = pick(d, 47*time.Minute, 81*time.Minute, 85*time.Minute, time.Hour, 6*time.Hour, 24*time.Hour, 7*24*time.Hour, 28*24*time.Hour, 30*24*time.Hour, 90*24*time.Hour, 400*24*time.Hour)
 	tr.Objective = Objective{WatchedMs: tr.Begin.UnixMilli(), HasTotal: tr.Shape == BadOfTotal || tr.Shape == GoodOfTotal, GivenGood: tr.Shape == GoodOfTotal}
 	if tr.Shape == GaugeBelow {
 		tr.Objective.Limit = 50
