@@ -52,19 +52,19 @@ func (e *Engine) groupOf(obj *objective, ls labels.Labels, born bool) *objective
 	return child
 }
 
-// newGroup makes the objective for one group of parent and makes it known to it. What was watched for the
-// parent was watched for the group: a series that is born later counts from zero.
-func (parent *objective) newGroup(values []string, opts Options, now int64) *objective {
-	o := parent.Objective
-	o.GroupBy = nil
+// newGroup makes the objective for one group of o and makes it known to it. What was watched for the
+// whole was watched for the group: a series that is born later counts from zero.
+func (o *objective) newGroup(values []string, opts Options, now int64) *objective {
+	s := o.Objective
+	s.GroupBy = nil
 	pairs, named := make([]string, len(values)), make(map[string]string, len(values))
-	for i, name := range parent.GroupBy.Labels {
+	for i, name := range o.GroupBy.Labels {
 		pairs[i], named[name] = name+"="+values[i], values[i]
 	}
-	o.Name = parent.Name + "[" + strings.Join(pairs, ",") + "]"
-	child := &objective{Objective: o, id: groupID(parent.id, values), epoch: parent.epoch, watchedMs: parent.watchedMs, parent: parent, group: named, values: values}
+	s.Name = o.Name + "[" + strings.Join(pairs, ",") + "]"
+	child := &objective{Objective: s, id: groupID(o.id, values), epoch: o.epoch, watchedMs: o.watchedMs, parent: o, group: named, values: values}
 	child.start(opts, now)
-	parent.groups.byKey[strings.Join(values, "\xff")] = child
+	o.groups.byKey[strings.Join(values, "\xff")] = child
 	return child
 }
 

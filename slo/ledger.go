@@ -259,9 +259,6 @@ func (lg *ledger) upTo(t int64) counts {
 	return counts{}
 }
 
-// since returns what was counted in (edge, now], the far edge rounded outwards to a bucket.
-func (lg *ledger) since(edge int64) counts { return lg.cum.minus(lg.upTo(edge)) }
-
 func floorDiv(a, b int64) int64 {
 	q := a / b
 	if a%b != 0 && (a < 0) != (b < 0) {

@@ -178,7 +178,7 @@ func (l *level) at(i int64) counts {
 // startOf returns the cumulative counts at the start of the bucket that holds the first instant
 // after edge, and whether this level still knows them.
 func (l *level) startOf(edge int64) (counts, bool) {
-	i := floorDiv(edge, l.widthMs) - 1 // the last bucket that lies wholly at or before edge
+	i := floorDiv(edge, l.widthMs) - 1                         // the last bucket that lies wholly at or before edge
 	if i < max(l.first, l.open-int64(l.keep)) || i >= l.open { // older ones may be there still, or not
 		return counts{}, false
 	}

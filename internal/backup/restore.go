@@ -95,7 +95,7 @@ func (r *Restored) unpack(archive *tar.Reader, temp string, to Target) error {
 	for {
 		part, err := archive.Next()
 		switch {
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			return fmt.Errorf("%w: it holds no store", ErrBroken)
 		case err != nil:
 			return fmt.Errorf("%w: %w", ErrBroken, err)

@@ -92,7 +92,7 @@ func (c *cursor) next() error {
 		c.value = c.histogram.Count
 	}
 	at := c.at
-	for i := len(c.runs) - 1; i >= 0; i-- {
+	for i := range slices.Backward(c.runs) { // step may take the run out
 		if c.runs[i].at != at {
 			continue
 		}

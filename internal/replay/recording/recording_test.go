@@ -31,7 +31,7 @@ func part(t *testing.T, samples string) *recording.Spool {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, text := range strings.Fields(samples) {
+	for text := range strings.FieldsSeq(samples) {
 		series, rest, _ := strings.Cut(text, "@")
 		var at, v float64
 		if _, err := fmt.Sscanf(strings.ReplaceAll(rest, "=stale", "=-9999"), "%f=%f", &at, &v); err != nil {

@@ -82,7 +82,6 @@ type process struct {
 	born          map[*Series]bool
 	startMs       int64
 	next, last    int64 // when it is looked at, and was
-	seen          int64 // last look that was made and not out of order
 	phase         int64
 	down          int64 // looks still to be missed
 	away          int64 // looks for which it is out of discovery
