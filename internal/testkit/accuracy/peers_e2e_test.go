@@ -23,7 +23,8 @@ func TestPeersSayWhatThePageSays(t *testing.T) {
 				if !math.IsNaN(c.got) {
 					t.Errorf("%s: %s says %v, known to say that it is no number", a.name, c.tool, c.got)
 				}
-			} else if !(math.Abs(c.got-c.want) <= 0.005*max(1, math.Abs(c.want))) { // a NaN fails too
+				// Two per cent: five-minute ratios straddle dusk, and increase() estimates at its edges. A NaN fails too.
+			} else if !(math.Abs(c.got-c.want) <= 0.02*max(1, math.Abs(c.want))) {
 				t.Errorf("%s: %s says %v, known to say %v", a.name, c.tool, c.got, c.want)
 			}
 		}
