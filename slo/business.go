@@ -19,16 +19,37 @@ func (o *objective) inBusiness(at stretch, c counts, fn func(stretch, counts)) {
 	}
 	whole := at.to - at.from
 	var done counts
-	for t := at.from; t < at.to; {
-		end := at.to
+	o.eachSession(at.from, at.to, func(from, to int64, open bool) {
+		upTo := c.part(to-at.from, whole)
+		fn(stretch{from, to}, upTo.minus(done).when(open))
+		done = upTo
+	})
+}
+
+// eachSession cuts (from, to] where business opens and closes.
+func (o *objective) eachSession(from, to int64, fn func(from, to int64, open bool)) {
+	for t := from; t < to; {
+		end := to
 		open := o.Calendar.Open(time.UnixMilli(t))
 		if next, _, ok := o.Calendar.NextChange(time.UnixMilli(t)); ok {
 			end = min(end, max(t+1, next.UnixMilli()))
 		}
-		upTo := c.part(end-at.from, whole)
-		fn(stretch{t, end}, upTo.minus(done).when(open))
-		done, t = upTo, end
+		fn(t, end, open)
+		t = end
 	}
+}
+
+// eachOpen calls fn for the parts of (from, to] in which business is open.
+func (o *objective) eachOpen(from, to int64, fn func(from, to int64)) {
+	if o.Calendar == nil {
+		fn(from, to)
+		return
+	}
+	o.eachSession(from, to, func(from, to int64, open bool) {
+		if open {
+			fn(from, to)
+		}
+	})
 }
 
 // when keeps c while business is open; otherwise its events are excluded.

@@ -1,6 +1,7 @@
 package slo
 
 import (
+	"fmt"
 	"math"
 
 	"github.com/assayer-io/assayer/collector"
@@ -9,43 +10,64 @@ import (
 // book counts one sample for every objective that reads it, or returns false when it cannot be what
 // they take it for.
 func (l *look) book(sr *series, known bool, s *collector.Sample, at int64) bool {
+	if !l.plausible(sr, known, s, at) {
+		return false
+	}
 	for _, b := range sr.bindings {
 		obj := b.member.obj
 		switch b.role {
 		case roleGauge:
 			l.gauge(obj, at, s.Value)
+		case rolePresence: // counted where it was found
+		case roleBucket, roleNative:
+			l.gather(b, sr, s, at)
+		case roleRaw:
+			l.raw(b, sr, at, s.Value)
+		default:
+			from, n, ok := l.grown(sr, known, b, s, at)
+			switch {
+			case !ok:
+			case b.role == roleEvents:
+				l.speaking(b, sr, from, at, n)
+			default:
+				l.count(b, from, at, n)
+			}
+		}
+	}
+	return true
+}
+
+// plausible checks a sample for all objectives that read it before any of them counts it.
+func (l *look) plausible(sr *series, known bool, s *collector.Sample, at int64) bool {
+	for _, b := range sr.bindings {
+		switch b.role {
+		case roleGauge, rolePresence:
 			continue
 		case roleRaw:
 			if s.Value < 0 || s.Value > 1 {
 				l.engine.rejected.Implausible++
 				return false
 			}
-			l.raw(obj, at, s.Value)
-			continue
-		case rolePresence: // counted where it was found
 			continue
 		}
 		if s.Value < 0 {
 			l.engine.rejected.Negative++
 			return false
 		}
-		if b.role == roleBucket || b.role == roleNative {
-			l.gather(b, sr, s, at)
-			continue
-		}
-		from, n, ok := l.grown(sr, known, b, s, at)
-		if !ok {
+		if s.Value < maxExact/maxMinorUnit {
 			continue
 		}
 		// Beyond 2^53 single events are lost in rounding: one wild sample would blind the ledger.
-		if c := obj.ledger.cum; n+c.good+c.bad > maxExact {
+		if _, n, ok := l.grown(sr, known, b, s, at); ok && n > maxExact {
 			l.engine.rejected.Implausible++
 			return false
 		}
-		l.count(b, from, at, n)
 	}
 	return true
 }
+
+// maxMinorUnit is the most minor units that any currency has to one of it.
+const maxMinorUnit = 10_000
 
 // grown returns by how much the counter grew in the objective's own unit, and since when. ok is false
 // when the sample is only a baseline.
@@ -131,7 +153,7 @@ func (l *look) count(b binding, from, at int64, n float64) {
 		b.member.good++
 	case roleBad:
 		inc.bad += n
-	case roleTotal, roleTraffic, roleEvents:
+	case roleTotal, roleTraffic:
 		inc.total += n
 		inc.hasTotal = true
 		b.member.total++
@@ -151,14 +173,71 @@ func (l *look) gauge(obj *objective, at int64, v float64) {
 	}
 }
 
-// raw books a sample that is itself a ratio.
-func (l *look) raw(obj *objective, at int64, v float64) {
-	if !obj.Indicator.RawRatio.Success {
+// raw books a sample that is itself a ratio, or keeps it for the events that it speaks for.
+func (l *look) raw(b binding, sr *series, at int64, v float64) {
+	i := b.member.obj.Indicator.RawRatio
+	if !i.Success {
 		v = 1 - v
 	}
-	inc := l.increment(obj, at, at)
+	if i.Events != nil {
+		l.engine.ratios = append(l.engine.ratios, ratioOf{b.member, sr.part.histogram, v})
+		return
+	}
+	inc := l.increment(b.member.obj, at, at)
 	inc.gauge++
 	inc.fine += v
+}
+
+// ratioOf is a raw ratio that one look showed, and spokenFor the events that it may speak for. They belong
+// together by their labels.
+type (
+	ratioOf struct {
+		member *member
+		labels uint64
+		good   float64
+	}
+	spokenFor struct {
+		member   *member
+		labels   uint64
+		from, at int64
+		n        float64
+	}
+)
+
+func (l *look) speaking(b binding, sr *series, from, at int64, n float64) {
+	l.engine.spoken = append(l.engine.spoken, spokenFor{b.member, sr.part.histogram, from, at, n})
+}
+
+// ratios books the events that raw ratios speak for. Events without a ratio are not counted, and their
+// target has not shown what the objective needs.
+func (l *look) ratios() {
+	e := l.engine
+	for _, s := range e.spoken {
+		var same, all []ratioOf
+		for _, r := range e.ratios {
+			if r.member == s.member {
+				all = append(all, r)
+				if r.labels == s.labels {
+					same = append(same, r)
+				}
+			}
+		}
+		if len(same) == 0 {
+			same = all
+		}
+		if len(same) != 1 {
+			s.member.present = false
+			if len(same) > 1 {
+				s.member.broken = fmt.Sprintf("target %s has %d ratios for one counter of events: they need the same labels", l.target.id, len(same))
+			}
+			continue
+		}
+		good := math.Round(s.n * same[0].good)
+		inc := l.increment(s.member.obj, s.from, s.at)
+		inc.good += good
+		inc.bad += s.n - good
+	}
+	e.ratios, e.spoken = e.ratios[:0], e.spoken[:0]
 }
 
 // present books for every objective that asks for it that a series is there, whatever its value.
@@ -200,27 +279,6 @@ func (l *look) increment(obj *objective, from, to int64) *increment {
 
 func (l *look) gap(from, to int64) bool { return to-from > l.gapMs }
 
-// speakFor turns what one look brought for a raw ratio that speaks for counted events into good and bad
-// ones. It reports false when events were counted and no sample of the ratio came.
-func (o *objective) speakFor() bool {
-	var ratio, samples float64
-	for i := range o.acc {
-		ratio += o.acc[i].fine
-		samples += o.acc[i].gauge
-	}
-	fine := true
-	for i := range o.acc {
-		inc := &o.acc[i]
-		if inc.total > 0 && samples > 0 {
-			inc.good = math.Round(inc.total * ratio / samples)
-			inc.bad = inc.total - inc.good
-		}
-		fine = fine && (inc.total == 0 || samples > 0)
-		inc.gauge, inc.fine, inc.total, inc.hasTotal = 0, 0, 0, false
-	}
-	return fine
-}
-
 // outcome turns one increment into good and bad events.
 func (o *objective) outcome(inc *increment) counts {
 	c := counts{good: inc.good, bad: inc.bad, excluded: inc.excluded}
@@ -240,7 +298,7 @@ func (o *objective) outcome(inc *increment) counts {
 func (o *objective) book(inc *increment) (bad bool) {
 	c := o.outcome(inc)
 	if o.slicer != nil {
-		o.slicer.book(inc, c)
+		o.slicer.book(inc, c, o.Indicator.Traffic != nil)
 		if c.excluded != 0 {
 			o.ledger.spread(inc.from, inc.to, counts{excluded: c.excluded})
 		}
@@ -252,7 +310,7 @@ func (o *objective) book(inc *increment) (bad bool) {
 			o.noteFailure(at.to)
 		}
 		o.ledger.spread(at.from, at.to, c)
-		if o.sequential != nil && at.from == at.to { // what a gap hides is no news
+		if o.sequential != nil && at.from == at.to && !o.exclusion.covers(at.to) { // what a gap hides is no news
 			o.sequential.add(at.to, c.good, c.bad)
 		}
 	})

@@ -54,7 +54,9 @@ type Engine struct {
 	epoch          int64 // grows whenever an objective is added
 	generation     int64 // grows whenever the set of selectors changes
 	touched        []*objective
-	gathered       []gathered     // histograms of the look under way; here to be allocated once
+	gathered       []gathered // histograms of the look under way; here to be allocated once
+	ratios         []ratioOf  // likewise, of raw ratios
+	spoken         []spokenFor
 	gatheredAt     map[uint64]int // hash of the derived series → index into gathered
 	last           []Status       // of the latest evaluation, and the generation that it was of
 	lastGeneration int64

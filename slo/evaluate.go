@@ -256,6 +256,9 @@ func (e *Engine) evaluate(o *objective, now int64, feeds map[*objective]*feed) S
 	if f.interval > 0 {
 		o.paceMs = f.interval
 	}
+	if o.sequential != nil && o.paceMs > 0 {
+		o.sequential.width(o.paceMs, now)
+	}
 	if o.slicer != nil && o.paceMs > 0 { // a look may be that late and still belong to a slice
 		o.slicer.close(&o.Objective, now-o.paceMs*gapHalves/2, f.overdue, o.bookSlice)
 	}

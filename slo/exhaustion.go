@@ -19,6 +19,9 @@ func (o *objective) exhaustion(b *Budget, measures []measure, now int64) {
 			return nil
 		}
 		t := time.UnixMilli(now + int64(left/burn)).UTC()
+		if o.period != nil && !t.Before(o.period.Next(time.UnixMilli(now))) { // a new budget has begun by then
+			return nil
+		}
 		return &t
 	}
 	burn := o.burn(m)

@@ -3,6 +3,7 @@ package slo
 import (
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/assayer-io/assayer/slo/burnrate"
@@ -24,6 +25,7 @@ const FastTier = "page-fast"
 type sequential struct {
 	perBad, perGood float64 // log-likelihood ratio of one event
 	windowMs        int64   // the objective's own window
+	quietMs         int64   // after so long without a failure nothing is left of the evidence
 	widthMs         int64   // of a round: the interval of the slowest target that feeds it
 	limit           float64 // ln A; 0 until the width is known
 	fastState
@@ -63,13 +65,21 @@ func newSequential(o *spec.Objective, allowed float64) *sequential {
 	}
 }
 
-// width says how long a round is at least: one look at every target.
-func (s *sequential) width(ms int64) {
-	if ms <= s.widthMs {
+// width says from moment at on how long a round is: one look at every target.
+func (s *sequential) width(ms, at int64) {
+	if ms == s.widthMs || ms <= 0 {
 		return
 	}
-	s.widthMs, s.WidthMs = ms, ms
+	if s.widthMs != 0 {
+		s.close()
+	}
+	s.widthMs, s.WidthMs, s.Round = ms, ms, floorDiv(at-1, ms)
 	s.limit = math.Log(max(1, float64(s.windowMs)/float64(ms)) / maxFalse)
+}
+
+// forget drops all evidence.
+func (s *sequential) forget() {
+	s.Score, s.Good, s.Bad, s.SinceMs, s.SinceGood, s.SinceBad = 0, 0, 0, 0, 0, 0
 }
 
 // add books events seen by a look at instant at.
@@ -80,6 +90,9 @@ func (s *sequential) add(at int64, good, bad float64) {
 	if round := floorDiv(at-1, s.widthMs); round > s.Round { // a target that is late adds to the open one
 		s.close()
 		s.Round = round
+		if s.quiet(at) {
+			s.forget()
+		}
 	}
 	s.Good += good
 	s.Bad += bad
@@ -90,6 +103,13 @@ func (s *sequential) add(at int64, good, bad float64) {
 		}
 	}
 }
+
+// quiet reports whether nothing has failed for long.
+func (s *sequential) quiet(now int64) bool { return now-s.LastBadMs > s.quietMs }
+
+// spread reports whether failures were seen for as long as it takes to look at every target: else one
+// moment's failures, shown by one target after the other, would pass for several rounds.
+func (s *sequential) spread() bool { return s.LastBadMs-s.SinceMs >= s.widthMs-s.widthMs/20 }
 
 // close ends the open round.
 func (s *sequential) close() {
@@ -118,8 +138,8 @@ func (s *sequential) rewind(t int64) {
 // restore takes up where a checkpoint left off.
 func (s *sequential) restore(f *fastState) {
 	if f != nil && finite(f.Score) && f.Score >= 0 {
+		s.width(f.WidthMs, 0)
 		s.fastState = *f
-		s.width(f.WidthMs)
 	}
 }
 
@@ -133,9 +153,11 @@ func (o *objective) judgeFast(measures []measure, now int64, blind bool) (TierSt
 	t, m := &o.fast, measures[o.fast.long]
 	burn := o.burn(m)
 	if !blind && s.limit > 0 {
+		if o.exclusion.covers(s.SinceMs) {
+			s.forget()
+		}
 		value := s.value()
-		quiet := now-s.LastBadMs > t.Long.Milliseconds()
-		fires := value >= s.limit || (t.firing && value > 0 && !quiet)
+		fires := !s.quiet(now) && (value >= s.limit && s.spread() || t.firing && value > 0)
 		if fires && !t.firing {
 			t.sinceMs = now
 		}
@@ -147,6 +169,11 @@ func (o *objective) judgeFast(measures []measure, now int64, blind bool) (TierSt
 	ts := t.status(o, burn, burn, m.known())
 	ts.Evidence = Evidence{LogLikelihoodRatio: s.value(), Limit: s.limit, ErrorBound: maxFalse}
 	return ts, true
+}
+
+// covers reports whether instant t is excluded.
+func (v *overlay) covers(t int64) bool {
+	return slices.ContainsFunc(v.spans, func(s span) bool { return t > s.from && t <= s.to })
 }
 
 func (s *sequential) explain(value float64) string {

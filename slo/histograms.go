@@ -25,8 +25,9 @@ type part struct {
 
 // derived is what a series that the engine derived has beside its value.
 type derived struct {
-	good float64
-	prev *promhistogram.FloatHistogram // of a native histogram; nil after a restart
+	good   float64
+	schema int64                         // of a native histogram, by schemaOf
+	prev   *promhistogram.FloatHistogram // of a native histogram; nil after a restart
 }
 
 // gathered is what one look showed of one histogram for one objective.
@@ -35,6 +36,7 @@ type gathered struct {
 	hash    uint64 // of the derived series
 	buckets []histogram.Bucket
 	native  *promhistogram.FloatHistogram
+	plain   bool // a series of its name that is no histogram
 	at      int64
 	fromMs  int64
 }
@@ -63,7 +65,7 @@ func partOf(ls labels.Labels) *part {
 
 // gather puts a sample of a histogram to the others of it.
 func (l *look) gather(b binding, sr *series, s *collector.Sample, at int64) {
-	if b.role == roleBucket && math.IsNaN(sr.part.le) || b.role == roleNative && s.Histogram == nil {
+	if b.role == roleBucket && math.IsNaN(sr.part.le) {
 		return
 	}
 	hash := sr.part.histogram ^ b.member.obj.id
@@ -81,9 +83,12 @@ func (l *look) gather(b binding, sr *series, s *collector.Sample, at int64) {
 	}
 	g := &e.gathered[i]
 	g.at, g.fromMs = at, s.FromMs
-	if b.role == roleNative {
+	switch {
+	case b.role == roleNative && s.Histogram == nil:
+		g.plain = true
+	case b.role == roleNative:
 		g.native = s.Histogram
-	} else {
+	default:
 		g.buckets = append(g.buckets, histogram.Bucket{UpperBound: sr.part.le, CumulativeCount: s.Value})
 	}
 }
@@ -107,6 +112,8 @@ func (l *look) histogram(g *gathered) (problem string) {
 	limit := obj.Indicator.Histogram.Below
 	var good, total float64
 	switch {
+	case g.native == nil && g.plain:
+		return "as a plain series, such as of a summary or a gauge, and not as a histogram"
 	case g.native != nil && g.native.CounterResetHint == promhistogram.GaugeType:
 		return l.gaugeHistogram(g, limit)
 	case g.native != nil:
@@ -115,9 +122,11 @@ func (l *look) histogram(g *gathered) (problem string) {
 		if problem := g.tooShort(limit); problem != "" {
 			return problem
 		}
-		good, total, _ = histogram.Classic(g.buckets, limit)
+		var ok bool
+		if good, total, ok = histogram.Classic(g.buckets, limit); !ok {
+			return "with buckets that say nothing of " + formatFloat(limit)
+		}
 	}
-	g.member.broken = ""
 	sr, known := l.derivedSeries(g)
 	if known && !sr.unset && g.at <= sr.atMs {
 		return ""
@@ -125,29 +134,58 @@ func (l *look) histogram(g *gathered) (problem string) {
 	s := collector.Sample{Value: total, FromMs: g.fromMs}
 	b := binding{g.member, roleNative}
 	from, n, ok := l.grown(sr, known, b, &s, g.at)
-	if c := obj.ledger.cum; n+c.good+c.bad > maxExact {
+	unit := b.role.unit(obj)
+	if ok && sr.derived.resets(g) {
+		from, n = min(g.at, max(from, l.previous)), inUnits(total, unit)
+	}
+	if n > maxExact {
 		l.engine.rejected.Implausible++
 		return ""
 	}
 	if ok {
-		before := sr.derived.good
-		if p := sr.derived.prev; p != nil && g.native != nil && !histogram.SameLayout(p, g.native) {
-			if p = histogram.Since(p, g.native); p != nil {
-				before = histogram.Below(p, limit)
-			}
+		fine := inUnits(good, unit) // it began anew
+		if n != inUnits(total, unit) {
+			fine = sr.derived.since(g, limit, fine, n, unit)
 		}
-		unit := b.role.unit(obj)
-		if n == inUnits(total, unit) { // it began anew
-			before = 0
-		}
-		fine := min(n, max(0, inUnits(good, unit)-inUnits(before, unit)))
 		inc := l.increment(obj, from, g.at)
 		inc.good += fine
 		inc.bad += n - fine
 	}
 	sr.value, sr.atMs, sr.fromMs, sr.unset = total, g.at, g.fromMs, false
-	sr.derived.good, sr.derived.prev = good, g.native
+	sr.derived.good, sr.derived.prev, sr.derived.schema = good, g.native, schemaOf(g.native)
 	return ""
+}
+
+// resets reports whether a native histogram began anew although its count has not fallen.
+func (d *derived) resets(g *gathered) bool {
+	return g.native != nil && (g.native.CounterResetHint == promhistogram.CounterReset || d.prev != nil && g.native.DetectReset(d.prev))
+}
+
+// since returns how many of n new observations kept below the limit, of which good are below now. As
+// with all counters, buckets that are read a moment apart may say more than n or less than none for one
+// look; the next one makes up for it.
+func (d *derived) since(g *gathered, limit, good, n, unit float64) float64 {
+	before := d.good
+	switch {
+	case g.native == nil || d.prev != nil && histogram.SameLayout(d.prev, g.native):
+	case d.prev != nil:
+		if p := histogram.Since(d.prev, g.native); p != nil {
+			before = histogram.Below(p, limit)
+		}
+	case d.schema != schemaOf(g.native) && g.native.Count > 0:
+		// It merged its buckets while the agent was down: what the old ones said of the limit cannot be
+		// compared, so the new observations are taken to be as all of them are.
+		return math.Round(n * histogram.Below(g.native, limit) / g.native.Count)
+	}
+	return good - inUnits(before, unit)
+}
+
+// schemaOf tells the resolution of a native histogram from that of others; 0 is none.
+func schemaOf(h *promhistogram.FloatHistogram) int64 {
+	if h == nil {
+		return 0
+	}
+	return int64(h.Schema) + 1000
 }
 
 // tooShort says why nothing is known of a limit, or "".
@@ -175,7 +213,6 @@ func (l *look) gaugeHistogram(g *gathered, limit float64) (problem string) {
 	if g.member.obj.slicer == nil {
 		return "as a gauge histogram, whose observations are seen again with each look: use budgetingMethod Timeslices or RatioTimeslices"
 	}
-	g.member.broken = ""
 	good := histogram.Below(g.native, limit)
 	inc := l.increment(g.member.obj, g.at, g.at)
 	inc.good += good
@@ -193,7 +230,7 @@ func (l *look) derivedSeries(g *gathered) (sr *series, known bool) {
 	if sr.derived == nil {
 		sr.derived = &derived{}
 		if stored := l.target.series[goodOf(g.hash)]; stored != nil { // from before a restart
-			sr.derived.good = stored.value
+			sr.derived.good, sr.derived.schema = stored.value, stored.fromMs
 			delete(l.target.series, goodOf(g.hash))
 		}
 	}

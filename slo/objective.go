@@ -205,6 +205,7 @@ func (o *objective) configureFast(opts Options) {
 		o.sequential.restore(&old.fastState)
 	}
 	shortest := o.windows[0]
+	o.sequential.quietMs = shortest.length.Milliseconds()
 	o.fast.Tier = fastRule(shortest.length)
 }
 

@@ -222,7 +222,9 @@ func (l *look) bind(sr *series, s *collector.Series, unseen bool) {
 			}
 		}
 	}
-	if slices.ContainsFunc(sr.bindings, func(b binding) bool { return b.role == roleBucket || b.role == roleNative }) {
+	if slices.ContainsFunc(sr.bindings, func(b binding) bool {
+		return b.role == roleBucket || b.role == roleNative || b.role == roleRaw || b.role == roleEvents
+	}) {
 		sr.part = partOf(s.Labels)
 	}
 }
@@ -239,21 +241,18 @@ func (t *target) member(obj *objective) *member {
 // finish moves what the cycle brought into the ledgers and books the target's coverage.
 func (l *look) finish() {
 	e := l.engine
+	l.unbreak()
 	l.histograms()
+	l.ratios()
 	l.missingBuckets()
 	for _, m := range l.target.members {
-		if m.broken != "" && m.obj.touched {
+		if m.broken != "" && m.obj.touched && m.obj.Indicator.Ratio != nil {
 			m.obj.acc = m.obj.acc[:0]
-		}
-	}
-	for _, m := range l.target.members {
-		if i := m.obj.Indicator.RawRatio; i != nil && i.Events != nil && m.obj.touched && !m.obj.speakFor() {
-			m.present = false
 		}
 	}
 	for _, obj := range e.touched {
 		if obj.sequential != nil {
-			obj.sequential.width(l.interval)
+			obj.sequential.width(max(l.interval, obj.paceMs), l.at)
 		}
 		for i := range obj.acc {
 			if obj.book(&obj.acc[i]) {
@@ -272,6 +271,15 @@ func (l *look) finish() {
 		m.spoilt = m.missed && m.unusable
 		l.cover(m.obj, !m.missed)
 		m.present, m.unusable, m.good, m.total = false, false, 0, 0
+	}
+}
+
+// unbreak forgets what was wrong with the look before, as far as this one says anew.
+func (l *look) unbreak() {
+	for _, m := range l.target.members {
+		if m.present && m.obj.Indicator.Ratio == nil {
+			m.broken = ""
+		}
 	}
 }
 
@@ -304,7 +312,7 @@ func (l *look) cover(obj *objective, observed bool) {
 	}
 	switch {
 	case gap:
-		obj.ledger.spread(l.previous, l.at, counts{expectedMs: span})
+		obj.eachOpen(l.previous, l.at, func(from, to int64) { obj.ledger.spread(from, to, counts{expectedMs: to - from}) })
 	case observed:
 		obj.ledger.add(l.at, counts{expectedMs: span, coveredMs: span})
 	default:

@@ -154,11 +154,11 @@ func (o *objective) load(m *storedObjective, continued bool) {
 	}
 	for i := range o.tiers {
 		t := &o.tiers[i]
-		t.sinceMs, t.firing = m.Firing[t.Name], m.Firing[t.Name] != 0
+		t.restore(m.Firing[t.Name])
 	}
 	if o.sequential != nil {
 		o.sequential.restore(m.Fast)
-		o.fast.sinceMs, o.fast.firing = m.Firing[FastTier], m.Firing[FastTier] != 0
+		o.fast.restore(m.Firing[FastTier])
 	}
 	if s := o.slicer; s != nil {
 		if m.Slices != nil {
@@ -314,4 +314,11 @@ func (r *restoring) readTargets(scan Scan) error {
 		r.targets[t.id] = t
 		return nil
 	})
+}
+
+// restore takes up a firing that began at sinceMs before the restart; 0: none.
+func (t *tier) restore(sinceMs int64) {
+	if t.sinceMs, t.firing = sinceMs, sinceMs != 0; t.firing {
+		t.why = "was firing before the agent was restarted"
+	}
 }

@@ -88,10 +88,13 @@ func (s *slicer) rewind(t int64) {
 
 // book puts one increment into its slice. Events of a gap belong to slices that nobody saw and are
 // left out; traffic is spread over its stretch, because slices are short.
-func (s *slicer) book(inc *increment, c counts) {
-	if inc.hasTotal && c.good == 0 && c.bad == 0 {
+func (s *slicer) book(inc *increment, c counts, traffic bool) {
+	if traffic {
 		whole := max(1, inc.to-inc.from)
-		s.each(inc.from, inc.to, func(sl *slice, ms int64) { sl.Total += inc.total * float64(ms) / float64(whole) })
+		s.each(inc.from, inc.to, func(sl *slice, ms int64) {
+			sl.Total += inc.total * float64(ms) / float64(whole)
+			sl.Weight += inc.weight * float64(ms) / float64(whole)
+		})
 		return
 	}
 	if inc.from != inc.to {
@@ -174,7 +177,7 @@ func (sl *slice) weight(o *spec.Objective) float64 {
 	case w.By == nil:
 		return max(0, sl.Good+sl.Bad)
 	}
-	return sl.Weight
+	return math.Round(sl.Weight)
 }
 
 // weighed makes one event those of weight w, in whole units.

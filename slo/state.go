@@ -288,7 +288,7 @@ func (t *target) encode() []byte {
 			continue // nothing is counted from it by itself
 		}
 		if s.derived != nil {
-			words = append(words, goodOf(hash), math.Float64bits(s.derived.good), uint64(s.atMs), 0)
+			words = append(words, goodOf(hash), math.Float64bits(s.derived.good), uint64(s.atMs), uint64(s.derived.schema))
 		}
 		value := s.value
 		if s.unset {
