@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
-	"strings"
 
 	"github.com/assayer-io/assayer/slo/calendar"
 	"github.com/assayer-io/assayer/slo/spec"
@@ -136,27 +134,16 @@ func (s *slicer) storeHours(to Store, id uint64, m *storedObjective) error {
 
 // readHours fills in what was learnt of traffic.
 func (r *restoring) readHours(scan Scan, loading map[uint64]*objective) error {
-	return scan(prefixHours, func(key string, value []byte) error {
-		id, err := strconv.ParseUint(strings.TrimPrefix(key, prefixHours), 16, 64)
-		if err != nil {
-			return fmt.Errorf("decoding key %q: %w", key, err)
-		}
-		switch o, stored := loading[id]; {
-		case !stored:
-			return nil
-		case o == nil:
-			r.dead = append(r.dead, key)
-			return nil
-		case o.slicer == nil || o.slicer.hours == nil:
-			return nil
-		default:
-			var hours map[int64]*hour
-			if err := json.Unmarshal(value, &hours); err != nil {
-				return fmt.Errorf("decoding traffic of %s: %w", o.Name, err)
-			}
-			o.slicer.merge(hours)
+	return r.readBeside(scan, prefixHours, loading, func(o *objective, value []byte) error {
+		if o.slicer == nil || o.slicer.hours == nil {
 			return nil
 		}
+		var hours map[int64]*hour
+		if err := json.Unmarshal(value, &hours); err != nil {
+			return fmt.Errorf("decoding traffic of %s: %w", o.Name, err)
+		}
+		o.slicer.merge(hours)
+		return nil
 	})
 }
 

@@ -287,20 +287,24 @@ func (l *level) complete() {
 }
 
 func (r *restoring) readPins(scan Scan, loading map[uint64]*objective) error {
-	return scan(prefixPins, func(key string, value []byte) error {
-		id, err := strconv.ParseUint(strings.TrimPrefix(key, prefixPins), 16, 64)
+	return r.readBeside(scan, prefixPins, loading, func(o *objective, value []byte) error { return o.ledger.pins.decode(value) })
+}
+
+// readBeside gives fn what is stored of each objective being loaded under a prefix of its own.
+func (r *restoring) readBeside(scan Scan, prefix string, loading map[uint64]*objective, fn func(*objective, []byte) error) error {
+	return scan(prefix, func(key string, value []byte) error {
+		id, err := strconv.ParseUint(strings.TrimPrefix(key, prefix), 16, 64)
 		if err != nil {
 			return fmt.Errorf("decoding key %q: %w", key, err)
 		}
-		switch o, stored := loading[id]; {
-		case !stored:
-			return nil
-		case o == nil:
+		o, stored := loading[id]
+		if stored && o == nil {
 			r.dead = append(r.dead, key)
-			return nil
-		default:
-			return o.ledger.pins.decode(value)
 		}
+		if o == nil {
+			return nil
+		}
+		return fn(o, value)
 	})
 }
 

@@ -51,7 +51,7 @@ func makeBackup(ctx context.Context, f backupFlags, s Streams) error {
 	defer bar.clear()
 	half := f.out + ".half"
 	defer os.Remove(half)
-	err := writeWhole(half, func(w io.Writer) error {
+	err := storage.WriteWhole(half, func(w io.Writer) error {
 		if f.server != "" {
 			return fetchBackup(ctx, f.server, w)
 		}
@@ -74,19 +74,6 @@ func makeBackup(ctx context.Context, f backupFlags, s Streams) error {
 	}
 	_, err = fmt.Fprintf(s.Out, "%s: %d bytes, as of %s, by assayer %s\n", f.out, info.Size(), h.Created.UTC().Format(time.RFC3339), h.AgentVersion)
 	return err
-}
-
-// writeWhole makes a file that is on disk when it returns.
-func writeWhole(path string, fill func(io.Writer) error) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	err = fill(f)
-	if err == nil {
-		err = f.Sync()
-	}
-	return errors.Join(err, f.Close())
 }
 
 // backupStopped reads the data of an agent that does not run.

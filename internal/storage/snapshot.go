@@ -65,7 +65,7 @@ func Replace(dir string, how Replacing, fill func(io.Writer) error) (old string,
 	}
 	fresh := path + ".restoring"
 	defer os.Remove(fresh)
-	if err := writeFile(fresh, fill); err != nil {
+	if err := WriteWhole(fresh, fill); err != nil {
 		return "", fmt.Errorf("writing %s: %w", fresh, err)
 	}
 	if err := verify(fresh); err != nil {
@@ -117,7 +117,8 @@ func holdsAnything(path string) (bool, error) {
 	return holds, err
 }
 
-func writeFile(path string, fill func(io.Writer) error) error {
+// WriteWhole makes a file, readable by its owner alone, that is on disk when it returns.
+func WriteWhole(path string, fill func(io.Writer) error) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
