@@ -208,7 +208,8 @@ func (l *look) speaking(b binding, sr *series, from, at int64, n float64) {
 	l.engine.spoken = append(l.engine.spoken, spokenFor{b.member, sr.part.histogram, from, at, n})
 }
 
-// ratios books the events that raw ratios speak for. Events without a ratio are not counted, and their
+// ratios books the events that raw ratios speak for, whole ones: what a look leaves of one is kept for
+// the next, or a ratio that fails half an event a look would never fail. Events without a ratio are not counted, and their
 // target has not shown what the objective needs.
 func (l *look) ratios() {
 	e := l.engine
@@ -232,10 +233,13 @@ func (l *look) ratios() {
 			}
 			continue
 		}
-		good := math.Round(s.n * same[0].good)
-		inc := l.increment(s.member.obj, s.from, s.at)
-		inc.good += good
-		inc.bad += s.n - good
+		obj := s.member.obj
+		exact := s.n*(1-same[0].good) + obj.owedBad
+		bad := min(max(0, math.Round(exact)), s.n)
+		obj.owedBad = exact - bad
+		inc := l.increment(obj, s.from, s.at)
+		inc.good += s.n - bad
+		inc.bad += bad
 	}
 	e.ratios, e.spoken = e.ratios[:0], e.spoken[:0]
 }

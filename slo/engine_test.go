@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -470,6 +471,19 @@ func TestCalendarWindow(t *testing.T) {
 	f.wantEvents(start+23*time.Hour-time.Millisecond, 2*(23*240-1), 23*240-1)
 	f.run(start+23*time.Hour, start+23*time.Hour+5*interval, &n, 10, 0)
 	f.wantEvents(start+23*time.Hour+4*interval, 40, 0)
+}
+
+func TestWatchedPartOfACalendarWindow(t *testing.T) {
+	o := ratio(0.9)
+	o.Window = spec.Window{Text: "1d", Length: day, Unit: spec.Day, Count: 1, Anchor: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}
+	f := newFeeder(t, o)
+	begin := time.Date(2026, 3, 28, 12, 0, 0, 0, time.UTC).Sub(epoch)
+	var n [2]float64
+	f.run(begin, begin+time.Hour, &n, 1, 0)
+	s := f.status(begin + time.Hour)
+	if s.Watched != time.Hour || !strings.Contains(s.Reason, "watched for 1h of 1d") {
+		t.Errorf("an hour after noon: watched for %s, %s", s.Watched, s.Reason)
+	}
 }
 
 func TestObjectiveAddedLaterStartsFromABaseline(t *testing.T) {

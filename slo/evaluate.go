@@ -280,6 +280,7 @@ func (e *Engine) evaluate(o *objective, now int64, feeds map[*objective]*feed) S
 	s.Events = Events{Good: budget.good, Bad: budget.bad, Excluded: budget.excluded, Pending: o.pending()}
 	s.ErrorBudget.RemainingRatio = o.remaining(budget)
 	s.Coverage, s.Filled = budget.coverage, budget.filled
+	s.Watched = time.Duration(budget.filled * float64(budget.lengthMs) * float64(time.Millisecond))
 	o.raiseTotals()
 	s.Counted, s.Totals = o.totalsHigh, o.totalsDurable
 	blind := e.blind(o, f, budget)

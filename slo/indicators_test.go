@@ -171,6 +171,12 @@ func TestRawRatio(t *testing.T) {
 	f.wantEvents(interval, 6, 2)
 	f.cycle(2*interval, gauge(0.75), calls(148))
 	f.wantEvents(2*interval, 16, 32)
+	// One in two thousand fails, a hundred events a look: rests of events add up.
+	f = newFeeder(t, with(raw))
+	for d := time.Duration(0); d <= 200*interval; d += interval {
+		f.cycle(d, gauge(0.0005), calls(100*float64(d/interval)))
+	}
+	f.wantEvents(200*interval, 19990, 10)
 	// By slices, every slice by the mean of its samples.
 	raw.RawRatio.Success, raw.RawRatio.Events = true, nil
 	f = newFeeder(t, sliced(raw, spec.RatioTimeslices, 0))

@@ -130,5 +130,5 @@ func (e *Engine) judgeState(o *objective, s *Status, blind string) {
 
 // watched says how much of the window has been watched yet.
 func (s *Status) watched() string {
-	return fmt.Sprintf("watched for %s of %s", windowText(time.Duration(s.Filled*float64(s.WindowSize)).Truncate(time.Second)), s.Window)
+	return fmt.Sprintf("watched for %s of %s", windowText(s.Watched.Truncate(time.Second)), s.Window)
 }

@@ -41,6 +41,7 @@ type objective struct {
 	blindWhy     string
 	shownMs      int64   // the last look that showed what it is judged by
 	paceMs       int64   // the slowest interval of the targets that feed it, as far as there are any
+	owedBad      float64 // of a raw ratio that speaks for events: the rest of one that failed and is not booked yet
 	alarmed      bool    // bad events were booked since the last evaluation
 	runs         []run   // the latest looks with failures, oldest first
 	windowEvents float64 // in a whole budget window, at the rate of the last evaluation

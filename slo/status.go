@@ -58,6 +58,7 @@ type Status struct {
 	Counted    Events        `json:"-"`
 	Totals     Events        `json:"-"` // since the ledger began; never falls; what /metrics exports
 	WindowSize time.Duration `json:"-"`
+	Watched    time.Duration `json:"-"` // how much of the window lies after watching began; of a calendar window, of its period so far
 }
 
 // NeverFed reports whether nothing was ever seen of the objective: its budget is then no number.

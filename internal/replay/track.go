@@ -77,7 +77,7 @@ func (t *track) note(s *slo.Status, at, alarmAt time.Time) {
 		t.unseen += at.Sub(t.at)
 	}
 	if t.began.IsZero() && s.Filled > 0 {
-		t.began = at.Add(-time.Duration(s.Filled * float64(s.WindowSize))).Round(time.Second)
+		t.began = at.Add(-s.Watched).Round(time.Second)
 	}
 	t.status, t.at, t.seen = s, at, s.Observed
 	t.lowest = min(t.lowest, s.ErrorBudget.RemainingRatio)

@@ -147,7 +147,7 @@ func recent(st slo.Status) time.Duration {
 		}
 	}
 	if st.Filled < 1 {
-		want = min(want, time.Duration(st.Filled*float64(st.WindowSize)))
+		want = min(want, st.Watched)
 	}
 	for _, d := range []time.Duration{2 * time.Minute, 10 * time.Minute, time.Hour, 6 * time.Hour} {
 		if want <= d {
