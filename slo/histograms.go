@@ -132,7 +132,7 @@ func (l *look) histogram(g *gathered) (problem string) {
 		return ""
 	}
 	s := collector.Sample{Value: total, FromMs: g.fromMs}
-	b := binding{g.member, roleNative}
+	b := binding{member: g.member, role: roleNative}
 	from, n, ok := l.grown(sr, known, b, &s, g.at)
 	unit := b.role.unit(obj)
 	if ok && sr.derived.resets(g) {

@@ -39,7 +39,7 @@ type objective struct {
 	state        State // at the last evaluation
 	blindMs      int64 // since when nothing can be said; 0: it can
 	blindWhy     string
-	shownMs      int64   // the last look that showed what it is judged by
+	shownMs      int64   // the last look that showed a series of it
 	paceMs       int64   // the slowest interval of the targets that feed it, as far as there are any
 	owedBad      float64 // of a raw ratio that speaks for events: the rest of one that failed and is not booked yet
 	alarmed      bool    // bad events were booked since the last evaluation

@@ -55,8 +55,9 @@ type series struct {
 }
 
 type binding struct {
-	member *member
-	role   role
+	member  *member
+	role    role
+	refused refusal // of a grouped objective: why the series has no group
 }
 
 // Observe books what one look at one target brought.
@@ -173,6 +174,7 @@ const staleMs = 5 * 60 * 1000
 func (l *look) shown(sr *series, usable bool) {
 	for _, b := range sr.bindings {
 		m, decisive := b.member, b.role.decisive(b.member.obj)
+		m.obj.shownMs = l.at
 		m.decisive = m.decisive || decisive
 		switch {
 		case usable && (decisive || !m.decisive):
@@ -215,9 +217,11 @@ func (l *look) bind(sr *series, s *collector.Series, unseen bool) {
 	for _, list := range [][]selector{e.byMetric[s.Labels.Get("__name__")], e.anyMetric} {
 		for _, sel := range list {
 			if sel.Matches(s.Labels) {
-				sr.bindings = append(sr.bindings, binding{l.target.member(sel.obj), sel.role})
-				if child := e.groupOf(sel.obj, s.Labels, unseen && l.watched(sel.obj)); child != nil {
-					sr.bindings = append(sr.bindings, binding{l.target.member(child), sel.role})
+				child, refused := e.groupOf(sel.obj, s.Labels, unseen && l.watched(sel.obj))
+				sel.obj.groups.refused[refused]++
+				sr.bindings = append(sr.bindings, binding{l.target.member(sel.obj), sel.role, refused})
+				if child != nil {
+					sr.bindings = append(sr.bindings, binding{member: l.target.member(child), role: sel.role})
 				}
 			}
 		}
@@ -226,6 +230,22 @@ func (l *look) bind(sr *series, s *collector.Series, unseen bool) {
 		return b.role == roleBucket || b.role == roleNative || b.role == roleRaw || b.role == roleEvents
 	}) {
 		sr.part = partOf(s.Labels)
+		l.groupBaselines(sr)
+	}
+}
+
+// groupBaselines makes a group that the whole has counted before it, because it was refused until now,
+// take what it first sees of a histogram as a baseline.
+func (l *look) groupBaselines(sr *series) {
+	for _, b := range sr.bindings {
+		o := b.member.obj
+		if o.parent == nil || b.role != roleBucket && b.role != roleNative {
+			continue
+		}
+		whole, own := sr.part.histogram^o.parent.id, sr.part.histogram^o.id
+		if l.target.series[whole] != nil && l.target.series[own] == nil {
+			l.target.series[own] = &series{unset: true}
+		}
 	}
 }
 
@@ -264,9 +284,6 @@ func (l *look) finish() {
 	}
 	e.touched = e.touched[:0]
 	for _, m := range l.target.members {
-		if m.present {
-			m.obj.shownMs = l.at
-		}
 		m.missed = m.obj.Indicator.Presence == nil && (!m.present || m.broken != "" || m.unusable && m.obj.Indicator.Threshold == nil)
 		m.spoilt = m.missed && m.unusable
 		l.cover(m.obj, !m.missed)
@@ -328,7 +345,10 @@ const unusedFor = 24 * time.Hour
 // left discovery, gets its time from the first sweep that finds it so.
 func (e *Engine) sweep(now int64) {
 	limit := now - unusedFor.Milliseconds()
-	e.expireGroups(now)
+	dead := e.expireGroups(now)
+	for _, o := range e.objectives {
+		o.groups.refused = [refusals]int{}
+	}
 	for id, t := range e.targets {
 		if !t.expected && t.idleMs == 0 {
 			t.idleMs = now
@@ -338,12 +358,15 @@ func (e *Engine) sweep(now int64) {
 			e.dead = append(e.dead, targetKey(id))
 			continue
 		}
+		t.members = slices.DeleteFunc(t.members, func(m *member) bool { return dead[m.obj] })
 		for hash, sr := range t.series {
 			// Measured by the target's own looks: while it is down, nothing is forgotten.
 			if sr.seenMs < t.seenMs-unusedFor.Milliseconds() {
 				delete(t.series, hash)
 				t.changed = true
+				continue
 			}
+			sr.sweepGroups(dead, t.seenMs)
 		}
 	}
 }

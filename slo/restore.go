@@ -122,11 +122,11 @@ func (r *restoring) group(id uint64, m *storedObjective, opts Options, now time.
 	pid, err := strconv.ParseUint(m.Parent, 16, 64)
 	parent := r.fresh[pid]
 	if err != nil || parent == nil || parent.GroupBy == nil || len(m.Group) != len(parent.GroupBy.Labels) ||
-		groupID(pid, m.Group) != id || len(parent.groups.byKey) >= parent.GroupBy.Max {
+		groupID(pid, parent.GroupBy.Labels, m.Group) != id || !parent.hasRoom() {
 		return nil
 	}
 	child := parent.newGroup(m.Group, opts, now.UnixMilli())
-	child.shownMs = m.NowMs
+	child.shownMs -= max(0, m.NowMs-cmp.Or(m.ShownMs, m.NowMs)) // while the agent was down nothing could be seen
 	r.byID[id] = child
 	return child
 }

@@ -62,8 +62,9 @@ type storedObjective struct {
 	Hours     map[int64]*hour  `json:"hours,omitempty"`
 	Fast      *fastState       `json:"fast,omitempty"`
 	Runs      []run            `json:"runs,omitempty"`
-	Parent    string           `json:"parent,omitempty"` // of a group: the objective it is a part of
-	Group     []string         `json:"group,omitempty"`  // values of that one's group labels, in their order
+	Parent    string           `json:"parent,omitempty"`   // of a group: the objective it is a part of
+	ShownMs   int64            `json:"shown_ms,omitempty"` // of a group: the last look that showed a series of it
+	Group     []string         `json:"group,omitempty"`    // values of that one's group labels, in their order
 }
 
 type storedLevel struct {
@@ -165,7 +166,7 @@ func (o *objective) store(to Store) error {
 		Runs: o.runs, Group: o.values,
 	}
 	if o.parent != nil {
-		m.Parent = hex(o.parent.id)
+		m.Parent, m.ShownMs = hex(o.parent.id), o.shownMs
 	}
 	o.totalsStoring = o.totalsHigh
 	for i := range lg.levels {

@@ -15,7 +15,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"math"
 	"net/http"
 	"runtime"
@@ -169,7 +168,7 @@ func (e *Exporter) Collect(ch chan<- prometheus.Metric) {
 func (e *Exporter) collectStatus(ch chan<- prometheus.Metric, s *slo.Status) {
 	d, own := e.descs, []string{s.Name, s.Service}
 	if s.Parent != "" {
-		d, own = e.grouped, []string{s.Parent, s.Service, groupText(s.Group)}
+		d, own = e.grouped, []string{s.Parent, s.Service, slo.GroupText(s.Group, ",")}
 	}
 	gauge := func(desc *prometheus.Desc, v float64, labels ...string) {
 		send(ch, desc, prometheus.GaugeValue, v, slices.Concat(own, labels)...)
@@ -214,15 +213,6 @@ func (e *Exporter) collectStatus(ch chan<- prometheus.Metric, s *slo.Status) {
 	for _, t := range s.Tiers {
 		gauge(d.firing, boolValue(t.Firing), t.Name, string(t.Severity))
 	}
-}
-
-// groupText names a group by its labels, ordered: region=eu,scheme=sepa.
-func groupText(group map[string]string) string {
-	var pairs []string
-	for _, name := range slices.Sorted(maps.Keys(group)) {
-		pairs = append(pairs, name+"="+group[name])
-	}
-	return strings.Join(pairs, ",")
 }
 
 // send writes one sample. A value that is no number is left out: absent is honest, NaN poisons

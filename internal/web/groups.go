@@ -2,7 +2,6 @@ package web
 
 import (
 	"cmp"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -93,10 +92,4 @@ func groupsOf(name string, groups []slo.Status, now time.Time) *groupsView {
 	return v
 }
 
-func groupLabels(group map[string]string) string {
-	var pairs []string
-	for _, name := range slices.Sorted(maps.Keys(group)) {
-		pairs = append(pairs, name+"="+group[name])
-	}
-	return strings.Join(pairs, ", ")
-}
+func groupLabels(group map[string]string) string { return slo.GroupText(group, ", ") }
