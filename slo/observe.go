@@ -244,7 +244,7 @@ func (l *look) groupBaselines(sr *series) {
 		}
 		whole, own := sr.part.histogram^o.parent.id, sr.part.histogram^o.id
 		if l.target.series[whole] != nil && l.target.series[own] == nil {
-			l.target.series[own] = &series{unset: true}
+			l.target.series[own] = &series{unset: true, seenMs: l.at}
 		}
 	}
 }

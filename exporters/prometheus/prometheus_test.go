@@ -222,6 +222,26 @@ func TestGroupsMoneyAndBounds(t *testing.T) {
 	}
 }
 
+// Two series with the same labels would make the whole scrape fail.
+func TestGroupsAreToldApart(t *testing.T) {
+	all := twoObjectives()[:1]
+	for _, group := range []map[string]string{{"a": "1,b=2", "b": "3"}, {"a": "1", "b": "2,b=3"}} {
+		s := all[0]
+		s.Name, s.Parent, s.Group = s.Name+"["+slo.GroupText(group, ",")+"]", s.Name, group
+		all = append(all, s)
+	}
+	e := New(Deps{})
+	if err := e.Export(t.Context(), all); err != nil {
+		t.Fatal(err)
+	}
+	text := scrape(t, e, "text/plain")
+	for _, want := range []string{`{group="a=\"1,b=2\",b=3",service=`, `{group="a=1,b=\"2,b=3\"",service=`} {
+		if !strings.Contains(text, "assayer_slo_objective_ratio"+want) {
+			t.Errorf("no %s in\n%s", want, text)
+		}
+	}
+}
+
 func TestLint(t *testing.T) {
 	e := New(Deps{Actions: func() []ActionCount { return []ActionCount{{"h", "k", "r", 1}} }})
 	if err := e.Export(t.Context(), twoObjectives()); err != nil {

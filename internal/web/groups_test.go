@@ -1,8 +1,13 @@
 package web
 
 import (
+	"encoding/json"
 	"fmt"
+	"html"
+	"net/http"
+	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -55,6 +60,31 @@ func TestGroupsAreFound(t *testing.T) {
 		}
 		if strings.Join(got, " ") != want {
 			t.Errorf("%s: %v, want %s", path, got, want)
+		}
+	}
+}
+
+// Whatever the values of a group, the page links to it and the API knows it.
+func TestGroupsOfAwkwardValues(t *testing.T) {
+	f := newFixture()
+	f.addGroups(1)
+	g := &f.statuses[slices.IndexFunc(f.statuses, func(s slo.Status) bool { return s.Parent != "" })]
+	for _, value := range []string{"a, b", `"]`, "a//../b", "a?b#c&d", "100%25", "<i>", "ü\n\x00", ""} {
+		g.Group = map[string]string{"region": value}
+		g.Name = "payouts[" + slo.GroupText(g.Group, ",") + "]"
+		h := f.server(t)
+		_, page := ask(t, h, "GET", "/", "")
+		link := regexp.MustCompile(`href="(/slo/payouts(?:%5B|\[)[^"]*)"`).FindStringSubmatch(page)
+		if link == nil {
+			t.Errorf("%q: no link to the group", value)
+			continue
+		}
+		if r, page := ask(t, h, "GET", html.UnescapeString(link[1]), ""); r.StatusCode != http.StatusOK || !strings.Contains(page, "payouts: "+html.EscapeString(slo.GroupText(g.Group, ", "))) {
+			t.Errorf("%q: %s answers %d", value, link[1], r.StatusCode)
+		}
+		var got slo.Status
+		if _, body := ask(t, h, "GET", "/api/v1/slos/"+url.PathEscape(g.Name), ""); json.Unmarshal([]byte(body), &got) != nil || got.Name != g.Name || got.Group["region"] != value {
+			t.Errorf("%q: the API answers %s", value, body)
 		}
 	}
 }
