@@ -25,10 +25,15 @@ const burst = rate * 3600 / 8
 // evaluations come at all distances from scrapes.
 func hookCalls(ctx context.Context, p plan, dir string, t *table) error {
 	t.head("From the scraped sample that crosses the threshold to the hook's call, default burn alerts")
-	for _, interval := range []time.Duration{5 * time.Second, time.Second} {
+	for _, m := range []moment{
+		{"evaluation_interval: 5s", time.Second, 5 * time.Second, false},
+		{"evaluation_interval: 1s", time.Second, time.Second, false},
+		{"from the first bad sample of a total outage, scraped every 5 s", 5 * time.Second, 5 * time.Second, true},
+	} {
+		interval := m.evaluation
 		var trials []*trial
 		for i := range p.calls {
-			tr, err := prepare(filepath.Join(dir, "hook-"+interval.String()+"-"+strconv.Itoa(i)), interval)
+			tr, err := prepare(filepath.Join(dir, "hook-"+strconv.Itoa(int(m.scrape.Seconds()))+"-"+interval.String()+"-"+strconv.Itoa(i)), m)
 			if err != nil {
 				return err
 			}
@@ -55,10 +60,30 @@ func hookCalls(ctx context.Context, p plan, dir string, t *table) error {
 			took = append(took, d)
 		}
 		slices.Sort(took)
-		t.row(fmt.Sprintf("evaluation_interval: %s", interval), fmt.Sprintf("%s, median of %d", milliseconds(took[len(took)/2]), len(took)),
+		t.row(m.what, fmt.Sprintf("%s, median of %d", milliseconds(took[len(took)/2]), len(took)),
 			milliseconds(took[0])+" to "+milliseconds(took[len(took)-1]), "")
 	}
 	return nil
+}
+
+// moment is what is timed from: one look that brings all the errors it takes, or the first of those that find
+// nothing but errors, which the fast tier is for.
+type moment struct {
+	what               string
+	scrape, evaluation time.Duration
+	outage             bool
+}
+
+// counters are the good and bad events that the target shows at one look.
+func (m moment) counters(look int64) (good, bad int64) {
+	each := int64(m.scrape.Seconds()) * rate
+	switch {
+	case look < crossing:
+		return look * each, 0
+	case m.outage:
+		return crossing * each, (look - crossing + 1) * each
+	}
+	return look * each, burst
 }
 
 // trial is one agent with a target that begins to fail and a hook's receiver.
@@ -70,18 +95,15 @@ type trial struct {
 	agent  *agent
 }
 
-func prepare(dir string, interval time.Duration) (*trial, error) {
+func prepare(dir string, m moment) (*trial, error) {
 	tr := &trial{dir: dir, called: make(chan time.Time, 1)}
 	tr.target = newTarget(func(look int64) []byte {
-		bad := 0
-		if look >= crossing {
-			bad = burst
-		}
-		return fmt.Appendf(nil, "%s{service=\"s0\",code=\"200\"} %d\n%[1]s{service=\"s0\",code=\"500\"} %[3]d\n", wanted, look*rate, bad)
+		good, bad := m.counters(look)
+		return fmt.Appendf(nil, "%s{service=\"s0\",code=\"200\"} %d\n%[1]s{service=\"s0\",code=\"500\"} %[3]d\n", wanted, good, bad)
 	}, nil)
 	tr.target.mark = func(look int64) bool { return look >= crossing }
 	tr.hook = httptest.NewServer(receiver(tr.called))
-	s := settings{scrape: time.Second, evaluation: interval, objectives: 1, addresses: []string{tr.target.address()}, hook: tr.hook.URL}
+	s := settings{scrape: m.scrape, evaluation: m.evaluation, objectives: 1, addresses: []string{tr.target.address()}, hook: tr.hook.URL}
 	if err := s.write(dir); err != nil {
 		return nil, err
 	}
