@@ -1,6 +1,9 @@
 package slo
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // A burn rate of a few events says little: at ten requests an hour one failure burns a budget of 0.1 % a
 // hundred times too fast. So a tier fires only on errors that chance does not explain.
@@ -53,8 +56,13 @@ func (o *objective) significant(m measure, allowed, factor float64) bool {
 	case o.Composite != nil:
 		return m.sure
 	case o.Weight != nil:
-		n := len(o.runs)
-		return m.bad > 0 && n >= minFailedLooks && o.runs[n-minFailedLooks].AtMs > m.untilMs-m.lengthMs
+		failed := 0
+		for _, r := range o.runs {
+			if r.AtMs > m.untilMs-m.lengthMs && !slices.ContainsFunc(m.spans, func(s span) bool { return s.from < r.AtMs && r.AtMs <= s.to }) {
+				failed++
+			}
+		}
+		return m.bad > 0 && failed >= minFailedLooks
 	}
 	// A tier that fires at the even burn could never be sure of that; it is held against half of it.
 	healthy := allowed * min(1, factor/2)
@@ -63,8 +71,9 @@ func (o *objective) significant(m measure, allowed, factor float64) bool {
 		return true
 	}
 	for i := len(o.runs) - 1; i >= 0 && o.runs[i].AtMs > m.untilMs-m.lengthMs; i-- {
-		bad := o.ledger.cum.bad - o.runs[i].Bad
-		if total := bad + o.ledger.cum.good - o.runs[i].Good; improbable(bad, total*healthy, tail) {
+		r := o.runs[i]
+		c := o.overlaid(m.spans, mark{r.AtMs - 1, counts{good: r.Good, bad: r.Bad}}, mark{m.untilMs, o.ledger.cum})
+		if improbable(c.bad, (c.good+c.bad)*healthy, tail) {
 			return true
 		}
 	}

@@ -150,11 +150,11 @@ func (e *Engine) reindex() {
 	slices.SortFunc(e.objectives, func(a, b *objective) int { return strings.Compare(a.Name, b.Name) })
 	for _, obj := range e.objectives {
 		e.byName[obj.Name] = obj
-		obj.exclude(e.exclusions)
 		if obj.parent == nil { // a group is fed with what its parent selects
 			e.index(obj)
 		}
 	}
+	e.overlay()
 	for _, t := range e.targets {
 		t.members = slices.DeleteFunc(t.members, func(m *member) bool { return e.byID[m.obj.id] != m.obj })
 	}

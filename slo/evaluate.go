@@ -149,7 +149,8 @@ type measure struct {
 	filled              float64 // share of the window that lies after watching began
 	lengthMs            int64
 	untilMs             int64
-	sure                bool // of a composite: what it measures is more than chance
+	sure                bool   // of a composite: what it measures is more than chance
+	spans               []span // what was excluded
 }
 
 func (m measure) total() float64 { return m.good + m.bad }
@@ -168,20 +169,27 @@ func (m measure) known() float64 { return m.coverage * m.filled }
 // measure counts the window (edge, now]. late holds the last looks of targets that are overdue: what
 // they owe since then is expected but not covered.
 func (o *objective) measure(edge, now int64, late []int64) measure {
-	c := o.between(edge, now)
-	for _, seen := range late {
-		c.expectedMs += o.owedOpen(max(seen, edge), now)
-	}
-	return o.ledger.weigh(c, edge, now)
+	return o.measureBut(o.exclusion.spans, edge, now, late)
 }
 
-// owedOpen is how much of (from, to] is owed and not excluded.
-func (o *objective) owedOpen(from, to int64) int64 {
+// measureBut is measure with other time excluded.
+func (o *objective) measureBut(spans []span, edge, now int64, late []int64) measure {
+	c := o.overlaid(spans, o.ledger.lookUp(edge), o.ledger.lookUpEnd(now))
+	for _, seen := range late {
+		c.expectedMs += o.owedOpen(spans, max(seen, edge), now)
+	}
+	m := o.ledger.weigh(c, edge, now)
+	m.spans = spans
+	return m
+}
+
+// owedOpen is how much of (from, to] is owed and not in spans.
+func (o *objective) owedOpen(spans []span, from, to int64) int64 {
 	if from >= to {
 		return 0
 	}
 	ms := o.owed(from, to)
-	for _, s := range o.exclusion.spans {
+	for _, s := range spans {
 		if start, end := max(s.from, from), min(s.to, to); start < end {
 			ms -= o.owed(start, end)
 		}
@@ -325,11 +333,13 @@ func (o *objective) bookSlice(end int64, c counts) {
 
 // noteBlind remembers since when nothing can be said of an objective.
 func (o *objective) noteBlind(why string, now int64) {
+	was := o.blindMs
 	if o.blindWhy = why; why == "" {
-		o.blindMs = 0
+		o.blindMs, o.met = 0, true
 	} else if o.blindMs == 0 {
 		o.blindMs = now
 	}
+	o.ledger.changed = o.ledger.changed || o.blindMs != was
 }
 
 // pending is how many slices are open; events of counters are never pending.

@@ -28,8 +28,28 @@ func (e *Engine) SetExclusions(all []Exclusion) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.exclusions = append(make([]Exclusion, 0, len(all)), all...)
+	e.overlay()
+}
+
+// overlay puts the exclusions in force for every objective.
+func (e *Engine) overlay() {
+	asked := map[*objective][]int64{}
 	for _, o := range e.objectives {
+		if o.Composite == nil {
+			continue
+		}
 		o.exclude(e.exclusions)
+		for _, m := range o.Composite.Members {
+			if obj := e.byName[m.Objective]; obj != nil {
+				asked[obj] = append(append(asked[obj], o.exclusion.edges()...), o.periodStarts()...)
+			}
+		}
+	}
+	for _, o := range e.objectives {
+		if o.Composite == nil {
+			o.asked = asked[o]
+			o.exclude(e.exclusions)
+		}
 	}
 }
 
@@ -52,13 +72,27 @@ func (x *Exclusion) concerns(o *objective) bool {
 	return x.Concerns(o.Name, o.parent.Name)
 }
 
-// exclude puts those of all exclusions that concern o in force.
+// exclude puts those of all exclusions that concern o in force. What its composites want to know
+// exactly is pinned with the edges of its own; a composite has no ledger to pin anything in.
 func (o *objective) exclude(all []Exclusion) {
+	edges := slices.Clone(o.asked)
 	if all == nil {
-		return
+		for _, m := range o.ledger.pins.at {
+			edges = append(edges, m.at)
+		}
+	} else {
+		o.exclusion = o.overlayOf(all)
+		edges = append(edges, o.exclusion.edges()...)
 	}
-	var edges []int64
-	o.exclusion = overlay{}
+	if o.Composite == nil {
+		o.ledger.setPins(edges)
+	}
+}
+
+// overlayOf is what all exclusions make of the counts of o. A correction of a composite, which has no
+// counts, is none.
+func (o *objective) overlayOf(all []Exclusion) overlay {
+	var v overlay
 	for i := range all {
 		x := &all[i]
 		if !x.concerns(o) {
@@ -66,16 +100,42 @@ func (o *objective) exclude(all []Exclusion) {
 		}
 		from, to := x.From.UnixMilli(), x.To.UnixMilli()
 		if x.Correction != nil {
-			o.exclusion.corrections = append(o.exclusion.corrections, correction{to, counts{good: x.Correction.Good, bad: x.Correction.Bad, excluded: x.Correction.Excluded}})
+			v.corrections = append(v.corrections, correction{to, counts{good: x.Correction.Good, bad: x.Correction.Bad, excluded: x.Correction.Excluded}})
 		} else if from < to {
-			o.exclusion.spans = append(o.exclusion.spans, span{from, to})
+			v.spans = append(v.spans, span{from, to})
 		}
 	}
-	o.exclusion.merge()
-	for _, s := range o.exclusion.spans {
-		edges = append(edges, s.from, s.to)
+	v.merge()
+	// What takes away comes last, so that it finds what others add.
+	slices.SortStableFunc(v.corrections, func(a, b correction) int {
+		switch {
+		case a.takes() == b.takes():
+			return 0
+		case b.takes():
+			return -1
+		}
+		return 1
+	})
+	return v
+}
+
+// edges are the instants whose counts must stay exact.
+func (v *overlay) edges() []int64 {
+	out := make([]int64, 0, 2*len(v.spans))
+	for _, s := range v.spans {
+		out = append(out, s.from, s.to)
 	}
-	o.ledger.setPins(edges)
+	return out
+}
+
+// with is the spans of v and those of w.
+func (v *overlay) with(w *overlay) []span {
+	if len(w.spans) == 0 {
+		return v.spans
+	}
+	both := overlay{spans: slices.Concat(v.spans, w.spans)}
+	both.merge()
+	return both.spans
 }
 
 // merge puts spans in order and joins those that overlap or touch.
@@ -92,28 +152,58 @@ func (v *overlay) merge() {
 	v.spans = merged
 }
 
-// between counts (from, to], the far edge rounded outwards to a bucket, with exclusions and corrections.
-func (o *objective) between(from, to int64) counts {
-	upTo := func(t int64) counts {
-		if t >= o.ledger.nowMs {
-			return o.ledger.cum
+// overlaid is what was counted between two instants, with what lies in spans excluded, and corrected.
+func (o *objective) overlaid(spans []span, from, to mark) counts {
+	c := to.cum.minus(from.cum)
+	i, _ := slices.BinarySearchFunc(spans, from.at+1, func(s span, t int64) int { return cmp.Compare(s.to, t) })
+	for _, s := range spans[i:] {
+		if s.from >= to.at {
+			break
 		}
-		return o.ledger.upTo(t)
-	}
-	c := upTo(to).minus(o.ledger.upTo(from))
-	for _, s := range o.exclusion.spans {
-		start, end := max(s.from, from), min(s.to, to)
-		if start >= end {
-			continue
+		start, end := from.cum, to.cum
+		if s.from > from.at {
+			start = o.ledger.lookUpEnd(s.from).cum
 		}
-		d := upTo(end).minus(o.ledger.upTo(start))
+		if s.to < to.at {
+			end = o.ledger.lookUpEnd(s.to).cum
+		}
+		d := end.minus(start)
 		c = c.minus(d)
 		c.excluded += d.good + d.bad + d.excluded
 	}
 	for _, k := range o.exclusion.corrections {
-		if k.at > from && k.at <= to {
-			c = c.plus(k.counts)
+		if k.at > from.at && k.at <= to.at {
+			c = c.corrected(k.counts)
 		}
 	}
 	return c
 }
+
+// corrected adds k to c. Where there is less than k takes away, as of an outage of which the window has
+// lost a part, it takes what there is, and adds in proportion to what it took.
+func (c counts) corrected(k counts) counts {
+	var asked, taken float64
+	take := func(v, k float64) float64 {
+		if k >= 0 {
+			return v
+		}
+		got := min(-k, max(0, v))
+		asked, taken = asked-k, taken+got
+		return v - got
+	}
+	c.good, c.bad, c.excluded = take(c.good, k.good), take(c.bad, k.bad), take(c.excluded, k.excluded)
+	give := func(v, k float64) float64 {
+		switch {
+		case k <= 0:
+			return v
+		case taken < asked:
+			k = k * taken / asked
+		}
+		return v + k
+	}
+	c.good, c.bad, c.excluded = give(c.good, k.good), give(c.bad, k.bad), give(c.excluded, k.excluded)
+	return c
+}
+
+// takes reports whether the correction takes events away.
+func (k *correction) takes() bool { return k.good < 0 || k.bad < 0 || k.excluded < 0 }

@@ -3,9 +3,12 @@ package slo_test
 import (
 	"math"
 	"reflect"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/assayer-io/assayer/collector"
 	"github.com/assayer-io/assayer/slo"
 	"github.com/assayer-io/assayer/slo/burnrate"
 	"github.com/assayer-io/assayer/slo/spec"
@@ -112,5 +115,110 @@ func TestTierAgainstWhatIsLeft(t *testing.T) {
 	s = f.status(40 * time.Hour)
 	if s.Tiers[0].Factor != 1 || len(s.Firing) != 1 {
 		t.Errorf("limit %v, firing %v: %s", s.Tiers[0].Factor, s.Firing, s.Tiers[0].Why)
+	}
+}
+
+func (f feeder) minutely(d time.Duration, good, bad float64) {
+	f.Observe(collector.Cycle{Target: "a", At: at(d), Interval: time.Minute, Samples: []collector.Sample{{Series: goodSeries, Value: good}, {Series: badSeries, Value: bad}}})
+}
+
+// TestExcludedOutageLeavesTheWindowExcluded: while the window's far edge passes an excluded outage of
+// 40 minutes, a month later, the bucket that the edge is rounded to does not bring it back.
+func TestExcludedOutageLeavesTheWindowExcluded(t *testing.T) {
+	f := newFeeder(t, ratio(0.9995))
+	const day = 24 * time.Hour
+	from, end := 30*time.Hour, 30*time.Hour+40*time.Minute
+	f.SetExclusions([]slo.Exclusion{exclude(from, end, "pay")})
+	g, b := 0.0, 0.0
+	for d := time.Duration(0); d <= 30*day+32*time.Hour; d += time.Minute {
+		if d > from && d <= end {
+			b += 100
+		} else {
+			g += 100
+		}
+		f.minutely(d, g, b)
+		if d > 30*day+29*time.Hour {
+			if s := f.status(d); s.Events.Bad != 0 || s.State == slo.Exhausted {
+				t.Fatalf("%v after it: %+v, %s: %s", d-end, s.Events, s.State, s.Reason)
+			}
+		}
+	}
+	past, err := f.History("pay", "20m", at(from), at(from+2*time.Hour), 121)
+	must(t, err)
+	for _, p := range past {
+		if p.BurnRate != 0 {
+			t.Errorf("history: burns at %v at %v", p.BurnRate, p.At)
+		}
+	}
+}
+
+// TestExcludedFailuresAreNoEvidence: ten requests an hour, and one of them fails by chance half an hour
+// after a maintenance in which a hundred did.
+func TestExcludedFailuresAreNoEvidence(t *testing.T) {
+	for _, excluded := range []bool{true, false} {
+		f := newFeeder(t, ratio(0.999))
+		if excluded {
+			f.SetExclusions([]slo.Exclusion{exclude(100*time.Hour, 100*time.Hour+10*time.Minute, "pay")})
+		}
+		g, b, fired := 0.0, 0.0, false
+		for d := time.Duration(0); d < 101*time.Hour; d += interval {
+			if d%(6*time.Minute) == 0 {
+				g++
+			}
+			if d > 100*time.Hour && d <= 100*time.Hour+5*time.Minute {
+				b += 5
+			}
+			if d == 100*time.Hour+30*time.Minute {
+				b++
+			}
+			f.tx(d, g, b)
+			if d >= 100*time.Hour+30*time.Minute {
+				s := f.status(d)
+				budgetTiers := s.Tiers[:len(s.Tiers)-1]
+				fired = fired || slices.ContainsFunc(budgetTiers, func(t slo.TierStatus) bool { return t.Firing })
+			}
+		}
+		if fired == excluded {
+			t.Errorf("maintenance excluded: %v; a tier fires after one more failure: %v", excluded, fired)
+		}
+	}
+}
+
+// TestCorrectionTakesNoMoreThanThereIs: the window has lost the first of the two hours that were corrected.
+func TestCorrectionTakesNoMoreThanThereIs(t *testing.T) {
+	o := ratio(0.99)
+	o.Window = rolling("6h", 6*time.Hour)
+	f := newFeeder(t, o)
+	var n [2]float64
+	f.run(0, time.Hour+interval, &n, 10, 0)
+	f.run(time.Hour+interval, 3*time.Hour+interval, &n, 0, 10)
+	f.run(3*time.Hour+interval, 8*time.Hour+interval, &n, 10, 0)
+	// Six hours hold 14400 events, of which 2400 are bad; the correction was made for 4800.
+	for _, tc := range []struct {
+		slo.Correction
+		good, bad, excluded float64
+	}{
+		{slo.Correction{Good: 4800, Bad: -4800}, 14400, 0, 0},
+		{slo.Correction{Bad: -4800}, 12000, 0, 0},
+		{slo.Correction{Bad: -4800, Excluded: 4800}, 12000, 0, 2400},
+		{slo.Correction{Bad: -2000, Good: 2000}, 14000, 400, 0},
+		{slo.Correction{Excluded: -10, Bad: 10}, 12000, 2400, 0},
+		{slo.Correction{Good: 7, Bad: 5, Excluded: 3}, 12007, 2405, 3},
+	} {
+		f.SetExclusions([]slo.Exclusion{{ID: "1", Objectives: []string{"pay"}, From: at(time.Hour), To: at(3 * time.Hour), Correction: &tc.Correction}})
+		if s := f.status(8 * time.Hour); s.Events.Good != tc.good || s.Events.Bad != tc.bad || s.Events.Excluded != tc.excluded {
+			t.Errorf("%+v makes %+v, want %v good, %v bad, %v excluded", tc.Correction, s.Events, tc.good, tc.bad, tc.excluded)
+		}
+	}
+	// What one adds, another can take away, whatever their order.
+	for _, ids := range [][2]string{{"1", "2"}, {"2", "1"}} {
+		add := slo.Exclusion{ID: ids[0], Objectives: []string{"pay"}, From: at(time.Hour), To: at(3 * time.Hour), Correction: &slo.Correction{Bad: 100}}
+		take := slo.Exclusion{ID: ids[1], Objectives: []string{"pay"}, From: at(time.Hour), To: at(3 * time.Hour), Correction: &slo.Correction{Bad: -2500}}
+		both := []slo.Exclusion{add, take}
+		slices.SortFunc(both, func(a, b slo.Exclusion) int { return strings.Compare(a.ID, b.ID) })
+		f.SetExclusions(both)
+		if s := f.status(8 * time.Hour); s.Events.Bad != 0 || s.Events.Good != 12000 {
+			t.Errorf("both corrections make %+v", s.Events)
+		}
 	}
 }

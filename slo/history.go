@@ -55,9 +55,9 @@ func (o *objective) point(members []memberNow, at, windowMs int64) Point {
 // past measures the window (from, to] of the past, both edges rounded down to a bucket.
 func (o *objective) past(members []memberNow, from, to int64) measure {
 	if o.Composite == nil {
-		return o.ledger.weigh(o.between(from, to), from, to)
+		return o.measure(from, to, nil)
 	}
-	return o.combine(members, to-from, func(m *objective) measure { return m.ledger.weigh(m.between(from, to), from, to) })
+	return o.combine(members, to-from, func(n *memberNow) (measure, float64) { return n.obj.measureBut(n.spans, from, to, nil), 0 })
 }
 
 // memberObjectives are the members of a composite with what their ledgers hold: whether they were
@@ -69,7 +69,7 @@ func (e *Engine) memberObjectives(o *objective) []memberNow {
 	var out []memberNow
 	for _, m := range o.Composite.Members {
 		if obj := e.byName[m.Objective]; obj != nil {
-			out = append(out, memberNow{Member: m, obj: obj, counted: measured})
+			out = append(out, memberNow{Member: m, obj: obj, counted: measured, spans: obj.exclusion.with(&o.exclusion)})
 		}
 	}
 	return out

@@ -228,35 +228,47 @@ func (lg *ledger) spread(from, to int64, d counts) {
 
 // upTo returns the cumulative counts at t if it is marked or pinned, else at the bucket edge at or
 // before it.
-func (lg *ledger) upTo(t int64) counts {
+func (lg *ledger) upTo(t int64) counts { return lg.lookUp(t).cum }
+
+// lookUp returns what upTo does, with the instant that these are the counts of.
+func (lg *ledger) lookUp(t int64) mark {
 	if lg.startMs == 0 || t < lg.firstMs {
-		return counts{}
+		return mark{at: t}
 	}
 	for _, m := range lg.marks {
 		if m.at == t {
-			return m.cum
+			return m
 		}
 	}
 	if c, ok := lg.pins.upTo(t, lg.cum); ok {
-		return c
+		return mark{t, c}
 	}
 	for i := range lg.levels {
 		l := &lg.levels[i]
-		if floorDiv(t, l.widthMs)-1 >= l.open {
-			return lg.cum // t lies beyond the open bucket
+		edge := floorDiv(t, l.widthMs)
+		if edge-1 >= l.open {
+			return mark{t, lg.cum} // t lies beyond the open bucket
 		}
 		if c, ok := l.startOf(t); ok {
-			return c
+			return mark{edge * l.widthMs, c}
 		}
-		if floorDiv(t, l.widthMs) <= l.bucketOf(lg.firstMs) {
-			return counts{} // the whole life of the ledger lies after this edge
+		if edge <= l.bucketOf(lg.firstMs) {
+			return mark{at: edge * l.widthMs} // the whole life of the ledger lies after this edge
 		}
 	}
 	last := &lg.levels[len(lg.levels)-1]
 	if last.first < last.open {
-		return last.at(last.first) // older than retention
+		return mark{(last.first + 1) * last.widthMs, last.at(last.first)} // older than retention
 	}
-	return counts{}
+	return mark{at: t}
+}
+
+// lookUpEnd is lookUp for the end of a window: from the present on, everything lies before it.
+func (lg *ledger) lookUpEnd(t int64) mark {
+	if t >= lg.nowMs {
+		return mark{t, lg.cum}
+	}
+	return lg.lookUp(t)
 }
 
 func floorDiv(a, b int64) int64 {

@@ -36,8 +36,11 @@ type objective struct {
 	values       []string // of a group: the labels' values in the order of GroupBy
 	groups       groups   // of a grouped objective
 	exclusion    overlay
-	state        State // at the last evaluation
-	blindMs      int64 // since when nothing can be said; 0: it can
+	state        State   // at the last evaluation
+	asked        []int64 // instants that composites of which it is a member want to know exactly
+	periodMs     int64   // a moment of the period that a composite's members remember the start of
+	blindMs      int64   // since when nothing can be said; 0: it can
+	met          bool    // it was not blind yet when this process began to count it, or has been for long since
 	blindWhy     string
 	shownMs      int64   // the last look that showed a series of it
 	paceMs       int64   // the slowest interval of the targets that feed it, as far as there are any
@@ -212,7 +215,7 @@ func (o *objective) configureFast(opts Options) {
 
 // anchor makes the ledger remember the counts at each calendar period's start.
 func (o *objective) anchor(now int64) {
-	o.ledger.following, o.ledger.nextMs = nil, 0
+	o.ledger.following, o.ledger.nextMs, o.periodMs = nil, 0, now
 	if o.period == nil {
 		return
 	}

@@ -142,6 +142,7 @@ func (o *objective) load(m *storedObjective, continued bool) {
 		lg.firstMs = lg.startMs
 	}
 	o.paceMs = m.PaceMs
+	o.blindMs, o.met = m.BlindMs, m.BlindMs != 0
 	for i := range lg.levels {
 		if i < len(m.Levels) && m.Levels[i].sound() {
 			l := &lg.levels[i]

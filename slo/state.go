@@ -62,6 +62,7 @@ type storedObjective struct {
 	Hours     map[int64]*hour  `json:"hours,omitempty"`
 	Fast      *fastState       `json:"fast,omitempty"`
 	Runs      []run            `json:"runs,omitempty"`
+	BlindMs   int64            `json:"blind_ms,omitempty"` // since when nothing can be said of it
 	Parent    string           `json:"parent,omitempty"`   // of a group: the objective it is a part of
 	ShownMs   int64            `json:"shown_ms,omitempty"` // of a group: the last look that showed a series of it
 	Group     []string         `json:"group,omitempty"`    // values of that one's group labels, in their order
@@ -164,6 +165,9 @@ func (o *objective) store(to Store) error {
 		Version: stateVersion, Name: o.Name, Epoch: o.epoch, WatchedMs: o.watchedMs, StartMs: lg.startMs, FirstMs: lg.firstMs, PaceMs: o.paceMs, NowMs: lg.nowMs,
 		Cum: lg.cum.floats(), Totals: o.totalsHigh, Firing: map[string]int64{},
 		Runs: o.runs, Group: o.values,
+	}
+	if o.met {
+		m.BlindMs = o.blindMs
 	}
 	if o.parent != nil {
 		m.Parent, m.ShownMs = hex(o.parent.id), o.shownMs
