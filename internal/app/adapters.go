@@ -33,7 +33,7 @@ func (a objectives) History(name, window string, from, to time.Time, points int)
 func (a *App) objectiveNames() []exclusions.Objective {
 	var out []exclusions.Objective
 	for _, o := range a.loaded().Objectives {
-		out = append(out, exclusions.Objective{Name: o.Name})
+		out = append(out, exclusions.Objective{Name: o.Name, Composite: o.Composite != nil})
 	}
 	for _, s := range (objectives{a}).Statuses() {
 		if s.Parent != "" {

@@ -47,7 +47,7 @@ func (e *Entry) validate(objectives []Objective, now time.Time) error {
 		l = append(l, problem.Problem{Path: "objectives", Got: fmt.Sprintf("%d names", n), Allowed: fmt.Sprintf("1 to %d names, with * for any letters", maxPatterns)})
 	} else {
 		for i, pattern := range e.Objectives {
-			l = append(l, checkPattern(fmt.Sprintf("objectives[%d]", i), pattern, objectives)...)
+			l = append(l, checkPattern(fmt.Sprintf("objectives[%d]", i), pattern, objectives, e.Correction != nil)...)
 		}
 	}
 	switch {
@@ -74,14 +74,24 @@ func (e *Entry) validate(objectives []Objective, now time.Time) error {
 	return l.Err()
 }
 
-// checkPattern wants a name, or a pattern that means some objective.
-func checkPattern(at, pattern string, objectives []Objective) problem.List {
+// checkPattern wants a name, or a pattern that means some objective; for a correction one that has counts.
+func checkPattern(at, pattern string, objectives []Objective, correction bool) problem.List {
 	if wrong := checkText(at, pattern, 1, maxPattern); wrong != nil {
 		return wrong
 	}
 	x := slo.Exclusion{Objectives: []string{pattern}}
-	if slices.ContainsFunc(objectives, func(o Objective) bool { return x.Concerns(o.Name, o.Parent) }) {
-		return nil
+	composite := false
+	for _, o := range objectives {
+		if !x.Concerns(o.Name, o.Parent) {
+			continue
+		}
+		if !correction || !o.Composite {
+			return nil
+		}
+		composite = true
+	}
+	if composite {
+		return problem.List{{Path: at, Got: pattern, Message: "is a composite, which has no counts to correct", Allowed: "its members, or an exclusion without correction"}}
 	}
 	if _, err := path.Match(pattern, ""); err != nil {
 		return problem.List{{Path: at, Got: pattern, Message: "is no pattern", Allowed: "a name, with * for any letters"}}

@@ -40,7 +40,10 @@ type Entry struct {
 }
 
 // Objective is the name of one that there is; Parent is that of the whole for a group, else "".
-type Objective struct{ Name, Parent string }
+type Objective struct {
+	Name, Parent string
+	Composite    bool // it has no counts of its own, only what its members bring
+}
 
 // Auditor is what the record needs of the audit log: all entries on disk, in order, or an error.
 type Auditor interface {

@@ -40,7 +40,7 @@ func (d *desk) restart() {
 	d.Store, err = New(Deps{
 		DB: d.db, Audit: d, Now: func() time.Time { return d.now },
 		Objectives: func() []Objective {
-			return []Objective{{Name: "card-auth"}, {Name: "card-auth[region=eu]", Parent: "card-auth"}, {Name: "sepa"}}
+			return []Objective{{Name: "card-auth"}, {Name: "card-auth[region=eu]", Parent: "card-auth"}, {Name: "sepa"}, {Name: "atm", Composite: true}}
 		},
 		Apply: func(all []slo.Exclusion) { d.applied = all; d.applies++ },
 	})
@@ -108,7 +108,7 @@ func TestAddListRemove(t *testing.T) {
 		want []string
 	}{
 		{Objective{}, []string{second.ID, first.ID}}, {Objective{Name: "card-auth"}, []string{first.ID}},
-		{Objective{"card-auth[region=eu]", "card-auth"}, []string{first.ID}}, {Objective{Name: "sepa"}, []string{second.ID}}, {Objective{Name: "other"}, nil},
+		{Objective{Name: "card-auth[region=eu]", Parent: "card-auth"}, []string{first.ID}}, {Objective{Name: "sepa"}, []string{second.ID}}, {Objective{Name: "other"}, nil},
 	} {
 		if got := ids(tt.of); !slices.Equal(got, tt.want) {
 			t.Errorf("of %v: %v, want %v", tt.of, got, tt.want)
@@ -231,26 +231,27 @@ func TestRefusals(t *testing.T) {
 	d := newDesk(t)
 	correction := func(c slo.Correction) func(*Entry) { return func(e *Entry) { e.Correction = &c } }
 	for want, change := range map[string]func(*Entry){
-		"who: has no value":                     func(e *Entry) { e.Who = "  " },
-		"why: has no value":                     func(e *Entry) { e.Why = "" },
-		`who: got "a`:                           func(e *Entry) { e.Who = strings.Repeat("a", 101) },
-		`why: got "two\nlines"`:                 func(e *Entry) { e.Why = "two\nlines" },
-		`why: got "no UTF-8 ` + "\uFFFD":        func(e *Entry) { e.Why = "no UTF-8 \xff" },
-		`id: got "x`:                            func(e *Entry) { e.ID = strings.Repeat("x", 101) },
-		`objectives: got "0 names"`:             func(e *Entry) { e.Objectives = nil },
-		`objectives: got "51 names"`:            func(e *Entry) { e.Objectives = slices.Repeat([]string{"sepa"}, 51) },
-		`objectives[1]: means no objective`:     func(e *Entry) { e.Objectives = []string{"sepa", "spea"} },
-		`objectives[0]: is no pattern`:          func(e *Entry) { e.Objectives = []string{"[sepa"} },
-		"objectives[0]: has no value":           func(e *Entry) { e.Objectives = []string{""} },
-		"from, to: has no value":                func(e *Entry) { e.From = time.Time{} },
-		`from, to: got "2026-11-21T10:00:00Z`:   func(e *Entry) { e.From = e.To.Add(time.Microsecond) },
-		`from, to: got "2025-`:                  func(e *Entry) { e.From = e.To.Add(-maxSpan - time.Second) },
-		`to: got "2027-12-26T10:00:01Z"`:        func(e *Entry) { e.From, e.To = d.now.Add(maxAhead), d.now.Add(maxAhead+time.Second) },
-		"correction: changes nothing":           correction(slo.Correction{}),
-		`correction.bad: got "NaN"`:             correction(slo.Correction{Bad: math.NaN()}),
-		`correction.good: got "-1e+300"`:        correction(slo.Correction{Good: -1e300}),
-		`correction.excluded: got "+Inf"`:       correction(slo.Correction{Excluded: math.Inf(1)}),
-		`why: has no value, allowed: up to 100`: func(e *Entry) { e.Who, e.Why = "", "" },
+		"who: has no value":              func(e *Entry) { e.Who = "  " },
+		"why: has no value":              func(e *Entry) { e.Why = "" },
+		`who: got "a`:                    func(e *Entry) { e.Who = strings.Repeat("a", 101) },
+		`why: got "two\nlines"`:          func(e *Entry) { e.Why = "two\nlines" },
+		`why: got "no UTF-8 ` + "\uFFFD": func(e *Entry) { e.Why = "no UTF-8 \xff" },
+		`id: got "x`:                     func(e *Entry) { e.ID = strings.Repeat("x", 101) },
+		`objectives: got "0 names"`:      func(e *Entry) { e.Objectives = nil },
+		`objectives: got "51 names"`:     func(e *Entry) { e.Objectives = slices.Repeat([]string{"sepa"}, 51) },
+		`objectives[0]: is a composite, which has no counts to correct`: func(e *Entry) { e.Objectives, e.Correction = []string{"at*"}, &slo.Correction{Bad: -1} },
+		`objectives[1]: means no objective`:                             func(e *Entry) { e.Objectives = []string{"sepa", "spea"} },
+		`objectives[0]: is no pattern`:                                  func(e *Entry) { e.Objectives = []string{"[sepa"} },
+		"objectives[0]: has no value":                                   func(e *Entry) { e.Objectives = []string{""} },
+		"from, to: has no value":                                        func(e *Entry) { e.From = time.Time{} },
+		`from, to: got "2026-11-21T10:00:00Z`:                           func(e *Entry) { e.From = e.To.Add(time.Microsecond) },
+		`from, to: got "2025-`:                                          func(e *Entry) { e.From = e.To.Add(-maxSpan - time.Second) },
+		`to: got "2027-12-26T10:00:01Z"`:                                func(e *Entry) { e.From, e.To = d.now.Add(maxAhead), d.now.Add(maxAhead+time.Second) },
+		"correction: changes nothing":                                   correction(slo.Correction{}),
+		`correction.bad: got "NaN"`:                                     correction(slo.Correction{Bad: math.NaN()}),
+		`correction.good: got "-1e+300"`:                                correction(slo.Correction{Good: -1e300}),
+		`correction.excluded: got "+Inf"`:                               correction(slo.Correction{Excluded: math.Inf(1)}),
+		`why: has no value, allowed: up to 100`:                         func(e *Entry) { e.Who, e.Why = "", "" },
 	} {
 		e := d.outage("sepa")
 		change(&e)
@@ -305,5 +306,17 @@ func TestBounds(t *testing.T) {
 	d.restart()
 	if len(d.entries) != 1 { // only this one went through the store
 		t.Errorf("%d stored", len(d.entries))
+	}
+}
+
+func TestExclusionOfACompositeIsTaken(t *testing.T) {
+	d := newDesk(t)
+	if _, err := d.Add(d.outage("atm")); err != nil {
+		t.Errorf("excluding a composite: %v", err)
+	}
+	e := d.outage("*") // means others too, which have counts
+	e.Correction = &slo.Correction{Bad: -1}
+	if _, err := d.Add(e); err != nil {
+		t.Errorf("correcting all there are: %v", err)
 	}
 }
