@@ -247,7 +247,10 @@ func (o *objective) remaining(m measure) float64 {
 	case allowed <= 0:
 		return 1 - m.bad
 	}
-	return 1 - m.bad/(m.total()*allowed)
+	if left := 1 - m.bad/(m.total()*allowed); math.Abs(left) > 1e-12 {
+		return left
+	}
+	return 0 // a crumb of adding up slices that count by their ratio
 }
 
 func (e *Engine) evaluate(o *objective, now int64, feeds map[*objective]*feed) Status {
@@ -388,7 +391,11 @@ func (e *Engine) blind(o *objective, f *feed, budget measure) string {
 	case f.targets == 0:
 		return "no target in discovery feeds it"
 	case few && f.absent > 0:
-		return fmt.Sprintf("%d of %d targets are silent, %d more answer without its series", f.targets-f.fresh-f.absent, f.targets, f.absent)
+		why := fmt.Sprintf("%d of %d targets answer without its series", f.absent, f.targets)
+		if silent := f.targets - f.fresh - f.absent; silent > 0 {
+			why += fmt.Sprintf(", %d more are silent", silent)
+		}
+		return why
 	case few:
 		return fmt.Sprintf("%d of %d targets did not answer for more than two intervals", f.targets-f.fresh, f.targets)
 	case budget.coverage < e.opts.MinCoverage:

@@ -184,6 +184,16 @@ func TestRawRatio(t *testing.T) {
 		f.cycle(d, gauge(map[bool]float64{true: 0.5, false: 1}[d <= time.Minute]))
 	}
 	f.wantEvents(3*time.Minute, 1.5, 0.5)
+	// Slices that all fail just what may fail leave nothing, and not a crumb of it.
+	o := sliced(raw, spec.RatioTimeslices, 0)
+	o.Target = 0.9
+	f = newFeeder(t, o)
+	for d := interval; d <= 12*time.Minute; d += interval {
+		f.cycle(d, gauge(0.9))
+	}
+	if s := f.status(12 * time.Minute); s.ErrorBudget.RemainingRatio != 0 || s.State != slo.Exhausted {
+		t.Errorf("%+v left, %s", s.ErrorBudget.RemainingRatio, s.State)
+	}
 }
 
 func TestPresence(t *testing.T) {

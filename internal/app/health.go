@@ -48,13 +48,13 @@ func (a *App) auditLife(kind, what string) {
 // observeHealth brings the agent's own conditions up to date.
 func (a *App) observeHealth(statuses []slo.Status, targets []collector.TargetStatus) {
 	a.observeTargets(targets)
-	missing := map[string]string{}
+	problems := map[string]string{}
 	for _, s := range statuses {
 		if s.Problem != "" {
-			missing[s.Name] = s.Problem
+			problems[s.Name] = s.Problem
 		}
 	}
-	a.health.Replace(health.BucketMissing, missing)
+	a.health.Replace(health.Mismeasured, problems)
 	failing, open := map[string]string{}, map[string]string{}
 	for _, t := range a.queue.Troubles() {
 		if t.Failed != "" {

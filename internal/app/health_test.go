@@ -144,14 +144,14 @@ func TestMissingBucketOfARemovedObjective(t *testing.T) {
 	fast := strings.NewReplacer("bad: ", "good:", `sales_total{ok="no"}`, `pay_seconds_bucket{le="0.7"}`, "sales_total", "pay_seconds_count").Replace(objective("fast", 0.9))
 	s.write("slo/fast.yaml", fast)
 	a := s.start()
-	s.eventually("the missing bucket", func() bool { return s.problem(a, health.BucketMissing, "fast") != "" })
+	s.eventually("the missing bucket", func() bool { return s.problem(a, health.Mismeasured, "fast") != "" })
 	if err := os.Remove(filepath.Join(s.dir, "slo/fast.yaml")); err != nil {
 		t.Fatal(err)
 	}
 	if err := a.Reload(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	s.eventually("health to be quiet", func() bool { return s.problem(a, health.BucketMissing, "fast") == "" })
+	s.eventually("health to be quiet", func() bool { return s.problem(a, health.Mismeasured, "fast") == "" })
 }
 
 // TestOverrunsOfATarget: looks left out are held against a target for four of its intervals.

@@ -14,7 +14,7 @@ const (
 	TargetDown       Name = "target_down"
 	TargetSlow       Name = "target_slow"
 	ScrapeOverrun    Name = "scrape_overrun"
-	BucketMissing    Name = "histogram_bucket_missing"
+	Mismeasured      Name = "objective_mismeasured"
 	HookFailing      Name = "hook_failing"
 	HookBreakerOpen  Name = "hook_breaker_open"
 )
@@ -40,8 +40,8 @@ func Conditions() []Condition {
 			Advice: "Raise scrape_interval and scrape_timeout for this target, or find out why it answers slowly."},
 		{Name: ScrapeOverrun, Severity: Warning, DependsOn: []Name{TargetDown, TargetSlow}, TimeToVisible: time.Minute,
 			Advice: "Raise scrape_interval, or give the agent more CPU: looks were left out because the one before had not ended."},
-		{Name: BucketMissing, Severity: Warning, DependsOn: []Name{TargetDown},
-			Advice: "Use a limit that the histogram has as a bucket, or add the bucket to the service."},
+		{Name: Mismeasured, Severity: Warning, DependsOn: []Name{TargetDown},
+			Advice: "Make the objective and what the service exports fit: a limit that the histogram has as a bucket, more groups allowed, samples that can be used."},
 		{Name: HookFailing, Severity: Error, DependsOn: []Name{HookBreakerOpen},
 			Advice: "Check the hook's address and credentials; this shows until an action succeeds or somebody approves, rejects, resumes or reloads."},
 		{Name: HookBreakerOpen, Severity: Error, DependsOn: []Name{Stopping},
