@@ -172,28 +172,23 @@ func plainError(err error) string {
 }
 
 func (d *decoder) structure(n Node, out reflect.Value) {
-	known, rest := structFields(out)
-	names := make([]string, len(known))
-	for i, f := range known {
-		names[i] = f.name
-	}
 	if !n.Exists() {
 		return
 	}
+	known := n.in.form(out.Type())
 	if !n.IsMapping() {
-		d.wrong(n, "a mapping with the fields "+strings.Join(names, ", "))
+		d.wrong(n, "a mapping with the fields "+strings.Join(known.names, ", "))
 		return
 	}
 	d.duplicates(n)
 	for _, e := range n.Entries() {
-		f, ok := find(known, e.Key)
-		switch {
-		case ok:
-			d.value(e.Value, f.value)
-		case rest.IsValid():
-			d.mapEntry(e.Value, reflect.ValueOf(e.Key), rest)
+		switch i := slices.Index(known.names, e.Key); {
+		case i >= 0:
+			d.value(e.Value, out.FieldByIndex(known.fields[i]))
+		case known.rest != nil:
+			d.mapEntry(e.Value, reflect.ValueOf(e.Key), out.FieldByIndex(known.rest))
 		default:
-			d.problems = append(d.problems, n.UnknownField(e.Key, names))
+			d.problems = append(d.problems, n.UnknownField(e.Key, known.names))
 		}
 	}
 	var judged decoder
@@ -216,10 +211,8 @@ func (n Node) UnknownField(key string, known []string) problem.Problem {
 // validate runs Validate of the struct and of its inline structs, whose own UnmarshalYAML was
 // never called.
 func (d *decoder) validate(n Node, out reflect.Value) {
-	for i := range out.NumField() {
-		if f := out.Type().Field(i); f.IsExported() && f.Type.Kind() == reflect.Struct && isInline(f) {
-			d.validate(n, out.Field(i))
-		}
+	for _, i := range n.in.form(out.Type()).inline {
+		d.validate(n, out.Field(i))
 	}
 	v, ok := reflect.TypeAssert[validator](out.Addr())
 	if !ok {
@@ -235,42 +228,59 @@ func (d *decoder) validate(n Node, out reflect.Value) {
 	d.failed(n, err)
 }
 
-type structField struct {
-	name  string
-	value reflect.Value
+// form is what may be written into a struct.
+type form struct {
+	names  []string
+	fields [][]int // indices of the fields of these names, those of inline structs included
+	rest   []int   // of the inline map that takes all else; nil: none does
+	inline []int   // of the struct's own inline structs
 }
 
-func find(known []structField, name string) (structField, bool) {
-	for _, f := range known {
-		if f.name == name {
-			return f, true
-		}
+// form is worked out once a file, since a file may hold very many values of one type.
+func (s *source) form(t reflect.Type) form {
+	if s == nil {
+		return formOf(t)
 	}
-	return structField{}, false
+	if known, ok := s.forms.Load(t); ok {
+		return known.(form)
+	}
+	f := formOf(t)
+	s.forms.Store(t, f)
+	return f
 }
 
-// structFields lists what may be written into out, and the inline map that takes all else.
-func structFields(out reflect.Value) (known []structField, rest reflect.Value) {
-	for i := range out.NumField() {
-		f := out.Type().Field(i)
+func formOf(t reflect.Type) form {
+	var out form
+	add := func(name string, at []int) {
+		out.names, out.fields = append(out.names, name), append(out.fields, at)
+	}
+	for i := range t.NumField() {
+		f := t.Field(i)
 		name, _, _ := strings.Cut(f.Tag.Get("yaml"), ",")
 		switch {
-		case !f.IsExported() || name == "-":
+		case !f.IsExported():
 		case isInline(f) && f.Type.Kind() == reflect.Struct:
-			inner, innerRest := structFields(out.Field(i))
-			known = append(known, inner...)
-			if innerRest.IsValid() {
-				rest = innerRest
+			out.inline = append(out.inline, i)
+			if name == "-" {
+				continue
 			}
+			inner := formOf(f.Type)
+			for k, n := range inner.names {
+				add(n, append([]int{i}, inner.fields[k]...))
+			}
+			if inner.rest != nil {
+				out.rest = append([]int{i}, inner.rest...)
+			}
+		case name == "-":
 		case isInline(f) && f.Type.Kind() == reflect.Map:
-			rest = out.Field(i)
+			out.rest = []int{i}
 		case name == "":
-			known = append(known, structField{strings.ToLower(f.Name), out.Field(i)})
+			add(strings.ToLower(f.Name), []int{i})
 		default:
-			known = append(known, structField{name, out.Field(i)})
+			add(name, []int{i})
 		}
 	}
-	return known, rest
+	return out
 }
 
 func isInline(f reflect.StructField) bool {
@@ -296,7 +306,7 @@ func (d *decoder) mapping(n Node, out reflect.Value) {
 	for _, e := range n.Entries() {
 		key := reflect.New(out.Type().Key()).Elem()
 		before := d.problems.Errors()
-		d.value(Node{yaml: &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: e.Key}, near: e.Value.near, file: n.file, path: e.Value.path}, key)
+		d.value(Node{yaml: &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: e.Key}, near: e.Value.near, in: n.in, path: e.Value.path}, key)
 		if d.problems.Errors() == before {
 			d.mapEntry(e.Value, key, fresh)
 		}
@@ -368,6 +378,35 @@ func (d *decoder) anything(n Node, out reflect.Value) {
 	out.Set(v)
 }
 
+// keys are those met so far, numbered from 0. Few of them are found sooner without a map.
+type keys struct {
+	few  []string
+	many map[string]int
+}
+
+const fewKeys = 16
+
+// add returns the number of the key, and whether it was met before.
+func (k *keys) add(key string) (number int, again bool) {
+	if k.many != nil {
+		if number, again = k.many[key]; !again {
+			number = len(k.many)
+			k.many[key] = number
+		}
+		return number, again
+	}
+	if number = slices.Index(k.few, key); number >= 0 {
+		return number, true
+	}
+	if k.few = append(k.few, key); len(k.few) > fewKeys {
+		k.many = make(map[string]int, 2*fewKeys)
+		for i, f := range k.few {
+			k.many[f] = i
+		}
+	}
+	return len(k.few) - 1, false
+}
+
 // field is a key and its value as they stand in the file.
 type field struct{ key, value *yaml.Node }
 
@@ -377,53 +416,88 @@ func fields(n *yaml.Node) []field {
 	if n == nil || n.Kind != yaml.MappingNode {
 		return nil
 	}
-	var out, merged []field
-	seen := make(map[string]bool, len(n.Content)/2)
+	var merged []field
+	out := make([]field, 0, len(n.Content)/2)
+	var seen keys
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key, value := resolve(n.Content[i]), n.Content[i+1]
 		if isMerge(key) {
-			from := []*yaml.Node{resolve(value)}
-			if from[0].Kind == yaml.SequenceNode {
-				from = from[0].Content
-			}
-			for _, m := range from {
-				merged = append(merged, fields(resolve(m))...)
-			}
+			merged = append(merged, mergedFields(value)...)
 			continue
 		}
-		if key.Kind == yaml.ScalarNode && !seen[key.Value] {
-			seen[key.Value] = true
-			out = append(out, field{key, value})
+		if key.Kind == yaml.ScalarNode {
+			if _, again := seen.add(key.Value); !again {
+				out = append(out, field{key, value})
+			}
 		}
 	}
 	for _, f := range merged {
-		if !seen[f.key.Value] {
-			seen[f.key.Value] = true
+		if _, again := seen.add(f.key.Value); !again {
 			out = append(out, f)
 		}
 	}
 	return out
 }
 
+// mergedFields are those of what a merge key names.
+func mergedFields(value *yaml.Node) []field {
+	var out []field
+	from := []*yaml.Node{resolve(value)}
+	if from[0].Kind == yaml.SequenceNode {
+		from = from[0].Content
+	}
+	for _, m := range from {
+		out = append(out, fields(resolve(m))...)
+	}
+	return out
+}
+
+// lookUp finds the one of [fields] that has the key.
+func lookUp(n *yaml.Node, key string) (field, bool) {
+	if n == nil || n.Kind != yaml.MappingNode {
+		return field{}, false
+	}
+	merges := false
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		switch k := resolve(n.Content[i]); {
+		case isMerge(k):
+			merges = true
+		case k.Kind == yaml.ScalarNode && k.Value == key:
+			return field{k, n.Content[i+1]}, true
+		}
+	}
+	if merges {
+		for _, f := range fields(n) {
+			if f.key.Value == key {
+				return f, true
+			}
+		}
+	}
+	return field{}, false
+}
+
 func isMerge(key *yaml.Node) bool { return key.Kind == yaml.ScalarNode && key.ShortTag() == "!!merge" }
 
 // duplicates reports keys written twice and keys that are not plain text.
 func (d *decoder) duplicates(n Node) {
-	first := map[string]int{}
+	var seen keys
+	var lines []int
 	for i := 0; i+1 < len(n.yaml.Content); i += 2 {
-		key := resolve(n.yaml.Content[i])
-		at := Node{near: n.yaml.Content[i], file: n.file, path: childPath(n.path, key.Value)}
-		switch line, again := first[key.Value]; {
-		case key.Kind != yaml.ScalarNode:
-			at.path = n.path
+		key, at := resolve(n.yaml.Content[i]), Node{near: n.yaml.Content[i], in: n.in, path: n.path}
+		if key.Kind != yaml.ScalarNode {
 			d.report(at, problem.Problem{Message: "a key is a list or a mapping", Allowed: "text"})
-		case isMerge(key):
-			d.merge(n, n.yaml.Content[i+1])
-		case again:
-			d.report(at, problem.Problem{Message: "duplicate key, first on line " + strconv.Itoa(line)})
-		default:
-			first[key.Value] = n.yaml.Content[i].Line
+			continue
 		}
+		if isMerge(key) {
+			d.merge(n, n.yaml.Content[i+1])
+			continue
+		}
+		if first, again := seen.add(key.Value); again {
+			at.path = childPath(n.path, key.Value)
+			d.report(at, problem.Problem{Message: "duplicate key, first on line " + strconv.Itoa(lines[first])})
+			continue
+		}
+		lines = append(lines, n.yaml.Content[i].Line)
 	}
 }
 

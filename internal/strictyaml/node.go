@@ -20,6 +20,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"unicode"
 	"unicode/utf8"
 
@@ -38,8 +39,21 @@ const (
 type Node struct {
 	yaml *yaml.Node // never an alias or a document; nil: nothing is written here
 	near *yaml.Node // the closest thing that is written, for its line
-	file string
+	in   *source
 	path string
+}
+
+// source is what all values of one file share.
+type source struct {
+	file  string
+	forms sync.Map // of structs read from it, [form] by [reflect.Type]
+}
+
+func (s *source) name() string {
+	if s == nil {
+		return ""
+	}
+	return s.file
 }
 
 // Parse splits data into its documents, leaving out empty ones. It refuses files of more than
@@ -51,6 +65,7 @@ func Parse(file string, data []byte, maxBytes int) ([]Node, problem.List) {
 			Allowed: "at most " + strconv.Itoa(maxBytes) + " bytes"}}
 	}
 	var docs []Node
+	in := &source{file: file}
 	dec := yaml.NewDecoder(bytes.NewReader(data))
 	aliased := 0
 	for {
@@ -70,7 +85,7 @@ func Parse(file string, data []byte, maxBytes int) ([]Node, problem.List) {
 			p.File = file
 			return docs, problem.List{p}
 		}
-		docs = append(docs, Node{yaml: resolve(root), near: root, file: file})
+		docs = append(docs, Node{yaml: resolve(root), near: root, in: in})
 	}
 }
 
@@ -181,7 +196,7 @@ func (n Node) Text() string {
 }
 
 // File is the name of the file n stands in.
-func (n Node) File() string { return n.file }
+func (n Node) File() string { return n.in.name() }
 
 // Path is where n stands in its document: spec.objectives[0].target.
 func (n Node) Path() string { return n.path }
@@ -227,7 +242,7 @@ func (n Node) Instead(built *yaml.Node) Node {
 	if n.near != nil {
 		place(built, n.near)
 	}
-	return Node{yaml: built, near: n.near, file: n.file, path: n.path}
+	return Node{yaml: built, near: n.near, in: n.in, path: n.path}
 }
 
 func place(n, at *yaml.Node) {
@@ -248,11 +263,11 @@ func (n Node) At(path string) Node {
 			if i >= 0 && i < len(items) {
 				n = items[i]
 			} else {
-				n = Node{near: n.near, file: n.file, path: n.path + step}
+				n = Node{near: n.near, in: n.in, path: n.path + step}
 			}
 			continue
 		}
-		n = n.field(step)
+		n = n.Field(step)
 	}
 	return n
 }
@@ -278,13 +293,13 @@ func nextStep(path string) (step, rest string) {
 	return path, ""
 }
 
-func (n Node) field(key string) Node {
-	for _, f := range fields(n.yaml) {
-		if f.key.Value == key {
-			return n.child(childPath(n.path, key), f.value, f.key)
-		}
+// Field is the value of one key of a mapping, whatever is in the key; else it is as [Node.At].
+func (n Node) Field(key string) Node {
+	path := childPath(n.path, key)
+	if f, ok := lookUp(n.yaml, key); ok {
+		return n.child(path, f.value, f.key)
 	}
-	return Node{near: n.near, file: n.file, path: childPath(n.path, key)}
+	return Node{near: n.near, in: n.in, path: path}
 }
 
 // child is a value inside n. A value that is left empty stands where its key stands.
@@ -293,14 +308,24 @@ func (n Node) child(path string, value, key *yaml.Node) Node {
 	if isNull(value) && value.Value == "" {
 		near = key
 	}
-	return Node{yaml: resolve(value), near: near, file: n.file, path: path}
+	return Node{yaml: resolve(value), near: near, in: n.in, path: path}
 }
 
-var plainKey = regexp.MustCompile(`^[A-Za-z0-9_/-]+$`)
+// isPlain reports whether a path shows the key without quotes.
+func isPlain(key string) bool {
+	for i := range len(key) {
+		switch c := key[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '_', c == '/', c == '-':
+		default:
+			return false
+		}
+	}
+	return key != ""
+}
 
 func childPath(path, key string) string {
 	switch {
-	case !plainKey.MatchString(key):
+	case !isPlain(key):
 		return path + "[" + strconv.Quote(cut(key)) + "]"
 	case path == "":
 		return key
@@ -312,7 +337,7 @@ func childPath(path, key string) string {
 // column is overwritten.
 func (n Node) Problem(p problem.Problem) problem.Problem {
 	at := n.At(p.Path)
-	p.File, p.Path = at.file, at.path
+	p.File, p.Path = at.in.name(), at.path
 	if at.near != nil {
 		p.Line, p.Column = at.near.Line, at.near.Column
 	}

@@ -81,10 +81,20 @@ func (m *labelMap) UnmarshalNode(n strictyaml.Node) problem.List {
 	return problems
 }
 
-func (l *loader) file(f File) {
+// parsedFile is one file's documents, and what is wrong with it as YAML.
+type parsedFile struct {
+	docs     []strictyaml.Node
+	problems problem.List
+}
+
+func parseFile(f File) parsedFile {
 	docs, problems := strictyaml.Parse(f.Name, f.Data, MaxFileBytes)
-	l.problems = append(l.problems, problems...)
-	for _, doc := range docs {
+	return parsedFile{docs, problems}
+}
+
+func (l *loader) file(f parsedFile) {
+	l.problems = append(l.problems, f.problems...)
+	for _, doc := range f.docs {
 		if !doc.IsList() {
 			l.document(doc)
 		}

@@ -48,7 +48,10 @@ func indicatorKeys() []string {
 	return append([]string{excludedQuery, eventsQuery, totalOf}, extraKeys()...)
 }
 
-func annotation(name string) string { return `metadata.annotations["` + name + `"]` }
+// annotation is what the annotation says that a document or an indicator has.
+func annotation(n strictyaml.Node, name string) strictyaml.Node {
+	return n.At("metadata.annotations").Field(name)
+}
 
 // ownAnnotations refuses annotations with our prefix that n does not read: they would do nothing.
 func (l *loader) ownAnnotations(n strictyaml.Node, known []string) {
@@ -76,12 +79,17 @@ type places func(key string) strictyaml.Node
 
 // written looks into the annotations of the SLO first, then into those of the indicator.
 func written(slo strictyaml.Node, ind *sli) places {
+	var theirs strictyaml.Node
+	own := slo.At("metadata.annotations")
+	if ind != nil {
+		theirs = ind.node.At("metadata.annotations")
+	}
 	return func(key string) strictyaml.Node {
-		own := slo.At(annotation(key))
+		own := own.Field(key)
 		if ind == nil || own.Exists() {
 			return own
 		}
-		if of := ind.node.At(annotation(key)); of.Exists() {
+		if of := theirs.Field(key); of.Exists() {
 			return of
 		}
 		return own

@@ -47,8 +47,25 @@ type goldenWeight struct {
 
 // goldenKey is the short form's name of what an annotation says.
 func goldenKey(annotation string) string {
-	return map[string]string{excludedQuery: "excluded", currencyKey: "currency", unitKey: "unit", valueQueryKey: "value", groupByKey: "groupBy",
-		maxGroupsKey: "maxGroups", groupExpiresKey: "groupExpires", calendarKey: "calendar"}[annotation]
+	switch annotation {
+	case excludedQuery:
+		return "excluded"
+	case currencyKey:
+		return "currency"
+	case unitKey:
+		return "unit"
+	case valueQueryKey:
+		return "value"
+	case groupByKey:
+		return "groupBy"
+	case maxGroupsKey:
+		return "maxGroups"
+	case groupExpiresKey:
+		return "groupExpires"
+	case calendarKey:
+		return "calendar"
+	}
+	return ""
 }
 
 // rails are the names a document may give the system that moves its money.
@@ -76,7 +93,9 @@ func (l *loader) golden(n strictyaml.Node) {
 			l.claim(s.node.At("metadata.name").Text(), s.node)
 			continue
 		}
-		l.built = append(l.built, s)
+		if l.expanding {
+			l.built = append(l.built, s)
+		}
 		l.readBuilt(s.node)
 	}
 }
@@ -193,11 +212,14 @@ func (g *goldenReader) document(signalName string, at strictyaml.Node, s signal)
 // extras checks what goes with any indicator, where it is written, and gives the annotations it stands for.
 func (g *goldenReader) extras(n strictyaml.Node, s signal) map[string]string {
 	at := func(key string) strictyaml.Node {
-		own, shared := n.At(goldenKey(key)), g.n.At(goldenKey(key))
-		if own.Exists() || !shared.Exists() {
+		own := n.Field(goldenKey(key))
+		if own.Exists() {
 			return own
 		}
-		return shared
+		if shared := g.n.Field(goldenKey(key)); shared.Exists() {
+			return shared
+		}
+		return own
 	}
 	g.loader.extras(at, &Objective{Method: s.method, Indicator: s.counts, Window: Window{Length: g.window}})
 	texts := map[string]string{}

@@ -113,7 +113,7 @@ const ofCounters = "a ratioMetric of counters"
 
 // only refuses an annotation that another kind of indicator has.
 func (l *loader) only(s *sli, key, of string) {
-	if at := s.node.At(annotation(key)); at.Exists() {
+	if at := annotation(s.node, key); at.Exists() {
 		l.add(at.Problem(problem.Problem{Message: "is only for " + of, Got: at.Shown()}))
 	}
 }
@@ -133,8 +133,8 @@ func (l *loader) ratioMetric(s *sli, n strictyaml.Node, in *ratioMetric) {
 		s.made.Histogram = l.histogramRatio(n, in)
 		return
 	}
-	s.made.Ratio = l.ratio(n, in, s.node.At(annotation(totalOf)).Text() == goodAndBad)
-	if x := s.node.At(annotation(excludedQuery)); x.Exists() {
+	s.made.Ratio = l.ratio(n, in, annotation(s.node, totalOf).Text() == goodAndBad)
+	if x := annotation(s.node, excludedQuery); x.Exists() {
 		if excluded := l.counterSelector(x); s.made.Ratio != nil {
 			s.made.Ratio.Excluded = excluded
 		}
@@ -160,7 +160,7 @@ func (l *loader) rawRatio(s *sli, n strictyaml.Node, in *ratioMetric) *RawRatio 
 			r.Query = *query
 		}
 	}
-	if at := s.node.At(annotation(eventsQuery)); at.Exists() {
+	if at := annotation(s.node, eventsQuery); at.Exists() {
 		r.Events = l.counterSelector(at)
 	}
 	if l.problems.Errors() > before {

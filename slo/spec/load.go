@@ -5,10 +5,14 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
 	"go.yaml.in/yaml/v3"
 
@@ -143,9 +147,11 @@ type named struct {
 type loader struct {
 	opts      Options
 	promql    parser.Parser
+	selectors map[string][]*labels.Matcher // of selectors read already, which say the same wherever they stand
 	problems  problem.List
 	later     []strictyaml.Node // documents that refer to others
 	built     []builtSLO
+	expanding bool // built is wanted
 	slis      map[string]*sli
 	sources   map[string]string             // type of a data source by its name
 	calendars map[string]*calendar.Business // those with mistakes too
@@ -161,20 +167,25 @@ func newLoader(o Options) *loader {
 	if o.ScrapeInterval <= 0 {
 		o.ScrapeInterval = 15 * time.Second
 	}
-	return &loader{opts: o, promql: parser.NewParser(parser.Options{}), slis: map[string]*sli{}, sources: map[string]string{},
+	return &loader{opts: o, promql: parser.NewParser(parser.Options{}), selectors: map[string][]*labels.Matcher{}, slis: map[string]*sli{}, sources: map[string]string{},
 		calendars: map[string]*calendar.Business{}, policies: map[string]named{}, composites: map[string]bool{}}
 }
 
 func (l *loader) load(files []File) {
-	for _, f := range files {
+	parsed := make([]parsedFile, len(files))
+	sideBySide(len(files), func(i int) { parsed[i] = parseFile(files[i]) })
+	for _, f := range parsed {
 		l.file(f)
 	}
-	for _, n := range l.later {
+	golden := l.goldenDocuments()
+	for i, n := range l.later {
+		l.later[i] = strictyaml.Node{} // what was read of it is all that is kept
 		switch n.At("kind").Text() {
 		case kindSLO:
 			l.slo(n)
 		case kindGoldenSignals:
-			l.golden(n)
+			l.take(golden[0])
+			golden = golden[1:]
 		case kindCompositeSLO:
 			l.compositeSLO(n)
 		case kindBudgetPolicy:
@@ -190,6 +201,52 @@ func (l *loader) load(files []File) {
 		told[p] = true
 		return again
 	})
+}
+
+// goldenDocuments reads all documents of the short form, which refer to nothing but calendars and are most
+// of a large configuration, side by side.
+func (l *loader) goldenDocuments() []*loader {
+	var docs []strictyaml.Node
+	for _, n := range l.later {
+		if n.At("kind").Text() == kindGoldenSignals {
+			docs = append(docs, n)
+		}
+	}
+	found := make([]*loader, len(docs))
+	sideBySide((len(docs)+perWorker-1)/perWorker, func(part int) {
+		selectors := map[string][]*labels.Matcher{}
+		for i := part * perWorker; i < min((part+1)*perWorker, len(docs)); i++ {
+			one := &loader{opts: l.opts, promql: l.promql, selectors: selectors, expanding: l.expanding, sources: l.sources, calendars: l.calendars}
+			one.golden(docs[i])
+			found[i] = one
+		}
+	})
+	return found
+}
+
+// perWorker is how many documents are read by one worker at a time.
+const perWorker = 50
+
+// take adds what was read of one document.
+func (l *loader) take(one *loader) {
+	l.problems = append(l.problems, one.problems...)
+	l.built = append(l.built, one.built...)
+	l.names = append(l.names, one.names...)
+	l.set.Objectives = append(l.set.Objectives, one.set.Objectives...)
+}
+
+// sideBySide does n pieces of work with as many workers as there are processors.
+func sideBySide(n int, work func(i int)) {
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range min(n, runtime.GOMAXPROCS(0)) {
+		wg.Go(func() {
+			for i := next.Add(1) - 1; i < int64(n); i = next.Add(1) - 1 {
+				work(int(i))
+			}
+		})
+	}
+	wg.Wait()
 }
 
 // readBuilt reads a document that stands in no file. The short form was warned of already, in its

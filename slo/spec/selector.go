@@ -28,11 +28,16 @@ func (l *loader) selector(n strictyaml.Node, counter bool) *Selector {
 		l.add(n.Wrong(selectorAllowed))
 		return nil
 	}
+	if known, ok := l.selectors[text]; ok {
+		return &Selector{Text: text, Matchers: known}
+	}
 	expr, err := l.promql.ParseExpr(text)
 	if vs, ok := expr.(*parser.VectorSelector); ok && err == nil && isPlain(vs) {
 		s := &Selector{Text: text, Matchers: vs.LabelMatchers}
 		if s.MetricName() == "" {
 			l.warn(n.Problem(problem.Problem{Message: "fixes no metric name, so series of every name are looked at", Got: n.Shown()}))
+		} else {
+			l.selectors[text] = s.Matchers
 		}
 		return s
 	}
