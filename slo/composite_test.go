@@ -361,3 +361,19 @@ func TestCompositeCalendarWindowIsExact(t *testing.T) {
 		f = f.restarted(start+20*day, all...)
 	}
 }
+
+// TestUnknownMemberWhenTheClockIsSetBack: it is unknown since the moment to which the clock was set.
+func TestUnknownMemberWhenTheClockIsSetBack(t *testing.T) {
+	f := newFeeder(t, step("auth"), step("cash"), composite(spec.Weighted, countedBad(5*time.Minute, "auth", "cash")...))
+	for d := time.Duration(0); d <= 3*time.Hour; d += interval {
+		f.step(d, "auth", d.Seconds(), 0)
+		if d <= 2*time.Hour {
+			f.step(d, "cash", d.Seconds(), 0)
+		}
+		f.whole(d)
+	}
+	f.whole(time.Hour) // two hours back, one before cash was lost
+	if s := f.whole(time.Hour + 6*time.Minute); s.Members[1].Counted != "bad" || math.Abs(s.Members[1].ErrorRatio-6.0/66) > 1e-9 {
+		t.Errorf("%+v, want it bad for 6 of 66 minutes", s.Members[1])
+	}
+}

@@ -371,7 +371,7 @@ func (o *objective) rewind(now int64) {
 	for i := range o.tiers {
 		o.tiers[i].sinceMs = min(o.tiers[i].sinceMs, now)
 	}
-	o.fast.sinceMs = min(o.fast.sinceMs, now)
+	o.fast.sinceMs, o.blindMs = min(o.fast.sinceMs, now), min(o.blindMs, now)
 	for i := range o.runs {
 		o.runs[i].AtMs = min(o.runs[i].AtMs, now)
 	}
