@@ -3,6 +3,7 @@ package spec_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/assayer-io/assayer/slo/spec"
 )
@@ -154,6 +155,9 @@ func TestMistakesInWindows(t *testing.T) {
 	calendar := func(duration, start, zone string) string {
 		return "{duration: " + duration + ", isRolling: false, calendar: {startTime: " + start + ", timeZone: " + zone + "}}"
 	}
+	check(t, valid, spec.Options{ScrapeInterval: time.Millisecond}, map[string]mistake{
+		"no interval known": {"30d", "401d", []string{at + `got "401d", allowed: 4 scrapes to 400d`}},
+	})
 	check(t, valid, spec.Options{}, map[string]mistake{
 		"none":                {"[" + window + "]", "[]", []string{`f.yaml:14:15: error: spec.timeWindow: got "0 windows", allowed: exactly one, such as [{duration: 30d, isRolling: true}]`}},
 		"two":                 {window, window + ", " + window, []string{`f.yaml:14:15: error: spec.timeWindow: got "2 windows", allowed: exactly one, such as [{duration: 30d, isRolling: true}]`}},

@@ -103,7 +103,11 @@ func (l *loader) withinBounds(n strictyaml.Node, d time.Duration) bool {
 	if d >= shortest && d <= maxWindow {
 		return true
 	}
-	l.add(n.Wrong(fmt.Sprintf("%s (%d scrapes) to %s", burnrate.Text(shortest), minLooks, burnrate.Text(maxWindow))))
+	from := fmt.Sprintf("%s (%d scrapes)", burnrate.Text(shortest), minLooks)
+	if l.opts.ScrapeInterval <= time.Millisecond { // no interval is known, and this one is in nobody's way
+		from = fmt.Sprintf("%d scrapes", minLooks)
+	}
+	l.add(n.Wrong(from + " to " + burnrate.Text(maxWindow)))
 	return false
 }
 
