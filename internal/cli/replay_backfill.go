@@ -57,7 +57,7 @@ func (r *replaying) openStore() (_ *agentStore, err error) {
 
 // fill writes what was counted.
 func (s *agentStore) fill(e *slo.Engine, source string) error {
-	return replay.Backfill(s.db, s.log, e, s.filled, source, time.Now())
+	return s.filled.Write(s.db, s.log, e, source, time.Now())
 }
 
 // close lets go of both; what matters is on disk by then.

@@ -38,9 +38,9 @@ func Empty(db storage.DB, objectives []spec.Objective, o slo.Options, now time.T
 	return empty, kept, nil
 }
 
-// Backfill writes what an engine has counted into the store of an agent, all of it or nothing, after the audit
+// Write puts what an engine has counted into the store of an agent, all of it or nothing, after the audit
 // log has been told; source says what was replayed. The engine is not to be used any more.
-func Backfill(db storage.DB, log hooks.Auditor, e *slo.Engine, filled Backfilled, source string, now time.Time) error {
+func (filled Backfilled) Write(db storage.DB, log hooks.Auditor, e *slo.Engine, source string, now time.Time) error {
 	var b storage.Batch
 	if err := e.StoreCounts(&b, now, db.Scan); err != nil {
 		return fmt.Errorf("backfilling: %w", err)

@@ -106,12 +106,9 @@ func holdsAnything(path string) (bool, error) {
 	holds := false
 	err := inspect(path, func(f *os.File, size int64) error {
 		m, unreadable := readMeta(f)
-		if unreadable != nil { // damaged or something else: not to be thrown away
-			holds = true
-			return nil //nolint:nilerr // that nothing can be read is the result
-		}
 		w := walker{f: f, size: size, meta: m, visited: map[uint64]bool{}, each: func(_, _ []byte) { holds = true }}
-		holds = w.tree(m.root, nil, true, 0) != nil || holds
+		// What is damaged, or something else, is not to be thrown away.
+		holds = unreadable != nil || w.tree(m.root, nil, true, 0) != nil || holds
 		return nil
 	})
 	return holds, err

@@ -152,7 +152,7 @@ func (p *Past) sample(t *target, l *Look, s Sample, at func(from, to int64) *tal
 		return false
 	}
 	value := big.NewInt(int64(s.Value))
-	if from, n := p.increase(t, last, known, value, s.FromMs, to); n != nil {
+	if from, n := p.increase(t, last, known, reading{value, s.FromMs, to}); n != nil {
 		k := at(from, to)
 		for _, r := range s.Series.Roles {
 			k.by[r].Add(k.by[r], n)
@@ -166,8 +166,15 @@ func (p *Past) sample(t *target, l *Look, s Sample, at func(from, to int64) *tal
 // startWanders is by how much a start timestamp may move without meaning a new start.
 const startWanders = 1000
 
+// reading is a counter's value with its start timestamp, 0 if it has none, and when it was so.
+type reading struct {
+	value      *big.Int
+	fromMs, at int64
+}
+
 // increase is the table of docs/engine.md; n is nil for a baseline.
-func (p *Past) increase(t *target, last *series, known bool, value *big.Int, fromMs, at int64) (from int64, n *big.Int) {
+func (p *Past) increase(t *target, last *series, known bool, r reading) (from int64, n *big.Int) {
+	value, fromMs, at := r.value, r.fromMs, r.at
 	firstLook := t.seenMs == 0
 	switch {
 	case known && (last.neverUsable || firstLook):
