@@ -109,7 +109,7 @@ func holdsAnything(path string) (bool, error) {
 		w := walker{f: f, size: size, meta: m, visited: map[uint64]bool{}, each: func(_, _ []byte) { holds = true }}
 		// What is damaged, or something else, is not to be thrown away.
 		holds = unreadable != nil || w.tree(m.root, nil, true, 0) != nil || holds
-		return nil
+		return nil //nolint:nilerr // that nothing can be read is the result
 	})
 	return holds, err
 }
