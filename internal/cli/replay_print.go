@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -99,7 +100,7 @@ func sideCells(s *replay.Side) [5]string {
 	if s == nil {
 		return cells
 	}
-	cells[0], cells[1] = percent(s.Remaining), group(fmt.Sprintf("%.0f", s.Bad))
+	cells[0], cells[1] = percent(s.Remaining), events(s.Bad)
 	if s.FirstFiring != nil {
 		cells[2], cells[3] = clockTime(*s.FirstFiring), inSeconds(*s.FirstDetectionSeconds)
 	}
@@ -113,6 +114,14 @@ func sideCells(s *replay.Side) [5]string {
 	return cells
 }
 
+// events writes a count: whole, or to two digits where slices or samples count in parts.
+func events(n float64) string {
+	if n == math.Trunc(n) {
+		return group(fmt.Sprintf("%.0f", n))
+	}
+	return group(fmt.Sprintf("%.2f", n))
+}
+
 func printObjectives(out io.Writer, res replay.Result) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	err := row(w, "OBJECTIVE", "STATE", "EVENTS", "BAD", "LEFT AT END", "LOWEST", "NOT SEEN FOR", "COUNTS BEGIN")
@@ -121,7 +130,7 @@ func printObjectives(out io.Writer, res replay.Result) error {
 		if !o.Began.IsZero() {
 			began, lowest = clockTime(o.Began), percent(o.LowestRemaining)
 		}
-		err = errors.Join(err, row(w, o.Name, string(o.State), group(fmt.Sprintf("%.0f", o.Events.Good+o.Events.Bad)), group(fmt.Sprintf("%.0f", o.Events.Bad)), left(o.Status), lowest,
+		err = errors.Join(err, row(w, o.Name, string(o.State), events(o.Events.Good+o.Events.Bad), events(o.Events.Bad), left(o.Status), lowest,
 			o.Unseen.Round(time.Second).String(), began))
 	}
 	return errors.Join(err, w.Flush())
