@@ -65,6 +65,8 @@ type Engine struct {
 	sweptMs        int64
 	dead           []string // keys to delete at the next checkpoint
 	dying          []string // keys that the checkpoint under way deletes
+	headStoring    []byte   // the state of the engine itself in the checkpoint under way
+	headDurable    []byte   // and in the last one that is durable
 	storing        []*objective
 	restored       bool // targets and epoch have been read back
 	urgent         bool // a baseline was taken since the last checkpoint

@@ -1,6 +1,7 @@
 package slo
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -116,7 +117,9 @@ func (e *Engine) Checkpoint(to Store) error {
 	if err != nil {
 		return fmt.Errorf("encoding engine state: %w", err)
 	}
-	to.Set(keyEngine, data)
+	if e.headStoring = data; !bytes.Equal(data, e.headDurable) {
+		to.Set(keyEngine, data)
+	}
 	return nil
 }
 
@@ -128,7 +131,10 @@ func (e *Engine) Settle(err error) {
 	if err != nil {
 		e.urgent = true
 		e.dead = append(e.dead, e.dying...)
+	} else if e.headStoring != nil {
+		e.headDurable = e.headStoring
 	}
+	e.headStoring = nil
 	for _, o := range e.storing {
 		if err == nil {
 			o.totalsDurable = o.totalsStoring

@@ -163,16 +163,59 @@ func (p *Provider) Run(ctx context.Context, update func([]collector.Job)) error 
 		return errors.New("making the discovery manager: its metrics are taken")
 	}
 	defer manager.UnregisterMetrics()
-	var wg sync.WaitGroup
-	wg.Go(func() { _ = manager.Run() }) // returns the context's error
+	d := &discoveries{manager: manager}
 	defer func() {
 		cancel()
-		for range manager.SyncCh() { // closed once the manager has let go
-		}
-		wg.Wait()
+		d.wait()
 		p.closeIdle()
 	}()
-	return p.follow(ctx, manager, update)
+	return p.follow(ctx, d, update)
+}
+
+// discoveries run the manager once there is something to discover. It wakes ten times a second, which an
+// agent whose targets are all written down can do without.
+type discoveries struct {
+	manager *discovery.Manager
+	running sync.WaitGroup
+	started bool
+}
+
+// apply puts discoveries in force. It returns what they find when that is known at once; else the manager
+// will tell.
+func (d *discoveries) apply(finders map[string]discovery.Configs) (found map[string][]*targetgroup.Group, known bool, err error) {
+	if !d.started {
+		if found, known = written(finders); known {
+			return found, true, nil
+		}
+		d.started = true
+		d.running.Go(func() { _ = d.manager.Run() }) // returns the context's error
+	}
+	return nil, false, d.manager.ApplyConfig(finders)
+}
+
+// wait returns once the manager, whose context has ended, has let go.
+func (d *discoveries) wait() {
+	if !d.started {
+		return
+	}
+	for range d.manager.SyncCh() { // closed then
+	}
+	d.running.Wait()
+}
+
+// written are the targets of every job, if all of them are written in the configuration.
+func written(finders map[string]discovery.Configs) (map[string][]*targetgroup.Group, bool) {
+	out := make(map[string][]*targetgroup.Group, len(finders))
+	for name, configs := range finders {
+		for _, c := range configs {
+			groups, static := c.(discovery.StaticConfig)
+			if !static {
+				return nil, false
+			}
+			out[name] = append(out[name], groups...)
+		}
+	}
+	return out, true
 }
 
 // discoveryThrottle is how often changes are passed on at most.
@@ -182,11 +225,11 @@ const discoveryThrottle = time.Second
 // has not answered yet, and keeps the targets it had.
 const settleTime = 30 * time.Second
 
-// follow passes on what the manager discovers.
-func (p *Provider) follow(ctx context.Context, manager *discovery.Manager, update func([]collector.Job)) error {
+// follow passes on what is discovered.
+func (p *Provider) follow(ctx context.Context, d *discoveries, update func([]collector.Job)) error {
 	p.known = map[collector.Target]collector.Job{}
 	p.poke()
-	found := map[string][]*targetgroup.Group{} // as the manager has it
+	found := map[string][]*targetgroup.Group{} // as it was discovered
 	using := map[string][]*targetgroup.Group{} // with what unsettled jobs had before
 	var applied map[string]discovery.Configs
 	unsettled := map[string]bool{}
@@ -203,13 +246,17 @@ func (p *Provider) follow(ctx context.Context, manager *discovery.Manager, updat
 				}
 			}
 			settled = time.After(settleTime)
-			if err := manager.ApplyConfig(fresh); err != nil {
+			now, known, err := d.apply(fresh)
+			if err != nil {
 				return fmt.Errorf("starting discovery: %w", err)
 			}
-			applied = fresh
+			if applied = fresh; known {
+				found, settled = now, nil
+				clear(unsettled)
+			}
 		case <-settled:
 			clear(unsettled)
-		case synced, ok := <-manager.SyncCh():
+		case synced, ok := <-d.manager.SyncCh():
 			if !ok {
 				return nil
 			}

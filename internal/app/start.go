@@ -184,7 +184,7 @@ func (a *App) checkpoint() error {
 	defer a.saving.Unlock()
 	var b storage.Batch
 	err := a.engine.Checkpoint(&b)
-	if err == nil {
+	if err == nil && b.Len() > 0 { // else nothing has changed since the last one
 		err = a.db.Apply(&b)
 	}
 	a.engine.Settle(err)

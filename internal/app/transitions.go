@@ -2,6 +2,7 @@ package app
 
 import (
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/assayer-io/assayer/collector"
@@ -22,12 +23,15 @@ type transitions struct {
 func (t *transitions) statuses(all []slo.Status) {
 	states, firing := make(map[string]slo.State, len(all)), map[string]map[string]time.Time{}
 	for _, s := range all {
+		before, known := t.states[s.Name]
+		states[s.Name] = s.State
+		if s.State == before && len(t.firing[s.Name]) == 0 && !slices.ContainsFunc(s.Tiers, func(tier slo.TierStatus) bool { return tier.Firing }) {
+			continue // as nearly always
+		}
 		log := t.log.With("objective", s.Name, "service", s.Service)
 		if now := t.tiers(log, s); len(now) > 0 {
 			firing[s.Name] = now
 		}
-		before, known := t.states[s.Name]
-		states[s.Name] = s.State
 		bad := s.State == slo.Burning || s.State == slo.Exhausted
 		switch {
 		case s.State == before:
