@@ -9,6 +9,6 @@ const (
 	outagesTested   = 15
 	outagesOfEach   = 1
 	spikesTested    = 2
-	daysOfFirings   = 1
+	daysOfFirings   = 3
 	familiesCovered = 4 // every fourth
 )
