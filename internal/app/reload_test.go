@@ -104,6 +104,7 @@ func TestReloadThatFailsTouchesNothing(t *testing.T) {
 			s.write("slo/more.yaml", objective("more", 0.5))
 			fail(a, &file)
 			t.Cleanup(func() { app.BreakStore(a, false) })
+			s.baseline() // so that there is something to save
 			s.write("assayer.yaml", file)
 			res, err := http.Post("http://"+a.Addr()+"/-/reload", "", nil)
 			if err != nil {
