@@ -71,6 +71,7 @@ func (m *mark) book(from, to int64, d counts) {
 // ledger keeps one objective's cumulative counts at several resolutions.
 type ledger struct {
 	startMs int64 // when watching began; 0: not yet
+	sinceMs int64 // from before nothing is ever booked; 0: not known
 	firstMs int64 // since when counts are known; before startMs if the first look told of what was before it
 	nowMs   int64 // the latest instant booked or advanced to
 	cum     counts
@@ -163,6 +164,9 @@ func (lg *ledger) rebucket(finest, keep time.Duration) {
 func (lg *ledger) begin(first, t int64) {
 	if lg.startMs != 0 {
 		return
+	}
+	if lg.sinceMs != 0 { // another target may tell of earlier events than this one
+		first = min(first, lg.sinceMs)
 	}
 	lg.pins.pass(first, lg.cum)
 	lg.startMs, lg.firstMs, lg.nowMs, lg.changed = t, first, first, true

@@ -138,6 +138,7 @@ func newObjective(o spec.Objective, opts Options, now, epoch int64, reach time.D
 func (o *objective) start(opts Options, now int64) {
 	o.configure(opts)
 	o.ledger = newLedger(o.finest(), o.keep(opts))
+	o.ledger.sinceMs = o.watchedMs
 	if o.Method != spec.Occurrences && o.Composite == nil {
 		o.slicer = newSlicer(o.Objective)
 	}
