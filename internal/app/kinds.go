@@ -18,7 +18,8 @@ import (
 )
 
 // This file is the one list of variants. A new kind is one folder and one line here. The exporter
-// exporters/prometheus has no section in the agent file: it is /metrics, and always on.
+// exporters/prometheus has no section in the agent file: it is /metrics, and always on. collector/transactions
+// is wired in transactions.go.
 
 func collectorKinds() map[string]collectorKind {
 	return map[string]collectorKind{

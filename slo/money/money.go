@@ -1,4 +1,6 @@
-// Package money writes amounts of minor units the way people read them:
+// Package money reads and writes amounts of money, exactly: minor units and a currency.
+//
+//	ParseMinor("12.34", 2)  1234
 //
 //	Text(1234567, "EUR")    12,345.67 EUR
 //	Text(1234567, "JPY")    1,234,567 JPY
@@ -8,15 +10,13 @@ import (
 	"math"
 	"strconv"
 	"strings"
-
-	"github.com/assayer-io/assayer/slo/spec"
 )
 
 // Text writes an amount of minor units of currency, rounded to whole ones; of a currency that is not
 // known, as many as there are.
 func Text(minor float64, currency string) string {
 	minor = math.Round(minor)
-	digits, _ := spec.MinorDigits(currency)
+	digits, _ := MinorDigits(currency)
 	text := strconv.FormatFloat(math.Abs(minor), 'f', 0, 64)
 	if short := digits + 1 - len(text); short > 0 {
 		text = strings.Repeat("0", short) + text

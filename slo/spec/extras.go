@@ -15,6 +15,7 @@ import (
 	"github.com/assayer-io/assayer/internal/strictyaml"
 	"github.com/assayer-io/assayer/slo/burnrate"
 	"github.com/assayer-io/assayer/slo/calendar"
+	"github.com/assayer-io/assayer/slo/money"
 )
 
 // OpenSLO has no place for what follows, so annotations say it. Every name begins with this prefix.
@@ -110,10 +111,10 @@ func (l *loader) weight(at places, o *Objective) *Weight {
 		return nil
 	}
 	w := &Weight{Currency: code.Text(), MinorUnit: 1}
-	digits, known := MinorDigits(w.Currency)
+	digits, known := money.MinorDigits(w.Currency)
 	if !known {
 		p := code.Wrong("an active code of ISO 4217 such as EUR")
-		if _, upper := MinorDigits(strings.ToUpper(w.Currency)); upper {
+		if _, upper := money.MinorDigits(strings.ToUpper(w.Currency)); upper {
 			p.Message = "did you mean " + strings.ToUpper(w.Currency) + "?"
 		}
 		l.add(p)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/assayer-io/assayer/internal/problem"
+	"github.com/assayer-io/assayer/slo/money"
 	"github.com/assayer-io/assayer/slo/spec"
 )
 
@@ -58,7 +59,7 @@ func sane(t *testing.T, o spec.Objective) {
 func saneExtras(t *testing.T, o *spec.Objective) {
 	t.Helper()
 	if w := o.Weight; w != nil {
-		_, known := spec.MinorDigits(w.Currency)
+		_, known := money.MinorDigits(w.Currency)
 		if !known || w.MinorUnit < 1 || w.MinorUnit > 10_000 || (w.By != nil) == (o.Method == spec.Occurrences) {
 			t.Errorf("weight %+v by %s", w, o.Method)
 		}

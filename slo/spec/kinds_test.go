@@ -114,19 +114,6 @@ func TestWeights(t *testing.T) {
 	}
 }
 
-func TestMinorDigits(t *testing.T) {
-	for code, want := range map[string]int{"EUR": 2, "USD": 2, "JPY": 0, "ISK": 0, "KWD": 3, "TND": 3, "CLF": 4, "UYW": 4, "ZWG": 2} {
-		if got, known := spec.MinorDigits(code); got != want || !known {
-			t.Errorf("%s has %d digits (%v), want %d", code, got, known, want)
-		}
-	}
-	for _, code := range []string{"", "E", "EURO", "eur", "XXX", "XAU", "DEM", "R U", " EU"} {
-		if _, known := spec.MinorDigits(code); known {
-			t.Errorf("%q is a currency", code)
-		}
-	}
-}
-
 func TestGroups(t *testing.T) {
 	const day = 24 * time.Hour
 	for text, want := range map[string]spec.GroupBy{
