@@ -288,6 +288,22 @@ func (b *Business) Day(t time.Time) (Date, DayClass) {
 	return day, HalfDayClass
 }
 
+// SessionDay returns the day whose business goes on at t or, while closed, opens next: the value date of a
+// system whose day begins on the evening before, the cycle day of one that never closes. It is false if nothing
+// opens in the next 400 days.
+func (b *Business) SessionDay(t time.Time) (Date, bool) {
+	c, now := b.clockAt(t), t.Unix()
+	today := c.day(now)
+	for day := today - reach; day <= today+reach+horizon; day++ {
+		for _, s := range b.sessions(day) {
+			if end := c.instant(day, s.To); now < end && c.instant(day, s.From) < end {
+				return date(day), true
+			}
+		}
+	}
+	return Date{}, false
+}
+
 // NextCutOff returns the first cut-off of that name on a business day that is not before t. It is false
 // if the calendar has none of that name, or no business day in the next 400 days.
 func (b *Business) NextCutOff(t time.Time, name string) (time.Time, bool) {

@@ -3,11 +3,9 @@ package spec
 import (
 	"cmp"
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/assayer-io/assayer/internal/problem"
 	"github.com/assayer-io/assayer/internal/strictyaml"
@@ -162,8 +160,6 @@ func (l *loader) sessions(n strictyaml.Node) []calendar.Session {
 
 const hoursAllowed = `hours such as "09:00-17:30", which may reach into the day after ("18:00-26:00") or begin on the day before ("-05:00-18:00")`
 
-var hoursText = regexp.MustCompile(`^(-?[0-9]{1,2}:[0-9]{2}) ?- ?(-?[0-9]{1,2}:[0-9]{2})$`)
-
 func (l *loader) session(n strictyaml.Node) (calendar.Session, bool) {
 	in, at := namedSession{Hours: n.Text()}, n
 	if n.IsMapping() {
@@ -174,58 +170,36 @@ func (l *loader) session(n strictyaml.Node) (calendar.Session, bool) {
 			return calendar.Session{}, false
 		}
 	}
-	m := hoursText.FindStringSubmatch(strings.TrimSpace(in.Hours))
-	if m == nil {
-		l.add(at.Wrong(hoursAllowed))
-		return calendar.Session{}, false
-	}
-	from, okFrom := minutes(m[1])
-	to, okTo := minutes(m[2])
+	s, ok := calendar.ParseHours(in.Hours)
 	switch p := at.Wrong(hoursAllowed); {
-	case !okFrom || !okTo:
+	case !ok:
 		l.add(p)
 		return calendar.Session{}, false
-	case from >= to:
+	case s.From >= s.To:
 		p.Message = "is empty"
-		if from > to {
-			p.Message = fmt.Sprintf("ends before it begins; on the next day it ends at %02d:%02d", to/60+24, to%60)
+		if s.From > s.To {
+			p.Message = fmt.Sprintf("ends before it begins; on the next day it ends at %02d:%02d", s.To/60+24, s.To%60)
 		}
 		l.add(p)
 		return calendar.Session{}, false
 	}
-	return calendar.Session{Name: in.Name, From: from, To: to}, true
+	s.Name = in.Name
+	return s, true
 }
-
-var clockText = regexp.MustCompile(`^(-?)([0-9]{1,2}):([0-5][0-9])$`)
 
 const clockAllowed = "a time of day such as 17:00, from -24:00 to 48:00"
-
-// minutes reads a time of day from a day before midnight to a day after the next.
-func minutes(text string) (int, bool) {
-	m := clockText.FindStringSubmatch(text)
-	if m == nil {
-		return 0, false
-	}
-	hours, _ := strconv.Atoi(m[2]) // the pattern lets only digits through
-	more, _ := strconv.Atoi(m[3])
-	n := 60*hours + more
-	if m[1] != "" {
-		n = -n
-	}
-	return n, n >= -24*60 && n <= 48*60
-}
 
 func (l *loader) holiday(n strictyaml.Node, in holiday, b *calendar.Business) {
 	var sessions []calendar.Session
 	if in.Hours.Exists() {
 		sessions = l.sessions(in.Hours)
 	}
-	t, err := time.Parse(time.DateOnly, in.Date)
-	if err != nil {
+	day, ok := calendar.ParseDate(in.Date)
+	if !ok {
 		l.add(n.At("date").Wrong("a date such as 2026-12-25"))
 		return
 	}
-	h := calendar.Holiday{Date: calendar.Date{Year: t.Year(), Month: t.Month(), Day: t.Day()}, Name: in.Name, Sessions: sessions}
+	h := calendar.Holiday{Date: day, Name: in.Name, Sessions: sessions}
 	if slices.ContainsFunc(b.Holidays, func(o calendar.Holiday) bool { return o.Date == h.Date }) {
 		l.add(n.At("date").Problem(problem.Problem{Message: "is there already", Got: in.Date}))
 		return
@@ -234,7 +208,7 @@ func (l *loader) holiday(n strictyaml.Node, in holiday, b *calendar.Business) {
 }
 
 func (l *loader) cutOff(n strictyaml.Node, in cutOff, b *calendar.Business) {
-	minute, ok := minutes(in.At)
+	minute, ok := calendar.ParseClock(in.At)
 	if !ok {
 		l.add(n.At("at").Wrong(clockAllowed))
 	}
