@@ -42,7 +42,7 @@ var mayImport = map[string][]string{
 	"slo/metricname": {},
 	"slo/money":      {},
 	"slo/reason":     {},
-	"slo/rail":       {"slo/calendar", "slo/reason", "slo/money"},
+	"slo/rail":       {"slo/calendar", "slo/reason", "slo/money", "internal/problem", "internal/strictyaml"},
 
 	"collector":   {},
 	"collector/*": {"collector"},

@@ -3,7 +3,10 @@
 // functions of their arguments.
 //
 //	sct-inst, received 2026-11-21T10:00:00Z            → due 2026-11-21T10:00:10Z
-//	sct, received 2026-12-24T15:30:00Z (after cut-off) → day 2026-12-29, due 2026-12-30T17:00:00Z
+//	sct, received 2026-12-24T15:30:00Z (after cut-off) → day 2026-12-28, due 2026-12-29T17:00:00Z
+//	ach, received 2026-11-20T14:00:00Z                 → day 2026-11-20, due 2026-11-20T18:00:00Z, cycle same-day-1
+//
+// The rails that are built in are the files of the folder presets. A user's own have the same form.
 package rail
 
 import (
@@ -22,12 +25,15 @@ type Rail struct {
 	Deadline  Deadline
 	InDoubt   time.Duration // how long a movement may be in doubt before that is bad; 0: until its deadline
 	Role      string        // ours unless a source says otherwise, see reason.Context
+	RoleIn    string        // ours in movements that come in; empty: Role
 	Scheme    string        // of reason codes whose event names none: iso20022
 	List      string        // likewise: status
 	Buckets   []float64     // bounds of the settlement time's histogram, seconds, ascending
 	Capped    string        // amount above which the capped value of one movement does not grow, major units of the reporting currency; empty: none
 	Limits    []Limit
 	Proposals []Proposal
+	Signals   []Signal
+	Dashboard Dashboard
 	ValidFrom calendar.Date // as of which its limits are known to hold
 	File      string
 	Line      int
@@ -74,9 +80,23 @@ type Deadline struct {
 	EndOfDay      *EndOfDay
 	Windows       []Window       // of a day, ascending by CutOff: who makes one is due at its At
 	Confirmations *Confirmations // of a chain
-	// CutOff names the calendar's cut-off after which a receipt counts as the next business day's; empty: the
-	// day's end in the calendar's zone. Used with EndOfDay.
-	CutOff string
+	// CutOff names the cut-off after which a receipt counts as the next business day's, with EndOfDay: the
+	// calendar's of that name, else CutOffAt. Empty: the day's end in the calendar's zone.
+	CutOff   string
+	CutOffAt int // wall-clock minutes after midnight; 0: only the calendar knows it
+	// Settles names a second calendar: the day on which a movement settles has to be a business day of both.
+	// Used with EndOfDay and Windows; empty: none.
+	Settles string
+	// Day says how a receipt's day is told when the deadline is Within or Confirmations; nil: the civil day in
+	// the calendar's zone.
+	Day *CycleDay
+}
+
+// CycleDay is a day of a system that never closes: it ends at a wall-clock time, from which on the next one runs.
+// The FedNow Service's ends at 19:00 in New York.
+type CycleDay struct {
+	Location *time.Location
+	Ends     int // wall-clock minutes after midnight, 1 to 1440
 }
 
 // EndOfDay is due at a wall-clock time of the business day that is Days after that of the receipt.
@@ -88,8 +108,9 @@ type EndOfDay struct {
 // Window is one clearing window of each business day: wall-clock minutes after midnight in the calendar's zone.
 type Window struct {
 	Name   string
-	CutOff int // receipts up to this minute make it
+	CutOff int // receipts up to this minute make it; may pass 1440
 	At     int // settled by; may pass 1440
+	Days   int // At is of the business day that is so many after; 0: the same
 }
 
 // Confirmations is due after so many blocks, each of which may take BlockTime, and Grace on top.
@@ -116,13 +137,28 @@ type Limit struct {
 	Until  calendar.Date // zero: no end known
 }
 
-// Proposal is an objective that a golden-signals document of this rail has unless it writes its own.
+// Proposal is an objective that a golden-signals document of this rail has unless it writes the signal itself.
 type Proposal struct {
-	Name      string  // settled, settled-value, latency, availability, traffic, saturation
-	Signal    string  // errors, latency, traffic, saturation
+	Name      string  // errors, value, capped-value, latency, traffic, saturation
+	Signal    string  // errors, latency, traffic, saturation; errors of value and capped-value too
 	Objective float64 // ratio
-	Window    string  // 30d
-	Below     float64 // seconds; of latency
+	Window    string  // 30d; a rolling window
+	Below     float64 // of latency: seconds, one of Buckets; of saturation: what the gauge has to stay below
+	Gauge     string  // of saturation: drain_ratio, in_doubt, open or overdue
+	AtLeast   float64 // of traffic: the share of what is expected, a ratio
 	Weight    string  // empty: count; value, capped
 	Text      string
+}
+
+// Signal says in words what to watch of one golden signal, beside what the agent measures itself.
+type Signal struct {
+	Name string // latency, traffic, errors, saturation
+	Text string
+}
+
+// Dashboard says how to show a rail.
+type Dashboard struct {
+	Order    int    // rails of a lower one come first
+	TimeUnit string // of settlement times: ms, s, m, h or d
+	RateUnit string // of traffic, per: s, m, h or d
 }
