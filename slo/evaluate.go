@@ -71,6 +71,7 @@ func (e *Engine) evaluateAll(now time.Time) []Status {
 // feed sums up the targets that feed one objective at the moment of an evaluation.
 type feed struct {
 	targets  int
+	met      int     // have ever answered
 	fresh    int     // answered lately and showed what is needed
 	absent   int     // answered lately without it
 	problem  string  // what one of them lacks; "" when nothing
@@ -125,6 +126,7 @@ func feedOf(feeds map[*objective]*feed, obj *objective) *feed {
 
 func (f *feed) add(t *target, m *member, silent bool) {
 	f.targets++
+	f.met++
 	problem := m.broken
 	if problem == "" && m.spoilt {
 		problem = "target " + string(t.id) + " shows samples of it that cannot be used: not a number, negative, or with a timestamp that is out of order, too old or in the future"
@@ -304,7 +306,7 @@ func (e *Engine) evaluate(o *objective, now int64, feeds map[*objective]*feed) S
 	if s.Problem == "" {
 		s.Problem = o.groupProblem()
 	}
-	o.judgeTiers(&s, measures, now, blind != "")
+	o.judgeTiers(&s, measures, now, f.sight(blind != ""))
 	o.exhaustion(&s.ErrorBudget, measures, now)
 	e.judgeState(o, &s, blind)
 	o.state = s.State
@@ -332,6 +334,18 @@ func (o *objective) bookSlice(end int64, c counts) {
 		o.noteFailure(end)
 	}
 	o.ledger.add(end, c)
+}
+
+// sight is how much of what there is to see the measures are about. While an objective is blind that may be
+// nothing: targets that never answered, or have left, owe no look, and a composite has none of its own.
+func (f *feed) sight(blind bool) sight {
+	switch {
+	case !blind:
+		return sight{share: 1}
+	case f.fresh == 0:
+		return sight{blind: true}
+	}
+	return sight{blind: true, share: float64(f.met) / float64(f.targets)}
 }
 
 // noteBlind remembers since when nothing can be said of an objective.

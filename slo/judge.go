@@ -7,17 +7,17 @@ import (
 )
 
 // judgeTiers fills in every tier and which of them fire.
-func (o *objective) judgeTiers(s *Status, measures []measure, now int64, blind bool) {
+func (o *objective) judgeTiers(s *Status, measures []measure, now int64, v sight) {
 	for i := range o.tiers {
 		t := &o.tiers[i]
 		was := t.firing
-		s.Tiers[i] = o.judgeTier(t, measures, now, blind)
+		s.Tiers[i] = o.judgeTier(t, measures, now, v)
 		o.ledger.changed = o.ledger.changed || t.firing != was
 		if t.firing {
 			s.Firing = append(s.Firing, t.Name)
 		}
 	}
-	if ts, ok := o.judgeFast(measures, now, blind); ok {
+	if ts, ok := o.judgeFast(measures, now, v.blind); ok {
 		s.Tiers = append(s.Tiers, ts)
 		if ts.Firing {
 			s.Firing = append(s.Firing, ts.Name)
@@ -25,20 +25,26 @@ func (o *objective) judgeTiers(s *Status, measures []measure, now int64, blind b
 	}
 }
 
+// sight is how well an objective is seen at one moment.
+type sight struct {
+	blind bool
+	share float64 // of its targets the measures are about: 1 unless blind, 0 when nothing new is seen
+}
+
 // judgeTier decides whether a leg fires. What was not observed is taken to have been good, so an
-// unfilled window can only understate. While the objective is blind a leg neither starts nor
-// stops: silence is not recovery.
-func (o *objective) judgeTier(t *tier, measures []measure, now int64, blind bool) TierStatus {
+// unfilled window can only understate. For the same reason a leg may begin while the objective is blind,
+// if some target is seen; it never stops then, as silence is not recovery. That people hear of it is
+// all that follows: hooks and budget policies hold until the objective is observed again.
+func (o *objective) judgeTier(t *tier, measures []measure, now int64, v sight) TierStatus {
 	long, short := measures[t.long], measures[t.short]
 	burnLong, burnShort := o.burn(long), o.burn(short)
 	factor := t.limit(o.remaining(measures[len(measures)-1]))
-	if !blind {
-		fires := burnLong*long.known() >= factor && burnShort*short.known() >= factor && o.significant(long, o.allowed(), t.Factor)
+	fires := burnLong*long.known()*v.share >= factor && burnShort*short.known()*v.share >= factor && o.significant(long, o.allowed(), t.Factor)
+	if !v.blind || fires {
 		if fires && !t.firing {
 			t.sinceMs = now
 		}
-		t.firing = fires
-		t.why = ""
+		t.firing, t.why = fires, ""
 		if burnLong >= factor || burnShort >= factor {
 			t.why = o.explain(t, burnLong, burnShort, factor, long)
 		}
@@ -104,7 +110,7 @@ func (e *Engine) judgeState(o *objective, s *Status, blind string) {
 	case blind != "":
 		s.State, s.Reason = Unknown, blind
 		if len(s.Firing) > 0 {
-			s.Reason += "; was firing " + strings.Join(s.Firing, ", ")
+			s.Reason += "; firing on what was seen: " + strings.Join(s.Firing, ", ")
 		}
 	case s.ErrorBudget.RemainingRatio <= 0 && s.Events.Bad > 0:
 		s.State = Exhausted

@@ -122,27 +122,41 @@ func TestNoDataIsNeverEvidence(t *testing.T) {
 	}
 }
 
+// TestBurnWhoseBeginningWasNotSeenIsLeftToPeople: a tier may begin while too little is observed. That calls no
+// hook, then or later.
 func TestBurnWhoseBeginningWasNotSeenIsLeftToPeople(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		w := newWorld(t, auto())
-		o := w.add("card-auth-availability", "card-auth")
-		w.record("card-auth", hooks.KindDeploy, "v41")
-		w.run(time.Hour)
-		w.mangle = func(s *slo.Status) { s.State, s.Observed = slo.Unknown, false }
-		o.errors = func(time.Time) float64 { return 0.5 }
-		w.run(10 * time.Minute)
-		w.record("card-auth", hooks.KindDeploy, "v42") // while blind, after the burn began
-		w.run(time.Minute)
-		w.mangle = nil
-		for i := range o.since { // the engine starts the tier anew once it sees
-			o.since[i] = nil
-		}
-		w.run(time.Hour)
-		w.wantCalls(0)
-		if held := w.in(hooks.Held); !slices.ContainsFunc(held, func(a hooks.Action) bool { return slices.Contains(a.Rules, "order_unknown") }) {
-			t.Errorf("got %s", w.describe())
-		}
-	})
+	const blind, later = "the tier begins while blind", "it begins once enough is seen"
+	for name, rule := range map[string]string{blind: "change_after_burn", later: "order_unknown"} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				w := newWorld(t, auto())
+				o := w.add("card-auth-availability", "card-auth")
+				w.record("card-auth", hooks.KindDeploy, "v41")
+				w.run(time.Hour)
+				w.mangle = func(s *slo.Status) { s.State, s.Observed = slo.Unknown, false }
+				o.errors = func(time.Time) float64 { return 0.5 }
+				w.run(10 * time.Minute)
+				w.record("card-auth", hooks.KindDeploy, "v42") // while blind, after the burn began
+				w.run(time.Minute)
+				w.wantCalls(0)
+				if len(w.all[0].Firing) == 0 {
+					t.Fatal("nothing fires while blind")
+				}
+				w.mangle = nil
+				for i := range o.since {
+					if name == later {
+						o.since[i] = nil
+					}
+				}
+				w.run(time.Hour)
+				w.wantCalls(0)
+				all := w.q.List()
+				if !slices.ContainsFunc(all, func(a hooks.Action) bool { return slices.Contains(a.Rules, rule) }) {
+					t.Errorf("got %s", w.describe())
+				}
+			})
+		})
+	}
 }
 
 // Rule 3: only after a recorded change of this service that came before the burn.

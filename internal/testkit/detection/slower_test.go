@@ -8,16 +8,6 @@ import (
 	"github.com/assayer-io/assayer/internal/testkit/traces"
 )
 
-// slower are the families in which the engine is later than the workbook's rule of several windows and
-// burn rates, by which factor at most, and why. There should be none.
-func slower() map[string]float64 {
-	return map[string]float64{
-		// While a tenth of the targets shows nothing that can be used the objective is unknown, and no page
-		// begins: with 30 % of the looks of two targets that is every second moment.
-		"missing looks, broken": 1.25,
-	}
-}
-
 // compared are the cases that differ in how an incident begins; how long it goes on after it was found
 // changes nothing.
 func compared(f traces.Family) []traces.Case {
@@ -56,14 +46,14 @@ func TestNeverSlowerThanSeveralWindows(t *testing.T) {
 				seeds = seedsOfFew
 			}
 			got := medians(t, seeds, c.Make)
-			theirs, factor := got[unguarded], max(1+farEdge, slower()[f.Name])
+			theirs := got[unguarded]
 			if few {
 				theirs = got[guarded]
 			}
 			if theirs == never {
 				continue
 			}
-			if limit := time.Duration(factor*float64(theirs)) + tr.Interval; got[0] > limit {
+			if limit := time.Duration((1+farEdge)*float64(theirs)) + tr.Interval; got[0] > limit {
 				t.Errorf("%s, %s: found after %v, the workbook's rule after %v", f.Name, c.Name, got[0], theirs)
 			}
 		}
