@@ -15,7 +15,8 @@ type Key struct {
 	Code   string
 }
 
-// Context says who the observer was in the transaction, which decides whose fault some codes are.
+// Context says who the observer was in the payment that the code is about, which decides whose fault some codes
+// are. Of a return or a recall that is the payment which comes back, not the one that brings it.
 type Context struct {
 	Role      string // debtor_agent, creditor_agent, intermediary, csm, issuer, acquirer, odfi, rdfi, venue, …; empty: not known
 	Direction string // out: we sent it; in: we received it; empty: not known
