@@ -41,7 +41,7 @@ var mayImport = map[string][]string{
 	"slo/histogram":  {},
 	"slo/metricname": {},
 	"slo/money":      {},
-	"slo/reason":     {},
+	"slo/reason":     {"internal/problem", "internal/strictyaml"},
 	"slo/rail":       {"slo/calendar", "slo/reason", "slo/money", "internal/problem", "internal/strictyaml"},
 
 	"collector":   {},
