@@ -1,0 +1,144 @@
+// Package ndjson reads events of movements of money written as JSON: one object a line, one object over several
+// lines, arrays of objects, and CloudEvents 1.0 in structured mode, single and batch, whose data is the object.
+//
+//	{"id":"a1","rail":"sct-inst","state":"received","at":"2026-11-21T10:00:00Z","amount":{"value":"12.34","currency":"EUR"}}
+//
+// It decodes by hand: this is the way most events come in, and encoding/json takes six times as long. Tests
+// hold it to encoding/json.
+package ndjson
+
+import (
+	"fmt"
+	"io"
+	"strconv"
+	"sync"
+	"unicode/utf8"
+
+	"github.com/assayer-io/assayer/collector/transactions"
+)
+
+// maxObject bounds one object, white space in it included, in bytes. Nothing that tells of one payment comes
+// near it, and one line of a broken sender must not take the memory of others.
+const maxObject = 64 << 10
+
+// maxDepth bounds how deep values may be nested in unknown keys, in levels.
+const maxDepth = 64
+
+// New returns a decoder. It may be used by several goroutines at once; between calls it keeps buffers and the
+// names of rails, states and currencies, both bounded.
+//
+// An object is an event; its keys are those of DESIGN's events and uetr, end_to_end_id, reference, role,
+// external and original, an object with the same keys. Unknown keys are ignored, null counts as absent. A known
+// key that has a value of the wrong type or stands twice, and text that is not JSON, is an error naming line
+// and key, never the value: that may identify somebody. What an event has to say is left to the sink.
+func New() transactions.Decoder {
+	pool := &sync.Pool{New: func() any {
+		return &decoder{in: input{buf: make([]byte, 2*maxObject)}, names: map[string]string{}}
+	}}
+	return func(r io.Reader, emit func(transactions.Event) error) error {
+		d := pool.Get().(*decoder)
+		d.in.reset(r)
+		err := d.run(emit)
+		d.in.reset(nil)
+		pool.Put(d)
+		return err
+	}
+}
+
+type decoder struct {
+	in    input
+	names map[string]string
+}
+
+// run reads values one after another: objects, or arrays of objects.
+func (d *decoder) run(emit func(transactions.Event) error) error {
+	for {
+		c, err := d.in.next()
+		switch {
+		case err == io.EOF:
+			return nil
+		case err != nil:
+			return err
+		case c == '[':
+			err = d.array(emit)
+		case c == '{':
+			err = d.object(emit)
+		default:
+			err = fmt.Errorf("line %d: got %s, allowed: an object or an array of objects", d.in.line, kind(c))
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func (d *decoder) array(emit func(transactions.Event) error) error {
+	d.in.skip()
+	for n := 0; ; n++ {
+		c, err := d.in.next()
+		if err == nil && c == ']' && n == 0 {
+			d.in.skip()
+			return nil
+		}
+		if err == nil && c != '{' {
+			err = fmt.Errorf("line %d: got %s in an array, allowed: an object", d.in.line, kind(c))
+		}
+		if err == nil {
+			err = d.object(emit)
+		}
+		if err == nil {
+			c, err = d.in.next()
+		}
+		switch {
+		case err == io.EOF:
+			return fmt.Errorf("line %d: the input ends within an array", d.in.line)
+		case err != nil:
+			return err
+		case c == ']':
+			d.in.skip()
+			return nil
+		case c != ',':
+			return fmt.Errorf("line %d: got %s after an object of an array, allowed: a comma or the array's end", d.in.line, kind(c))
+		}
+		d.in.skip()
+	}
+}
+
+func (d *decoder) object(emit func(transactions.Event) error) error {
+	line := d.in.line
+	raw, err := d.in.object()
+	if err != nil {
+		return err
+	}
+	if !utf8.Valid(raw) {
+		return fmt.Errorf("line %d: text that is not UTF-8", line)
+	}
+	p := parser{raw: raw, line: line, names: d.names}
+	var e transactions.Event
+	if wrong := p.outermost(&e); wrong != nil {
+		return wrong
+	}
+	return emit(e)
+}
+
+// kind says what a value that begins with c is, in words for a message.
+func kind(c byte) string {
+	switch {
+	case c == '{':
+		return "an object"
+	case c == '[':
+		return "an array"
+	case c == '"':
+		return "a string"
+	case c == 't', c == 'f':
+		return "a boolean"
+	case c == 'n':
+		return "null"
+	case c == '-', c >= '0' && c <= '9':
+		return "a number"
+	case c > ' ' && c < 0x7f:
+		return strconv.Quote(string(rune(c)))
+	default:
+		return fmt.Sprintf("the byte 0x%02x", c)
+	}
+}
