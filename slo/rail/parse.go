@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -62,7 +61,6 @@ type deadlineSpec struct {
 	Windows       []windowSpec       `yaml:"windows"`
 	Confirmations *confirmationsSpec `yaml:"confirmations"`
 	Settles       string             `yaml:"settles"`
-	Day           *daySpec           `yaml:"day"`
 }
 
 type endOfDaySpec struct {
@@ -85,11 +83,6 @@ type confirmationsSpec struct {
 	Blocks    int           `yaml:"blocks"`
 	BlockTime time.Duration `yaml:"blockTime"`
 	Grace     time.Duration `yaml:"grace"`
-}
-
-type daySpec struct {
-	TimeZone string `yaml:"timeZone"`
-	Ends     string `yaml:"ends"`
 }
 
 type rolesSpec struct {
@@ -236,28 +229,18 @@ func (r *reader) head() {
 
 // date reads a civil date.
 func (r *reader) date(n strictyaml.Node) calendar.Date {
-	t, err := time.Parse(time.DateOnly, n.Text())
-	if err != nil {
+	d, ok := calendar.ParseDate(n.Text())
+	if !ok {
 		r.add(n.Wrong("a date such as 2026-12-25"))
 		return calendar.Date{}
 	}
-	return calendar.Date{Year: t.Year(), Month: t.Month(), Day: t.Day()}
+	return d
 }
-
-var clockText = regexp.MustCompile(`^([0-9]{1,2}):([0-5][0-9])$`)
-
-// maxMinute is the last a time of day may be: the end of the day after.
-const maxMinute = 2 * 24 * 60
 
 // minute reads a time of day, which may be on the day after: 26:15.
 func (r *reader) minute(n strictyaml.Node) int {
-	at := -1
-	if m := clockText.FindStringSubmatch(n.Text()); m != nil {
-		hours, _ := strconv.Atoi(m[1]) // the pattern lets only digits through
-		minutes, _ := strconv.Atoi(m[2])
-		at = 60*hours + minutes
-	}
-	if at < 1 || at > maxMinute {
+	at, ok := calendar.ParseClock(n.Text())
+	if !ok || at < 1 {
 		r.add(n.Wrong("a time of day such as 17:00, from 00:01 to 48:00"))
 		return 0
 	}

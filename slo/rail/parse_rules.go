@@ -49,20 +49,6 @@ func (r *reader) deadline() {
 	if out.Settles = r.optional(n.At("settles")); out.Settles != "" && !byDay {
 		r.add(n.At("settles").Problem(problem.Problem{Message: "is for endOfDay and windows", Got: out.Settles}))
 	}
-	if in.Day == nil {
-		return
-	}
-	if byDay {
-		r.add(n.At("day").Problem(problem.Problem{Message: "is for within and confirmations: the others have the calendar's days"}))
-	}
-	out.Day = &CycleDay{Ends: r.minute(n.At("day.ends"))}
-	if out.Day.Ends > 24*60 {
-		r.add(n.At("day.ends").Wrong("a time of day up to 24:00"))
-	}
-	var err error
-	if out.Day.Location, err = time.LoadLocation(in.Day.TimeZone); err != nil || in.Day.TimeZone == "" || in.Day.TimeZone == "Local" {
-		r.add(n.At("day.timeZone").Wrong("the name of a time zone such as America/New_York"))
-	}
 }
 
 func (r *reader) endOfDay(n strictyaml.Node, in *endOfDaySpec) {

@@ -87,16 +87,6 @@ type Deadline struct {
 	// Settles names a second calendar: the day on which a movement settles has to be a business day of both.
 	// Used with EndOfDay and Windows; empty: none.
 	Settles string
-	// Day says how a receipt's day is told when the deadline is Within or Confirmations; nil: the civil day in
-	// the calendar's zone.
-	Day *CycleDay
-}
-
-// CycleDay is a day of a system that never closes: it ends at a wall-clock time, from which on the next one runs.
-// The FedNow Service's ends at 19:00 in New York.
-type CycleDay struct {
-	Location *time.Location
-	Ends     int // wall-clock minutes after midnight, 1 to 1440
 }
 
 // EndOfDay is due at a wall-clock time of the business day that is Days after that of the receipt.
@@ -123,7 +113,7 @@ type Confirmations struct {
 // Due is when one movement has to have settled.
 type Due struct {
 	At    time.Time
-	Day   calendar.Date // business day or cycle that it belongs to
+	Day   calendar.Date // business day of the window or cut-off, else the calendar's day at receipt: FedNow's begins at 19:00 the evening before
 	Cycle string        // name of the window or cut-off it has to make; may be empty
 }
 
