@@ -25,7 +25,7 @@ const (
 type Pack struct {
 	Name   string // what a verdict names: iso20022, or the file
 	Scheme string // of rules that name none
-	List   string // of rules, and of keys, that name none; empty: a rule without a list is for every list
+	List   string // of rules, and of keys, that name none; empty: rules without a list are for every list
 	Source string // of rules that name none
 	AsOf   string // likewise: 2025, 2025-05 or 2025-05-31
 	Rules  []Rule

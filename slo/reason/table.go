@@ -27,7 +27,7 @@ type indexed struct {
 
 // scheme is the index of one scheme: positions in Table.rules, ascending.
 type scheme struct {
-	list   string                // of keys that name none
+	list   string                // of keys that name none, from the pack
 	exact  map[listCode][]uint32 // rules of one list
 	any    map[string][]uint32   // by code: rules of whatever list
 	prefix []uint32              // rules with prefixes, few
@@ -64,7 +64,8 @@ func (t *Table) With(packs ...Pack) *Table {
 			out.rules = append(out.rules, indexed{r, p.Name})
 			out.index(uint32(len(out.rules) - 1))
 		}
-		if s := out.schemes[p.Scheme]; s != nil && s.list == "" {
+		// The last pack says what a key without a list means, so that a user's does not change it for ours.
+		if s := out.schemes[p.Scheme]; s != nil && p.List != "" {
 			s.list = p.List
 		}
 	}
@@ -91,8 +92,8 @@ func (t *Table) index(at uint32) {
 }
 
 // Classify says what a code stands for to an observer. A code that no rule has is technical_unknown, counts end
-// to end and is not Known. A key without a list is of the scheme's own first one, if its pack names one.
-// It allocates nothing.
+// to end and is not Known. A key without a list is taken to be of the list that the scheme's pack names for all
+// of it: status for iso20022. It allocates nothing.
 func (t *Table) Classify(k Key, c Context) Verdict {
 	s := t.schemes[k.Scheme]
 	if s == nil || k.Code == "" {
