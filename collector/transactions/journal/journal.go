@@ -5,6 +5,13 @@ package journal
 
 import (
 	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
 
 	"github.com/assayer-io/assayer/slo/money"
 )
@@ -12,7 +19,7 @@ import (
 // Ref is the keyed hash of one thing that identifies a movement. The zero Ref is none.
 type Ref [12]byte
 
-// Slot is where a record is kept. It stays the same until the record is deleted.
+// Slot is where a record is kept. It stays the same until the record is deleted. 0 is none.
 type Slot uint32
 
 // Record is one movement as kept.
@@ -39,4 +46,337 @@ var (
 	ErrLocked    = errors.New("journal is in use by another process")
 	ErrCorrupted = errors.New("journal is damaged")
 	ErrFull      = errors.New("journal is full")
+	// ErrTaken: a ref leads to another record already.
+	ErrTaken = errors.New("ref belongs to another record")
+	// ErrNoRecord: the slot is free.
+	ErrNoRecord = errors.New("no record there")
+	// ErrTooMuch: a transaction changes more than 65,536 records, or named values are larger than allowed.
+	ErrTooMuch = errors.New("more than the journal takes")
 )
+
+// Options of a journal. The zero value is ready for use.
+type Options struct {
+	// MaxRecords is how many records there may be; 0: 20,000,000.
+	MaxRecords int
+	// CheckpointBytes is after how long a log the slots are made lasting and a new log begins; 0: 64 MiB.
+	// About twice as much is read again after a crash.
+	CheckpointBytes int64
+	// Log is told what was mended; nil: nobody.
+	Log *slog.Logger
+}
+
+const (
+	defaultMaxRecords      = 20_000_000
+	defaultCheckpointBytes = 64 << 20
+)
+
+// Journal is an open journal. Begin and what comes of it is for one goroutine at a time, all else for any.
+type Journal struct {
+	disk            disk
+	log             *slog.Logger
+	maxRecords      int
+	checkpointBytes int64
+
+	writer  sync.Mutex // held by the transaction that is open
+	work    work
+	redo    *redoLog
+	fail    error      // why nothing can be committed any more
+	syncing chan error // gives the result of the checkpoint under way; nil: none is
+
+	mu sync.RWMutex // what is committed; the writer, who alone changes it, reads it without
+	slotTable
+	slots   *slotFile
+	index   index
+	meta    map[string][]byte
+	metaLen int
+	seq     uint64 // of the last frame
+	live    int
+}
+
+// Open opens the journal in folder dir, and makes one there if there is none. It fails with ErrLocked or, naming
+// file and place, ErrCorrupted. The end of a log that a crash left half written is cut off: nobody was told
+// that it had been kept.
+func Open(dir string, o Options) (*Journal, error) {
+	d, err := openFolder(dir)
+	if err != nil {
+		return nil, fmt.Errorf("opening journal: %w", err)
+	}
+	j, err := open(d, o)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("opening journal in %s: %w", dir, err), d.Close())
+	}
+	return j, nil
+}
+
+// open is Open on any disk.
+func open(d disk, o Options) (*Journal, error) {
+	j := newJournal(d, o)
+	if err := j.recover(); err != nil {
+		return nil, errors.Join(err, j.free())
+	}
+	return j, nil
+}
+
+func newJournal(d disk, o Options) *Journal {
+	j := &Journal{
+		disk: d, log: o.Log, maxRecords: o.MaxRecords, checkpointBytes: o.CheckpointBytes,
+		meta: map[string][]byte{}, work: work{refs: map[Ref]refChange{}}, slotTable: newSlotTable(),
+	}
+	if j.log == nil {
+		j.log = slog.New(slog.DiscardHandler)
+	}
+	if j.maxRecords <= 0 {
+		j.maxRecords = defaultMaxRecords
+	}
+	if j.checkpointBytes <= 0 {
+		j.checkpointBytes = defaultCheckpointBytes
+	}
+	return j
+}
+
+// commit makes the open transaction lasting, then visible. All that can fail comes before it is in the log.
+func (j *Journal) commit() error {
+	w := &j.work
+	switch {
+	case j.fail != nil:
+		return j.fail
+	case !j.metaFits():
+		return fmt.Errorf("named values together: %w", ErrTooMuch)
+	}
+	if err := j.slots.reserve(w.high); err != nil {
+		return err
+	}
+	if j.slots.waiting()+w.records() > waitingMax {
+		if err := j.flush(); err != nil {
+			return err
+		}
+	}
+	if j.redo.end >= j.checkpointBytes {
+		if err := j.checkpoint(); err != nil {
+			return err
+		}
+	}
+	f := frame{
+		log: j.redo.number, seq: j.seq + 1, kind: kindChange,
+		live: uint32(j.live + w.live), high: w.high, entries: w.records(),
+	}
+	w.buf = append(w.buf, w.meta...)
+	size := len(w.buf)
+	w.buf = f.seal(w.buf)
+	f.payload = w.buf[frameHeader:size]
+	if err := j.redo.append(w.buf); err != nil {
+		return j.unsure(err)
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.apply(&f)
+	return nil
+}
+
+// unsure ends the journal's usefulness if err says that what is on disk is not known.
+func (j *Journal) unsure(err error) error {
+	if errors.As(err, new(unsureError)) {
+		j.fail = fmt.Errorf("journal takes nothing more until it is opened again: %w", err)
+	}
+	return err
+}
+
+// apply makes the transaction, now in the log as f, what is committed.
+func (j *Journal) apply(f *frame) {
+	w := &j.work
+	j.grow(w.high)
+	j.slotTable.free = w.free
+	for _, s := range w.fresh {
+		j.setLink(s, 0)
+	}
+	for i := range f.entries {
+		s, image := f.entry(i)
+		j.slots.put(s, image)
+		j.setTimer(s, timerAt(image))
+	}
+	for _, s := range w.deleted {
+		j.slotTable.release(s)
+	}
+	for ref, c := range w.refs {
+		if c.old == c.new {
+			continue
+		}
+		if c.old != 0 {
+			j.index.remove(ref.hash(), c.old)
+		}
+		if c.new != 0 {
+			j.index.add(ref.hash(), c.new)
+		}
+	}
+	j.applyMeta(f)
+	j.seq, j.live = f.seq, int(f.live)
+}
+
+// applyMeta takes over the named values of a frame that has been checked.
+func (j *Journal) applyMeta(f *frame) {
+	_ = f.meta(func(key string, value []byte) {
+		old, ok := j.meta[key]
+		if ok {
+			j.metaLen -= metaSize(key, old)
+		}
+		if value == nil {
+			delete(j.meta, key)
+			return
+		}
+		j.metaLen += metaSize(key, value)
+		j.meta[key] = append(old[:0], value...)
+	})
+}
+
+// metaFits reports whether the named values stay within bounds with the transaction's.
+func (j *Journal) metaFits() bool {
+	w := &j.work
+	if len(w.meta) > maxMeta || j.metaLen+w.metaGrowth <= maxMeta {
+		return len(w.meta) <= maxMeta
+	}
+	after := map[string]int{} // sizes; metaGrowth knows nothing of values that are replaced
+	f := frame{payload: w.meta}
+	_ = f.meta(func(key string, value []byte) {
+		after[key] = 0
+		if value != nil {
+			after[key] = metaSize(key, value)
+		}
+	})
+	total := j.metaLen
+	for key, size := range after {
+		if old, ok := j.meta[key]; ok {
+			total -= metaSize(key, old)
+		}
+		total += size
+	}
+	return total <= maxMeta
+}
+
+// Meta returns the committed value under a name, nil if there is none. The caller owns it.
+func (j *Journal) Meta(key string) []byte {
+	j.mu.RLock()
+	defer j.mu.RUnlock()
+	return slices.Clone(j.meta[key])
+}
+
+// ScanMeta calls fn for every committed value whose name begins with prefix, in the order of their names, until
+// fn fails, and returns its error. The value is the callee's.
+func (j *Journal) ScanMeta(prefix string, fn func(key string, value []byte) error) error {
+	j.mu.RLock()
+	found := map[string][]byte{}
+	for key, value := range j.meta {
+		if strings.HasPrefix(key, prefix) {
+			found[key] = slices.Clone(value)
+		}
+	}
+	j.mu.RUnlock()
+	for _, key := range slices.Sorted(maps.Keys(found)) {
+		if err := fn(key, found[key]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Due returns the slots of at most limit records whose TimerMs is above 0 and not after nowMs, earliest first.
+// They stay due until a commit changes their timer. It costs in proportion to what it returns.
+func (j *Journal) Due(nowMs int64, limit int) []Slot {
+	j.mu.RLock()
+	defer j.mu.RUnlock()
+	return j.due(nowMs, limit)
+}
+
+// NextTimer returns the earliest timer; ok is false when there is none.
+func (j *Journal) NextTimer() (ms int64, ok bool) {
+	j.mu.RLock()
+	defer j.mu.RUnlock()
+	if j.count == 0 {
+		return 0, false
+	}
+	return j.timer(0).ms, true
+}
+
+// Len is the number of records.
+func (j *Journal) Len() int {
+	j.mu.RLock()
+	defer j.mu.RUnlock()
+	return j.live
+}
+
+const scanSlots = 8192
+
+// Scan calls fn for every committed record in the order of slots until fn fails, and returns its error. Commits
+// go on meanwhile: each record is as it was at some time during the scan.
+func (j *Journal) Scan(fn func(Slot, Record) error) error {
+	buf := make([]byte, scanSlots*slotSize)
+	for first := Slot(1); ; first += scanSlots {
+		n, err := j.block(first, buf)
+		if err != nil || n == 0 {
+			return err
+		}
+		for i := range n {
+			s, image := first+Slot(i), buf[i*slotSize:][:slotSize]
+			if err := checkImage(s, image); err != nil {
+				return fmt.Errorf("%s, byte %d: %w", slotsName, int64(s)*slotSize, err)
+			}
+			if !inUse(image) {
+				continue
+			}
+			var r Record
+			r.decode(image)
+			if err := fn(s, r); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// block reads the slots from first on that there are, at most as many as buf holds, and returns how many.
+func (j *Journal) block(first Slot, buf []byte) (int, error) {
+	j.mu.RLock()
+	defer j.mu.RUnlock()
+	if first > j.high {
+		return 0, nil
+	}
+	n := int(min(Slot(len(buf)/slotSize), j.high-first+1))
+	return n, j.slots.readNow(first, buf[:n*slotSize])
+}
+
+// Close makes a checkpoint, so that nothing has to be read again, and gives the folder free. The transaction that
+// is open is waited for.
+func (j *Journal) Close() error {
+	j.writer.Lock()
+	defer j.writer.Unlock()
+	if errors.Is(j.fail, fs.ErrClosed) {
+		return nil
+	}
+	err := j.fail
+	if err == nil {
+		err = j.checkpointNow()
+	} else if j.syncing != nil {
+		<-j.syncing
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if err = errors.Join(err, j.free(), j.disk.Close()); err != nil {
+		return fmt.Errorf("closing journal: %w", err)
+	}
+	return nil
+}
+
+// free gives files and memory back.
+func (j *Journal) free() error {
+	var err error
+	if j.redo != nil {
+		err = j.redo.f.Close()
+	}
+	if j.slots != nil {
+		err = errors.Join(err, j.slots.f.Close())
+	}
+	j.index.close()
+	j.slotTable.close()
+	j.slotTable, j.live = newSlotTable(), 0
+	j.meta, j.metaLen = map[string][]byte{}, 0
+	j.fail = fs.ErrClosed
+	return err
+}

@@ -1,0 +1,107 @@
+package journal
+
+import (
+	"errors"
+	"fmt"
+)
+
+// flush writes what waits into the slots file.
+func (j *Journal) flush() error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.slots.flush()
+}
+
+// checkpoint begins a new log and, beside the commits that go on, makes the slots lasting, after which the log
+// before is not needed any more. While the one before is under way it does nothing, until the log is so long
+// that it is better to wait.
+func (j *Journal) checkpoint() error {
+	const patience = 4
+	if j.syncing != nil {
+		if len(j.syncing) == 0 && j.redo.end < patience*j.checkpointBytes {
+			return nil
+		}
+		if err := j.checkpointed(); err != nil {
+			return err
+		}
+	}
+	old, err := j.switchLog()
+	if err != nil {
+		return err
+	}
+	done := make(chan error, 1)
+	j.syncing = done
+	go func() { done <- j.retire(old) }()
+	return nil
+}
+
+// checkpointed waits for the checkpoint under way, if there is one.
+func (j *Journal) checkpointed() error {
+	if j.syncing == nil {
+		return nil
+	}
+	err := <-j.syncing
+	j.syncing = nil
+	if err != nil {
+		// The system may hold slots for written that are not; the log that has them is still there.
+		return j.unsure(unsureError{fmt.Errorf("making a checkpoint: %w", err)})
+	}
+	return nil
+}
+
+// checkpointNow leaves one log with nothing in it but named values.
+func (j *Journal) checkpointNow() error {
+	if err := j.checkpointed(); err != nil || j.seq == j.redo.first {
+		return err
+	}
+	old, err := j.switchLog()
+	if err != nil {
+		return err
+	}
+	if err := j.retire(old); err != nil {
+		return j.unsure(unsureError{err})
+	}
+	return nil
+}
+
+// switchLog writes what waits into the slots file, begins a new log and returns the one before.
+func (j *Journal) switchLog() (*redoLog, error) {
+	if err := j.flush(); err != nil {
+		return nil, err
+	}
+	fresh, err := j.beginLog(j.redo.number + 1)
+	if err != nil {
+		return nil, j.unsure(err)
+	}
+	old := j.redo
+	j.redo = fresh
+	return old, nil
+}
+
+// beginLog makes a log whose first frame has all named values.
+func (j *Journal) beginLog(number uint64) (*redoLog, error) {
+	buf := make([]byte, frameHeader, frameHeader+j.metaLen+frameAlign)
+	for key, value := range j.meta {
+		buf = appendMeta(buf, key, value)
+	}
+	base := frame{log: number, seq: j.seq + 1, kind: kindBase, live: uint32(j.live), high: j.high}
+	l, err := createLog(j.disk, base, buf)
+	if err != nil {
+		return nil, fmt.Errorf("beginning %s: %w", logName(number), err)
+	}
+	j.seq++
+	return l, nil
+}
+
+// retire makes the slots lasting and takes the log away that held them.
+func (j *Journal) retire(old *redoLog) error {
+	if err := j.slots.f.Sync(); err != nil {
+		return errors.Join(fmt.Errorf("syncing %s: %w", slotsName, err), old.f.Close())
+	}
+	err := errors.Join(old.f.Close(), j.disk.Remove(logName(old.number)))
+	if err != nil {
+		// No harm done: the next start does it.
+		j.log.Warn("removing a log that is not needed any more", "log", logName(old.number), "error", err)
+	}
+	return nil
+}

@@ -1,0 +1,110 @@
+package journal
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+const (
+	logPrefix = "log-"
+	newLog    = "new-log" // becomes log-N once its first frame is on disk
+)
+
+func logName(number uint64) string { return logPrefix + strconv.FormatUint(number, 10) }
+
+// logNumber is the number of the log called so.
+func logNumber(name string) (number uint64, ok bool) {
+	digits, ok := strings.CutPrefix(name, logPrefix)
+	number, err := strconv.ParseUint(digits, 10, 64)
+	return number, ok && err == nil && logName(number) == name
+}
+
+// redoLog is the log that takes frames.
+type redoLog struct {
+	f      file
+	number uint64
+	first  uint64 // number of its first frame
+	end    int64  // of the last whole frame
+	size   int64  // of the file: the rest is zeros, written ahead
+}
+
+// zerosAhead is how much is written behind the frames at once: a frame that only replaces zeros is on disk
+// twice as fast, since the file system has nothing to note about the file.
+const zerosAhead = 4 << 20
+
+// createLog begins a log with its first frame, built in buf behind room for the header, and returns once it would
+// be found after a crash. If it cannot know that, the error is an unsureError.
+func createLog(d disk, base frame, buf []byte) (*redoLog, error) {
+	f, err := d.Open(newLog, true)
+	if err != nil {
+		return nil, err
+	}
+	buf = base.seal(buf)
+	if _, err = f.WriteAt(buf, 0); err == nil {
+		err = f.Sync()
+	}
+	if err == nil {
+		if err = d.Rename(newLog, logName(base.log)); err == nil {
+			if err = d.Sync(); err != nil {
+				err = unsureError{err}
+			}
+		}
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return &redoLog{f: f, number: base.log, first: base.seq, end: int64(len(buf)), size: int64(len(buf))}, nil
+}
+
+// unsureError: what is on disk is not known.
+type unsureError struct{ error }
+
+func (e unsureError) Unwrap() error { return e.error }
+
+// append makes a sealed frame lasting. After an error the frame is not there; if that cannot be made sure, the
+// error is an unsureError.
+func (l *redoLog) append(buf []byte) error {
+	end := l.end + int64(len(buf))
+	err := l.writeAhead(end)
+	if err == nil {
+		_, err = l.f.WriteAt(buf, l.end)
+	}
+	if err != nil {
+		err = fmt.Errorf("writing %s: %w", logName(l.number), err)
+		return l.cutBack(err)
+	}
+	// After a failed sync the system may hold pages for written that are not.
+	if err := l.f.Sync(); err != nil {
+		return unsureError{fmt.Errorf("syncing %s: %w", logName(l.number), err)}
+	}
+	l.end = end
+	return nil
+}
+
+// writeAhead puts zeros behind where the frame will end, if they are used up.
+func (l *redoLog) writeAhead(end int64) error {
+	if end <= l.size {
+		return nil
+	}
+	n, err := l.f.WriteAt(make([]byte, zerosAhead), end)
+	if err != nil && n == 0 {
+		return err
+	}
+	l.size = end + int64(n) // a disk about to be full: the frame may still fit
+	return nil
+}
+
+// cutBack takes away what may have been written of a frame, and returns why it was not written.
+func (l *redoLog) cutBack(why error) error {
+	err := l.f.Truncate(l.end)
+	if err == nil {
+		err = l.f.Sync()
+	}
+	if err != nil {
+		return unsureError{errors.Join(why, fmt.Errorf("cutting %s back: %w", logName(l.number), err))}
+	}
+	l.size = l.end
+	return why
+}

@@ -1,0 +1,320 @@
+package journal
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+)
+
+// Tx is a set of changes that happen together. It belongs to one goroutine. The journal takes one at a time.
+type Tx struct {
+	j    *Journal
+	done bool
+}
+
+// work is the state of the transaction that is open. There is one for each journal, used again and again.
+type work struct {
+	buf     []byte            // the frame to be: room for the header, and the records changed
+	meta    []byte            // named values changed, as in a frame
+	places  table             // of changed slots: which record of buf
+	refs    map[Ref]refChange // of refs that change owner
+	fresh   []Slot            // slots taken
+	deleted []Slot
+
+	free, high Slot  // as of slotTable, with this transaction's own
+	live       int   // change in the number of records
+	metaGrowth int   // at most
+	err        error // of SetMeta
+
+	read  Slot // whose committed content is in image, 0 for none
+	image [slotSize]byte
+}
+
+// refChange is the slot that a ref leads to before and after a transaction, 0 for none.
+type refChange struct{ old, new Slot }
+
+func (w *work) reset(t *slotTable) {
+	w.buf = append(w.buf[:0], make([]byte, frameHeader)...)
+	w.meta, w.fresh, w.deleted = w.meta[:0], w.fresh[:0], w.deleted[:0]
+	w.places.clear()
+	clear(w.refs)
+	w.free, w.high, w.live, w.metaGrowth, w.err, w.read = t.free, t.high, 0, 0, nil, 0
+}
+
+func (w *work) records() int { return w.places.used }
+
+// Begin starts a transaction, when the one before has ended: Commit or Discard must be called, or the journal
+// stands still.
+func (j *Journal) Begin() *Tx {
+	j.writer.Lock()
+	j.work.reset(&j.slotTable)
+	return &Tx{j: j}
+}
+
+// Discard ends the transaction without changing anything. After Commit it does nothing.
+func (t *Tx) Discard() {
+	if !t.done {
+		t.done = true
+		t.j.writer.Unlock()
+	}
+}
+
+var errDone = errors.New("the transaction has ended")
+
+// Find returns the slot of the record that has ref. It sees the transaction's own changes.
+func (t *Tx) Find(ref Ref) (Slot, bool, error) {
+	if t.done {
+		return 0, false, errDone
+	}
+	s, err := t.owner(ref)
+	return s, s != 0, err
+}
+
+// owner is the slot that ref leads to, 0 for none.
+func (t *Tx) owner(ref Ref) (Slot, error) {
+	if ref == (Ref{}) {
+		return 0, nil
+	}
+	if len(t.j.work.refs) > 0 {
+		if c, ok := t.j.work.refs[ref]; ok {
+			return c.new, nil
+		}
+	}
+	hash := ref.hash()
+	p, print := t.j.index.part(hash)
+	for s, i := p.next(print, p.home(print)); s != 0; s, i = p.next(print, i) {
+		image, err := t.committed(s)
+		if err != nil {
+			return 0, err
+		}
+		for k := range (Record{}).Refs {
+			if refAt(image, k) == ref {
+				return s, nil
+			}
+		}
+	}
+	return 0, nil
+}
+
+// committed is the content of s before the transaction, valid until the next call.
+func (t *Tx) committed(s Slot) ([]byte, error) {
+	w := &t.j.work
+	if w.read == s {
+		return w.image[:], nil
+	}
+	w.read = 0
+	image, err := t.j.slots.get(s, w.image[:])
+	if err == nil && &image[0] == &w.image[0] {
+		w.read = s
+	}
+	return image, err
+}
+
+// content is the content of s as the transaction sees it, valid until the next call.
+func (t *Tx) content(s Slot) ([]byte, error) {
+	w := &t.j.work
+	if t.done {
+		return nil, errDone
+	}
+	if s == 0 || s > w.high {
+		return nil, fmt.Errorf("slot %d: %w", s, ErrNoRecord)
+	}
+	image := w.changed(s)
+	if image == nil {
+		var err error
+		if image, err = t.committed(s); err != nil {
+			return nil, err
+		}
+	}
+	if !inUse(image) {
+		return nil, fmt.Errorf("slot %d: %w", s, ErrNoRecord)
+	}
+	return image, nil
+}
+
+// changed is the content that the transaction gives s, nil if it does not touch it.
+func (w *work) changed(s Slot) []byte {
+	if place, ok := w.places.get(s); ok {
+		return w.buf[frameHeader+place*entryLen+4:][:slotSize]
+	}
+	return nil
+}
+
+// change is changed, for writing to. It is zeros when the transaction did not touch s before.
+func (w *work) change(s Slot) []byte {
+	if image := w.changed(s); image != nil {
+		return image
+	}
+	w.places.put(s, w.places.used)
+	w.buf = appendEntry(w.buf, s, nil)
+	return w.buf[len(w.buf)-slotSize:]
+}
+
+// Read returns the record in slot s as the transaction sees it, or ErrNoRecord.
+func (t *Tx) Read(s Slot) (Record, error) {
+	var r Record
+	image, err := t.content(s)
+	if err == nil {
+		r.decode(image)
+	}
+	return r, err
+}
+
+// Insert keeps a new record and returns where. After an error the transaction is as before: ErrFull when there
+// is no slot, ErrTaken when another record has one of the refs, ErrTooMuch.
+func (t *Tx) Insert(r Record) (Slot, error) {
+	w := &t.j.work
+	switch {
+	case t.done:
+		return 0, errDone
+	case w.records() >= maxTxRecords:
+		return 0, ErrTooMuch
+	case t.j.live+w.live >= t.j.maxRecords:
+		return 0, ErrFull
+	}
+	s := w.free
+	if s == 0 {
+		if s = w.high + 1; int64(s) > int64(math.MaxUint32-1) {
+			return 0, ErrFull
+		}
+	}
+	if err := t.setRefs(s, nil, &r); err != nil {
+		return 0, err
+	}
+	if s == w.free {
+		w.free = Slot(t.j.link(s))
+	} else {
+		w.high = s
+	}
+	w.fresh = append(w.fresh, s)
+	w.live++
+	r.encode(s, w.change(s))
+	return s, nil
+}
+
+// Update replaces the record in slot s; its refs may change too. After an error the transaction is as before:
+// ErrNoRecord, ErrTaken as of Insert, ErrTooMuch.
+func (t *Tx) Update(s Slot, r Record) error {
+	image, err := t.content(s)
+	if err != nil {
+		return err
+	}
+	w := &t.j.work
+	if w.records() >= maxTxRecords && w.changed(s) == nil {
+		return ErrTooMuch
+	}
+	if [3 * refSize]byte(image[4:]) != r.refBytes() {
+		var old Record
+		old.decode(image)
+		if err := t.setRefs(s, &old, &r); err != nil {
+			return err
+		}
+	}
+	r.encode(s, w.change(s))
+	return nil
+}
+
+// Delete takes the record out of slot s. The slot is used again from the next transaction on.
+func (t *Tx) Delete(s Slot) error {
+	image, err := t.content(s)
+	if err != nil {
+		return err
+	}
+	w := &t.j.work
+	if w.records() >= maxTxRecords && w.changed(s) == nil {
+		return ErrTooMuch
+	}
+	var old Record
+	old.decode(image)
+	if err := t.setRefs(s, &old, &Record{}); err != nil {
+		return err
+	}
+	clear(w.change(s))
+	w.deleted = append(w.deleted, s)
+	w.live--
+	return nil
+}
+
+// setRefs gives slot s the refs of r in place of those of old, or changes nothing.
+func (t *Tx) setRefs(s Slot, old, r *Record) error {
+	var owners [len(r.Refs)]Slot
+	for i, ref := range r.Refs {
+		if ref == (Ref{}) || old.has(ref) {
+			continue
+		}
+		var err error
+		if owners[i], err = t.owner(ref); err != nil {
+			return err
+		}
+		if owners[i] != 0 && owners[i] != s {
+			return fmt.Errorf("slot %d: %w", owners[i], ErrTaken)
+		}
+	}
+	for i, ref := range r.Refs {
+		if ref != (Ref{}) && !old.has(ref) {
+			t.j.work.setRef(ref, owners[i], s)
+		}
+	}
+	if old == nil {
+		return nil
+	}
+	for _, ref := range old.Refs {
+		if ref != (Ref{}) && !r.has(ref) {
+			t.j.work.setRef(ref, s, 0)
+		}
+	}
+	return nil
+}
+
+// setRef notes that ref, which so far leads to owner, will lead to s.
+func (w *work) setRef(ref Ref, owner, s Slot) {
+	c, ok := w.refs[ref]
+	if !ok {
+		c.old = owner
+	}
+	c.new = s
+	w.refs[ref] = c
+}
+
+// SetMeta keeps a small value, such as a counter or a position, under a name; nil takes the name away. A name has
+// at most 1 KiB, a value 1 MiB and all together 32 MiB: beyond, Commit fails.
+func (t *Tx) SetMeta(key string, value []byte) {
+	w := &t.j.work
+	switch {
+	case t.done:
+	case len(key) > maxKey || len(value) > maxValue:
+		w.err = fmt.Errorf("named value %.40q of %d bytes: %w", key, len(value), ErrTooMuch)
+	default:
+		w.meta = appendMeta(w.meta, key, value)
+		if value != nil {
+			w.metaGrowth += metaSize(key, value)
+		}
+	}
+}
+
+// metaSize is what a named value takes in a frame, at most.
+func metaSize(key string, value []byte) int {
+	return 2*binary.MaxVarintLen16 + 2 + len(key) + len(value)
+}
+
+// Commit makes the changes lasting and visible, and ends the transaction. It returns nil once they are on disk.
+// After an error nothing of them is visible or comes back after a restart. A full disk fails one transaction; when
+// it cannot be known what is on disk, all later ones fail too, saying why, until the journal is opened anew.
+func (t *Tx) Commit() error {
+	if t.done {
+		return errDone
+	}
+	defer t.Discard()
+	w := &t.j.work
+	if w.err != nil {
+		return fmt.Errorf("committing to the journal: %w", w.err)
+	}
+	if w.records() == 0 && len(w.meta) == 0 {
+		return nil
+	}
+	if err := t.j.commit(); err != nil {
+		return fmt.Errorf("committing to the journal: %w", err)
+	}
+	return nil
+}
