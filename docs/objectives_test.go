@@ -1,6 +1,7 @@
 package docs_test
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/assayer-io/assayer/slo/burnrate"
+	"github.com/assayer-io/assayer/slo/calendar"
 	"github.com/assayer-io/assayer/slo/spec"
 )
 
@@ -89,6 +91,34 @@ func TestDocumentKeys(t *testing.T) {
 			wantSame(t, kind+" "+path, written, known)
 		}
 	}
+}
+
+// TestBuiltinCalendars: the table has each of them, its cut-offs at their times and the end of what is known.
+func TestBuiltinCalendars(t *testing.T) {
+	var written []string
+	for _, row := range tables(t, "objectives.md", "built-in calendars") {
+		name := codes(row[0])[0]
+		written = append(written, name)
+		b, v, err := calendar.Builtin(name, 2026, 2026)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		var cutOffs []string
+		for _, c := range b.CutOffs {
+			cutOffs = append(cutOffs, fmt.Sprintf("`%s` %02d:%02d", c.Name, c.Minute/60, c.Minute%60))
+		}
+		if want := cmp.Or(strings.Join(cutOffs, ", "), "none"); row[3] != want {
+			t.Errorf("%s: the manual has cut-offs %s, the code %s", name, row[3], want)
+		}
+		if until := v.Until.String(); !strings.HasPrefix(row[5], until) && (row[5] != "no end" || v.Until != calendar.Date{}) {
+			t.Errorf("%s: the manual knows it until %s, the code until %s", name, row[5], until)
+		}
+		if asOf := v.AsOf.String(); v.Until != (calendar.Date{}) && !strings.Contains(row[4], asOf) {
+			t.Errorf("%s: the manual has it from %s, the code as of %s", name, row[4], asOf)
+		}
+	}
+	wantSame(t, "built-in calendars", written, calendar.BuiltinNames())
 }
 
 // TestAnnotations: an annotation that is not read is refused with the list of those that are.

@@ -111,7 +111,7 @@ func New(ctx context.Context, opts Options) (_ *App, err error) {
 			err = errors.Join(err, a.unwind(ctx))
 		}
 	}()
-	loaded, problems := Load(LoadOptions{Path: opts.ConfigPath})
+	loaded, problems := Load(LoadOptions{Path: opts.ConfigPath, Now: a.now()})
 	if err := problems.Err(); err != nil {
 		return nil, err
 	}

@@ -21,8 +21,9 @@ import (
 
 // LoadOptions say what to read.
 type LoadOptions struct {
-	Path   string // the agent file
-	Strict bool   // refuse objectives that OpenSLO's schema forbids
+	Path   string    // the agent file
+	Strict bool      // refuse objectives that OpenSLO's schema forbids
+	Now    time.Time // to warn of built-in calendars whose data end; zero: no warning
 }
 
 // Loaded is a configuration that has been read, with everything it names.
@@ -72,7 +73,7 @@ func Load(opts LoadOptions) (Loaded, problem.List) {
 		l.hooks = append(l.hooks, plan)
 		problems = append(problems, found...)
 	}
-	set, found := spec.LoadGlobs(cfg.Objectives, "", spec.Options{Strict: opts.Strict, ScrapeInterval: l.interval(problems)})
+	set, found := spec.LoadGlobs(cfg.Objectives, "", spec.Options{Strict: opts.Strict, ScrapeInterval: l.interval(problems), Now: opts.Now})
 	l.Objectives, l.Policies, l.Calendars = set.Objectives, set.Policies, set.Calendars
 	problems = append(problems, found...)
 	if problems.Errors() == 0 { // a mistake in one part would show as several between parts

@@ -110,3 +110,20 @@ func TestCrossChecksOfPoliciesAndComposites(t *testing.T) {
 		})
 	}
 }
+
+// TestBuiltinCalendarsEnd: near the end of what is known of a built-in calendar that an objective names, loading warns.
+func TestBuiltinCalendarsEnd(t *testing.T) {
+	dir := t.TempDir()
+	objectives := strings.Replace(crossedObjectives, "spec:\n  errors", "spec:\n  calendar: uk\n  errors", 1)
+	for file, text := range map[string]string{"assayer.yaml": crossed, "slo.yaml": objectives} {
+		if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for year, want := range map[int]bool{2000: false, 2150: true} {
+		_, problems := app.Load(app.LoadOptions{Path: filepath.Join(dir, "assayer.yaml"), Now: time.Date(year, 1, 1, 0, 0, 0, 0, time.UTC)})
+		if got := strings.Contains(problems.Error(), "the built-in calendar uk is known until"); got != want || problems.Err() != nil {
+			t.Errorf("%d: %v", year, problems)
+		}
+	}
+}

@@ -61,7 +61,7 @@ func (e *lateError) Error() string { return e.done + ", but: " + e.err.Error() }
 func (e *lateError) Unwrap() error { return e.err }
 
 func (a *App) reload() error {
-	loaded, problems := Load(LoadOptions{Path: a.opts.ConfigPath})
+	loaded, problems := Load(LoadOptions{Path: a.opts.ConfigPath, Now: a.now()})
 	if err := problems.Err(); err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package cli
 import (
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -20,6 +21,7 @@ once with its file, line, path, the value got and what is allowed. Nothing is st
 Exit code 1 when there is a reason to refuse; warnings alone are fine.`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
+			opts.Now = time.Now()
 			loaded, problems := app.Load(opts)
 			if asJSON {
 				if problems == nil {

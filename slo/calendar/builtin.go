@@ -37,19 +37,14 @@ type Validity struct {
 // Warning says that the data end within 90 days of now or have ended; empty: neither. The day is that of now's
 // own zone.
 //
-//	ends on 2027-12-31 (week: Federal Reserve, Fedwire Funds Services, as of 2026-11-21): newer data come with a newer version, closures and openings of its own with a BusinessCalendar that extends it
+//	the built-in calendar uk is known until 2027-12-31 (days: gov.uk, as of 2026-11-21); after it rules alone go on: …
 func (v Validity) Warning(now time.Time) string {
 	y, m, d := now.Date()
-	left := v.Until.number() - Date{y, m, d}.number()
-	if v.Until == (Date{}) || left > warnBefore {
+	if v.Until == (Date{}) || v.Until.number()-(Date{y, m, d}).number() > warnBefore {
 		return ""
 	}
-	verb := "ends"
-	if left < 0 {
-		verb = "ended"
-	}
-	return fmt.Sprintf("what is known of the built-in calendar %s %s on %v (%s: %s, as of %v); its rules go on, days decided once are missing: "+
-		"use a newer version, or a BusinessCalendar that extends it with closures and openings", v.Calendar, verb, v.Until, v.Part, v.Source, v.AsOf)
+	return fmt.Sprintf("the built-in calendar %s is known until %v (%s: %s, as of %v); after it rules alone go on: use a newer version, "+
+		"or a BusinessCalendar that extends it with what has changed", v.Calendar, v.Until, v.Part, v.Source, v.AsOf)
 }
 
 // BuiltinNames are the names of the built-in calendars, sorted.

@@ -89,6 +89,9 @@ func (d Date) Compare(o Date) int {
 // String writes 2026-12-25.
 func (d Date) String() string { return fmt.Sprintf("%04d-%02d-%02d", d.Year, int(d.Month), d.Day) }
 
+// Weekday is the day of the week.
+func (d Date) Weekday() time.Weekday { return weekday(d.number()) }
+
 // number counts days from 1970-01-01, which is 0.
 func (d Date) number() int64 {
 	return time.Date(d.Year, d.Month, d.Day, 0, 0, 0, 0, time.UTC).Unix() / daySeconds

@@ -1,7 +1,9 @@
 // Package calendar answers questions about civil time: when a calendar-aligned window began and
-// when the next one begins, in any IANA zone. It has no clock and reads nothing.
+// when the next one begins, in any IANA zone; when business is done, by calendars of the user's own and by
+// built-in ones of payment systems. It has no clock and reads nothing but the data it is built with.
 //
 //	month in Europe/Berlin at 2026-03-31T23:30Z  →  2026-04-01T00:00+02:00
+//	target on 2026-12-24T16:59Z                  →  open, closes 17:00Z, opens 2026-12-28T06:00Z
 package calendar
 
 import "time"

@@ -296,7 +296,7 @@ func (f ruleFile) halfDays(from, to int, b *Business, days map[Date]Holiday) {
 	for _, r := range f.Days {
 		for year := from; year <= to && (r.Hours != hours{}); year++ {
 			day := r.on(year)
-			if _, closed := days[day]; r.in(year) && !closed && len(b.Week[weekday(day.number())]) > 0 {
+			if _, closed := days[day]; r.in(year) && !closed && len(b.Week[day.Weekday()]) > 0 {
 				days[day] = Holiday{Date: day, Name: r.Name, Sessions: r.Hours.sessions()}
 			}
 		}
@@ -326,13 +326,13 @@ func (r dayRule) on(year int) Date {
 func ahead(from time.Weekday, to dayName) int { return (int(to) - int(from) + 7) % 7 }
 
 func weekend(d Date) bool {
-	w := weekday(d.number())
+	w := d.Weekday()
 	return w == time.Saturday || w == time.Sunday
 }
 
 // move finds where a day of a weekend is kept.
 func (o observance) move(d Date, taken map[Date]Holiday) Date {
-	day, saturday := d.number(), weekday(d.number()) == time.Saturday
+	day, saturday := d.number(), d.Weekday() == time.Saturday
 	switch {
 	case o == nearestWeekday && saturday:
 		return date(day - 1)
@@ -349,8 +349,8 @@ func (o observance) move(d Date, taken map[Date]Holiday) Date {
 }
 
 // easter is Easter Sunday of the Gregorian calendar: the Sunday after the ecclesiastical full moon on or after
-// 21 March, by the method of Gauss with the corrections of 1816. Source: J. Meeus, Astronomical Algorithms,
-// chapter 8, has the same dates.
+// 21 March, which is found as C. F. Gauss has it with his correction of 1816. J. Meeus, Astronomical Algorithms,
+// chapter 8, has a shorter way to the same dates.
 func easter(year int) Date {
 	century := year / 100
 	golden := year % 19

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/assayer-io/assayer/internal/problem"
 	"github.com/assayer-io/assayer/internal/strictyaml"
@@ -19,10 +20,18 @@ type businessDocument struct {
 
 type businessSpec struct {
 	Description string                     `yaml:"description"`
+	Extends     string                     `yaml:"extends"`
 	TimeZone    string                     `yaml:"timeZone"`
 	Week        map[string]strictyaml.Node `yaml:"week"`
 	Holidays    []holiday                  `yaml:"holidays"`
+	Closures    []closure                  `yaml:"closures"`
+	Openings    []holiday                  `yaml:"openings"`
 	CutOffs     []cutOff                   `yaml:"cutOffs"`
+}
+
+type closure struct {
+	Date string `yaml:"date"`
+	Name string `yaml:"name"`
 }
 
 type holiday struct {
@@ -62,17 +71,16 @@ func (l *loader) business(n strictyaml.Node) {
 
 func (l *loader) businessValues(n strictyaml.Node, in *businessSpec, b *calendar.Business) {
 	before := l.problems.Errors()
-	if zone := n.At("timeZone"); in.TimeZone == "" {
-		l.add(zone.Wrong(zoneAllowed))
-	} else {
-		b.Location = l.location(zone)
+	base := l.foundation(n, b)
+	if week := n.At("week"); base == nil || week.Exists() {
+		l.week(week, b)
 	}
-	l.week(n.At("week"), b)
-	for i, h := range in.Holidays {
-		l.holiday(n.At("holidays["+strconv.Itoa(i)+"]"), h, b)
-	}
+	l.days(n, in, b)
 	for i, c := range in.CutOffs {
 		l.cutOff(n.At("cutOffs["+strconv.Itoa(i)+"]"), c, b)
+	}
+	if base != nil {
+		extend(base, b)
 	}
 	slices.SortFunc(b.Holidays, func(a, b calendar.Holiday) int { return a.Date.Compare(b.Date) })
 	slices.SortStableFunc(b.CutOffs, func(a, b calendar.CutOff) int { return cmp.Compare(a.Minute, b.Minute) })
@@ -82,6 +90,127 @@ func (l *loader) businessValues(n strictyaml.Node, in *businessSpec, b *calendar
 	// What is left to be wrong is between days, such as a night that reaches into the next morning's session.
 	for _, err := range split(b.Validate()) {
 		l.add(n.Problem(problem.Problem{Path: "week", Message: err.Error()}))
+	}
+}
+
+// foundation gives b the zone that is written, or zone and week of the built-in calendar it extends, which it
+// returns.
+func (l *loader) foundation(n strictyaml.Node, b *calendar.Business) *calendar.Business {
+	extends, zone := n.At("extends"), n.At("timeZone")
+	switch {
+	case extends.Exists():
+		if zone.Exists() {
+			l.add(zone.Problem(problem.Problem{Message: "is that of the calendar it extends", Got: zone.Text(), Allowed: "extends or timeZone"}))
+		}
+		base, known := l.builtin(extends)
+		if !known {
+			p := extends.Wrong(strings.Join(calendar.BuiltinNames(), ", "))
+			p.Message = "there is no such built-in calendar" + strictyaml.DidYouMean(extends.Text(), calendar.BuiltinNames())
+			l.add(p)
+		}
+		if base == nil {
+			base = &calendar.Business{} // with a mistake nothing more is asked of it
+		}
+		b.Location, b.Week = base.Location, base.Week
+		return base
+	case !zone.Exists() || zone.Text() == "":
+		l.add(zone.Wrong(zoneAllowed))
+	default:
+		b.Location = l.location(zone)
+	}
+	return nil
+}
+
+// days reads the dates that are not as their weekday is. Each is written once, in whichever list.
+func (l *loader) days(n strictyaml.Node, in *businessSpec, b *calendar.Business) {
+	for i, h := range in.Holidays {
+		l.holiday(n.At("holidays["+strconv.Itoa(i)+"]"), h, b)
+	}
+	for i, c := range in.Closures {
+		l.holiday(n.At("closures["+strconv.Itoa(i)+"]"), holiday{Date: c.Date, Name: c.Name}, b)
+	}
+	for i, o := range in.Openings {
+		at, known := n.At("openings["+strconv.Itoa(i)+"]"), len(b.Holidays)
+		l.holiday(at, o, b)
+		if o.Hours.Exists() || len(b.Holidays) == known {
+			continue
+		}
+		opened := &b.Holidays[known]
+		opened.Sessions = b.Week[opened.Date.Weekday()]
+		if len(opened.Sessions) == 0 && b.Location != nil { // without a zone its week may not be known either
+			l.add(at.At("hours").Wrong(fmt.Sprintf("hours such as [\"09:00-17:30\"]: a %v has none of its own", opened.Date.Weekday())))
+		}
+	}
+}
+
+// extend adds the days and cut-offs of base that b says nothing else of. A half-day on a weekday that b closes
+// is none.
+func extend(base, b *calendar.Business) {
+	own := map[calendar.Date]bool{}
+	for _, h := range b.Holidays {
+		own[h.Date] = true
+	}
+	for _, h := range base.Holidays {
+		if !own[h.Date] && (len(h.Sessions) == 0 || len(b.Week[h.Date.Weekday()]) > 0) {
+			b.Holidays = append(b.Holidays, h)
+		}
+	}
+	for _, c := range base.CutOffs {
+		if !slices.ContainsFunc(b.CutOffs, func(o calendar.CutOff) bool { return o.Name == c.Name }) {
+			b.CutOffs = append(b.CutOffs, c)
+		}
+	}
+}
+
+// The years for which built-in calendars are written out, whatever the time is: so that two loads of one file
+// mean the same.
+const (
+	builtinFrom = 2015
+	builtinTo   = 2099
+)
+
+// builtinCalendar is a built-in calendar written out.
+type builtinCalendar struct {
+	*calendar.Business
+	validity calendar.Validity
+	err      error
+}
+
+// builtinCalendars are written out when they are first asked for, by whichever worker.
+func builtinCalendars() map[string]func() builtinCalendar {
+	all := map[string]func() builtinCalendar{}
+	for _, name := range calendar.BuiltinNames() {
+		all[name] = sync.OnceValue(func() builtinCalendar {
+			b, v, err := calendar.Builtin(name, builtinFrom, builtinTo)
+			return builtinCalendar{b, v, err}
+		})
+	}
+	return all
+}
+
+// builtin finds the built-in calendar that n names. It is nil, and told of, if its zone is not known here.
+func (l *loader) builtin(n strictyaml.Node) (found *calendar.Business, known bool) {
+	written, known := l.builtins[n.Text()]
+	if !known {
+		return nil, false
+	}
+	found, err := written().Business, written().err
+	if err != nil {
+		l.add(n.Problem(problem.Problem{Message: err.Error(), Got: n.Text()}))
+		return nil, true
+	}
+	if _, before := l.builtinsUsed[n.Text()]; !before {
+		l.builtinsUsed[n.Text()] = n
+	}
+	return found, true
+}
+
+// warnOfBuiltins tells where a built-in calendar whose data have an end soon is named first.
+func (l *loader) warnOfBuiltins() {
+	for name, n := range l.builtinsUsed {
+		if text := l.builtins[name]().validity.Warning(l.opts.Now); text != "" && !l.opts.Now.IsZero() {
+			l.warn(n.Problem(problem.Problem{Message: text, Got: name}))
+		}
 	}
 }
 

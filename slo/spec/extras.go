@@ -221,15 +221,19 @@ func (l *loader) groupLabels(n strictyaml.Node) []string {
 	return slices.Sorted(maps.Keys(seen))
 }
 
-// calendarOf finds the calendar that n names, in whatever file it is.
+// calendarOf finds the calendar that n names: a document in whatever file, else a built-in one.
 func (l *loader) calendarOf(n strictyaml.Node) *calendar.Business {
 	if !n.Exists() {
 		return nil
 	}
-	found, ok := l.calendars[n.Text()]
+	if found, ok := l.calendars[n.Text()]; ok {
+		return found
+	}
+	found, ok := l.builtin(n)
 	if !ok {
-		p := n.Wrong("the name of a " + kindBusinessCalendar)
-		p.Message = "no document of kind " + kindBusinessCalendar + " has this name" + strictyaml.DidYouMean(n.Text(), slices.Sorted(maps.Keys(l.calendars)))
+		names := slices.Concat(slices.Sorted(maps.Keys(l.calendars)), calendar.BuiltinNames())
+		p := n.Wrong("the name of a " + kindBusinessCalendar + ", or a built-in one: " + strings.Join(calendar.BuiltinNames(), ", "))
+		p.Message = "no document of kind " + kindBusinessCalendar + " has this name" + strictyaml.DidYouMean(n.Text(), names)
 		l.add(p)
 	}
 	return found

@@ -179,7 +179,8 @@ func FuzzCompositeSLO(f *testing.F) { fuzz(f, journey, wallet) }
 func FuzzBudgetPolicy(f *testing.F) { fuzz(f, release) }
 
 func FuzzBusinessCalendar(f *testing.F) {
-	fuzz(f, businessDay, golden("\n  calendar: desk\n  errors: {bad: b, total: t, objective: 1}\n")+"---\n"+calendarDocument)
+	fuzz(f, businessDay, golden("\n  calendar: desk\n  errors: {bad: b, total: t, objective: 1}\n")+"---\n"+calendarDocument,
+		extending, golden("\n  calendar: target\n  errors: {bad: b, total: t, objective: 1}\n"))
 }
 
 func FuzzSLI(f *testing.F) {

@@ -39,6 +39,8 @@ type Options struct {
 	Strict bool
 	// ScrapeInterval is how often targets are looked at. A window has to hold four looks. 0 is 15 s.
 	ScrapeInterval time.Duration
+	// Now is when the warning of a built-in calendar is judged whose data end. Zero: there is none.
+	Now time.Time
 }
 
 // Set is everything the files hold, each kind in the order written.
@@ -155,9 +157,12 @@ type loader struct {
 	slis      map[string]*sli
 	sources   map[string]string             // type of a data source by its name
 	calendars map[string]*calendar.Business // those with mistakes too
-	policies  map[string]named
-	set       Set
-	names     []named
+	builtins  map[string]func() builtinCalendar
+	// builtinsUsed are where built-in calendars are named first.
+	builtinsUsed map[string]strictyaml.Node
+	policies     map[string]named
+	set          Set
+	names        []named
 	// What names objectives is checked when all of them are known.
 	composites map[string]bool
 	references []reference
@@ -168,7 +173,7 @@ func newLoader(o Options) *loader {
 		o.ScrapeInterval = 15 * time.Second
 	}
 	return &loader{opts: o, promql: parser.NewParser(parser.Options{}), selectors: map[string][]*labels.Matcher{}, slis: map[string]*sli{}, sources: map[string]string{},
-		calendars: map[string]*calendar.Business{}, policies: map[string]named{}, composites: map[string]bool{}}
+		calendars: map[string]*calendar.Business{}, builtins: builtinCalendars(), builtinsUsed: map[string]strictyaml.Node{}, policies: map[string]named{}, composites: map[string]bool{}}
 }
 
 func (l *loader) load(files []File) {
@@ -194,6 +199,7 @@ func (l *loader) load(files []File) {
 	}
 	l.unique()
 	l.resolve()
+	l.warnOfBuiltins()
 	l.problems.Sort()
 	told := map[problem.Problem]bool{} // two objectives may find the same of the indicator they share
 	l.problems = slices.DeleteFunc(l.problems, func(p problem.Problem) bool {
@@ -216,7 +222,8 @@ func (l *loader) goldenDocuments() []*loader {
 	sideBySide((len(docs)+perWorker-1)/perWorker, func(part int) {
 		selectors := map[string][]*labels.Matcher{}
 		for i := part * perWorker; i < min((part+1)*perWorker, len(docs)); i++ {
-			one := &loader{opts: l.opts, promql: l.promql, selectors: selectors, expanding: l.expanding, sources: l.sources, calendars: l.calendars}
+			one := &loader{opts: l.opts, promql: l.promql, selectors: selectors, expanding: l.expanding, sources: l.sources, calendars: l.calendars,
+				builtins: l.builtins, builtinsUsed: map[string]strictyaml.Node{}}
 			one.golden(docs[i])
 			found[i] = one
 		}
@@ -233,6 +240,11 @@ func (l *loader) take(one *loader) {
 	l.built = append(l.built, one.built...)
 	l.names = append(l.names, one.names...)
 	l.set.Objectives = append(l.set.Objectives, one.set.Objectives...)
+	for name, n := range one.builtinsUsed {
+		if _, before := l.builtinsUsed[name]; !before {
+			l.builtinsUsed[name] = n
+		}
+	}
 }
 
 // sideBySide does n pieces of work with as many workers as there are processors.

@@ -50,9 +50,9 @@ func TestMistakesInBusinessCalendars(t *testing.T) {
 		"cut-off in words":     {`at: "17:00"`, "at: noon", []string{`f.yaml:13:34: error: spec.cutOffs[0].at: got "noon", allowed: a time of day such as 17:00, from -24:00 to 48:00`}},
 		"cut-off twice":        {"name: night", "name: payments", []string{`f.yaml:13:51: error: spec.cutOffs[1].name: a cut-off of this name is there already, got "payments"`}},
 		"cut-off of nothing":   {"name: night, ", "", []string{"f.yaml:13:44: error: spec.cutOffs[1].name: has no value, allowed: what has to be in by then"}},
-		"misspelt key":         {"timeZone:", "timezone:", []string{"f.yaml:5:3: error: spec.timezone: unknown field, did you mean timeZone?, allowed: description, timeZone, week, holidays, cutOffs"}},
+		"misspelt key":         {"timeZone:", "timezone:", []string{"f.yaml:5:3: error: spec.timezone: unknown field, did you mean timeZone?, allowed: description, extends, timeZone, week, holidays, closures, openings, cutOffs"}},
 		"name taken":           {"---\n", "---\napiVersion: assayer.dev/v1\nkind: BusinessCalendar\nmetadata: {name: desk}\nspec: {timeZone: UTC, week: {monday: [\"09:00-10:00\"]}}\n---\n", []string{`f.yaml:17:18: error: metadata.name: a calendar of this name is already there, got "desk"`}},
-		"unknown calendar":     {"metadata: {name: x}", "metadata: {name: x, annotations: {assayer.dev/calendar: desc}}", []string{`f.yaml:17:57: error: metadata.annotations["assayer.dev/calendar"]: no document of kind BusinessCalendar has this name, did you mean desk?, got "desc", allowed: the name of a BusinessCalendar`}},
+		"unknown calendar":     {"metadata: {name: x}", "metadata: {name: x, annotations: {assayer.dev/calendar: desc}}", []string{`f.yaml:17:57: error: metadata.annotations["assayer.dev/calendar"]: no document of kind BusinessCalendar has this name, did you mean desk?, got "desc", allowed: the name of a BusinessCalendar, or a built-in one: 24x7, fed, fednow, nyse, target, uk`}},
 	})
 }
 
@@ -312,7 +312,7 @@ func TestMistakesInAnnotations(t *testing.T) {
 		"too many groups":   {plain, annotated("assayer.dev/group-by: a, assayer.dev/max-groups: 1001"), []string{`f.yaml:3:84: error: metadata.annotations["assayer.dev/max-groups"]: got "1001", allowed: a whole number from 1 to 1000`}},
 		"no groups":         {plain, annotated("assayer.dev/max-groups: 10"), []string{`f.yaml:3:59: error: metadata.annotations["assayer.dev/max-groups"]: needs labels to group by beside it, got "10"`}},
 		"expires too early": {plain, annotated("assayer.dev/group-by: a, assayer.dev/group-expires: 59m"), []string{`f.yaml:3:87: error: metadata.annotations["assayer.dev/group-expires"]: got "59m", allowed: a duration from 1h to 400d`}},
-		"no calendar":       {plain, annotated("assayer.dev/calendar: desk"), []string{`f.yaml:3:57: error: metadata.annotations["assayer.dev/calendar"]: no document of kind BusinessCalendar has this name, got "desk", allowed: the name of a BusinessCalendar`}},
+		"no calendar":       {plain, annotated("assayer.dev/calendar: desk"), []string{`f.yaml:3:57: error: metadata.annotations["assayer.dev/calendar"]: no document of kind BusinessCalendar has this name, got "desk", allowed: the name of a BusinessCalendar, or a built-in one: 24x7, fed, fednow, nyse, target, uk`}},
 		"misspelt":          {plain, annotated("assayer.dev/curency: EUR"), []string{`f.yaml:3:56: error: metadata.annotations["assayer.dev/curency"]: is not read here, did you mean assayer.dev/currency?, allowed: assayer.dev/currency, assayer.dev/unit, assayer.dev/value-query, assayer.dev/group-by, assayer.dev/max-groups, assayer.dev/group-expires, assayer.dev/calendar`}},
 		"indicator's":       {plain, annotated("assayer.dev/excluded-query: e"), []string{`f.yaml:3:63: error: metadata.annotations["assayer.dev/excluded-query"]: is not read here, allowed: in an indicator, and as excluded in the short form`}},
 		"of others":         {plain, annotated("example.com/currency: EUR"), nil},
@@ -340,7 +340,7 @@ func TestMistakesInTheShortFormsExtras(t *testing.T) {
 `) + "---\n" + businessDay
 	check(t, document, spec.Options{}, map[string]mistake{
 		"none":               {"", "", nil},
-		"unknown calendar":   {"calendar: desk", "calendar: deks", []string{`f.yaml:5:13: error: spec.calendar: no document of kind BusinessCalendar has this name, did you mean desk?, got "deks", allowed: the name of a BusinessCalendar`}},
+		"unknown calendar":   {"calendar: desk", "calendar: deks", []string{`f.yaml:5:13: error: spec.calendar: no document of kind BusinessCalendar has this name, did you mean desk?, got "deks", allowed: the name of a BusinessCalendar, or a built-in one: 24x7, fed, fednow, nyse, target, uk`}},
 		"label of buckets":   {"groupBy: [region]", "groupBy: [region, le]", []string{`f.yaml:6:21: error: spec.groupBy[1]: le tells apart what belongs together, got "le", allowed: names of labels, such as region`}},
 		"not a label":        {"groupBy: [scheme]", "groupBy: [a-b]", []string{`f.yaml:8:66: error: spec.latency.groupBy[0]: got "a-b", allowed: names of labels, such as region`}},
 		"no labels":          {"groupBy: [scheme]", "groupBy: []", []string{"f.yaml:8:65: error: spec.latency.groupBy: has no value, allowed: names of labels, such as region"}},
