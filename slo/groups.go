@@ -56,7 +56,7 @@ func (e *Engine) groupOf(obj *objective, ls labels.Labels, born bool) (*objectiv
 	if !obj.hasRoom() {
 		return nil, noRoom
 	}
-	child := obj.newGroup(values, e.opts, obj.ledger.nowMs)
+	child := obj.newGroup(values, e.opts, max(obj.watchedMs, obj.ledger.nowMs))
 	if born && obj.ledger.startMs != 0 {
 		child.ledger.begin(obj.ledger.startMs, obj.ledger.startMs)
 	}

@@ -71,8 +71,7 @@ func (m *mark) book(from, to int64, d counts) {
 // ledger keeps one objective's cumulative counts at several resolutions.
 type ledger struct {
 	startMs int64 // when watching began; 0: not yet
-	sinceMs int64 // from before nothing is ever booked; 0: not known
-	firstMs int64 // since when counts are known; before startMs if the first look told of what was before it
+	firstMs int64 // since when counts are known; before startMs if some look told of what was before the first
 	nowMs   int64 // the latest instant booked or advanced to
 	cum     counts
 	levels  []level
@@ -165,15 +164,24 @@ func (lg *ledger) begin(first, t int64) {
 	if lg.startMs != 0 {
 		return
 	}
-	if lg.sinceMs != 0 { // another target may tell of earlier events than this one
-		first = min(first, lg.sinceMs)
-	}
-	lg.pins.pass(first, lg.cum)
-	lg.startMs, lg.firstMs, lg.nowMs, lg.changed = t, first, first, true
+	lg.startMs, lg.firstMs, lg.nowMs = t, first, first-1 // periods that begin before first do so without counts
 	for i := range lg.levels {
 		lg.levels[i].restart(lg.levels[i].bucketOf(first))
 	}
 	lg.advance(t)
+}
+
+// reach makes counts known since t: a sample may carry an older timestamp than the look that began the ledger.
+func (lg *ledger) reach(t int64) {
+	if t >= lg.firstMs {
+		return
+	}
+	for i := range lg.levels {
+		if l := &lg.levels[i]; l.first <= l.bucketOf(lg.firstMs) { // else it has forgotten how it began
+			l.reach(l.bucketOf(t))
+		}
+	}
+	lg.firstMs = t
 }
 
 // advance moves the ledger's present to t.
@@ -218,6 +226,7 @@ func (lg *ledger) spread(from, to int64, d counts) {
 		return
 	}
 	lg.begin(from, to)
+	lg.reach(from)
 	lg.advance(to)
 	for i := range lg.levels {
 		lg.levels[i].addSpread(from, to, d)

@@ -59,6 +59,23 @@ func (l *level) restart(i int64) {
 	l.first, l.open, l.sealed, l.tail = i, i, nil, l.tail[:0]
 }
 
+// reach puts buckets from i on before those there are, in which nothing had happened yet.
+func (l *level) reach(i int64) {
+	was := *l
+	if i = max(i, l.open-int64(l.keep)); i >= l.first {
+		return
+	}
+	l.tail = nil
+	l.restart(i)
+	l.dirtyFrom = min(l.dirtyFrom, i)
+	for l.open < was.first {
+		l.close(counts{})
+	}
+	for l.open < was.open {
+		l.close(was.at(l.open))
+	}
+}
+
 // close closes the open bucket with cum, the counts at its end.
 func (l *level) close(cum counts) {
 	if l.tail == nil {

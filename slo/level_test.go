@@ -62,9 +62,16 @@ func TestLevelEqualsPlainBuckets(t *testing.T) {
 		now := start
 		l := &level{widthMs: []int64{50, 5000, 60_000}[seed%3], keep: 100 + rng.IntN(200), dirtyFrom: noneDirty}
 		l.restart(l.bucketOf(now))
-		p := &plain{widthMs: l.widthMs, from: l.open}
+		first := l.first // as long as it has not forgotten it
+		p := &plain{widthMs: l.widthMs, from: first - 500}
 		var cum counts
 		book := func(from, to int64, d counts) {
+			if early := l.bucketOf(from); early < first {
+				if l.first <= first {
+					l.reach(early)
+				}
+				first = early
+			}
 			l.addSpread(from, to, d)
 			p.book(from, to, d)
 			cum = cum.plus(d)

@@ -138,7 +138,6 @@ func newObjective(o spec.Objective, opts Options, now, epoch int64, reach time.D
 func (o *objective) start(opts Options, now int64) {
 	o.configure(opts)
 	o.ledger = newLedger(o.finest(), o.keep(opts))
-	o.ledger.sinceMs = o.watchedMs
 	if o.Method != spec.Occurrences && o.Composite == nil {
 		o.slicer = newSlicer(o.Objective)
 	}
@@ -220,12 +219,13 @@ func (o *objective) anchor(now int64) {
 	if o.period == nil {
 		return
 	}
-	if o.ledger.nowMs != 0 { // a period may have begun since
-		now = o.ledger.nowMs
-	}
 	p := *o.period
 	o.ledger.following = func(t int64) int64 { return p.Next(time.UnixMilli(t)).UnixMilli() }
-	o.ledger.nextMs = o.ledger.following(now)
+	if o.ledger.nowMs == 0 { // the first samples may carry timestamps from before the present period
+		o.ledger.nextMs = p.Start(time.UnixMilli(now)).UnixMilli()
+		return
+	}
+	o.ledger.nextMs = o.ledger.following(o.ledger.nowMs) // a period may have begun since
 }
 
 // TiersFor gives the burn-alert tiers of an objective whose budget window is w: those of the table of

@@ -46,7 +46,7 @@ type series struct {
 	value      float64
 	atMs       int64
 	fromMs     int64 // the start timestamp that came with the value; 0: none
-	seenMs     int64 // the last look at which it was there
+	seenMs     int64 // the last look at which it was there, gaps since then left out
 	unset      bool  // there, but never with a usable value: the first one will be a baseline
 	generation int64 // when bound; 0: restored and not seen since
 	bindings   []binding
@@ -104,6 +104,11 @@ func (e *Engine) look(t *target, c collector.Cycle, slowest time.Duration) {
 		epoch = e.epoch
 	}
 	l := look{engine: e, target: t, at: at, previous: t.seenMs, first: t.seenMs == 0, interval: slowest.Milliseconds(), gapMs: slowest.Milliseconds() * gapHalves / 2}
+	if !l.first && l.gap(l.previous, at) { // in which no series could be seen
+		for _, sr := range t.series {
+			sr.seenMs += at - l.previous
+		}
+	}
 	for i := range c.Samples {
 		l.sample(&c.Samples[i])
 	}
@@ -317,6 +322,7 @@ func (l *look) missingBuckets() {
 
 // cover books that the target was looked at, and whether it showed what the objective needs.
 func (l *look) cover(obj *objective, observed bool) {
+	obj.paceMs = max(obj.paceMs, l.target.interval.Milliseconds()) // a target may be gone before it is asked about
 	obj.ledger.begin(l.at, l.at)
 	obj.ledger.advance(l.at)
 	if l.first || l.target.left || obj.epoch > l.target.epoch {

@@ -1,6 +1,7 @@
 package slo_test
 
 import (
+	"fmt"
 	"math"
 	"testing"
 	"time"
@@ -201,4 +202,94 @@ func TestCoverageOfAGapInACalendar(t *testing.T) {
 	if math.Abs(s.Coverage-0.2) > 0.001 { // of five hours one was observed
 		t.Errorf("coverage %v, want 0.2", s.Coverage)
 	}
+}
+
+// gaugeBelow80 counts each sample of the gauge g.
+func gaugeBelow80() spec.Objective {
+	return spec.Objective{
+		Name: "sat", Target: 0.99, Method: spec.Occurrences, Window: rolling("30d", 30*24*time.Hour),
+		Indicator: spec.Indicator{Threshold: &spec.Threshold{Query: *sel("__name__", "g"), Op: spec.LessThan, Value: 0.8}},
+	}
+}
+
+// TestTimestampsFromBeforeTheFirstLook: a window that begins between an old sample and the first look does
+// not hold it, whichever target is looked at first.
+func TestTimestampsFromBeforeTheFirstLook(t *testing.T) {
+	g := series("__name__", "g")
+	for name, order := range map[string][]collector.Target{"the old one second": {"new", "old"}, "the old one first": {"old", "new"}} {
+		t.Run(name, func(t *testing.T) {
+			f := newFeeder(t, gaugeBelow80())
+			for _, target := range order {
+				s := collector.Sample{Series: g, Value: 0.9}
+				if target == "old" {
+					s = collector.Sample{Series: g, Value: 0.5, AtMs: at(-50 * time.Minute).UnixMilli()}
+				}
+				f.Observe(collector.Cycle{Target: target, At: at(0), Interval: interval, Samples: []collector.Sample{s}})
+			}
+			s := f.wantEvents(time.Minute, 1, 1)
+			for window, want := range map[string]float64{"30m": 1, "1h": 0.5} {
+				if got, _ := s.ErrorRatios.Get(window); got != want {
+					t.Errorf("error ratio over %s is %v, want %v", window, got, want)
+				}
+			}
+		})
+	}
+}
+
+// TestTimestampsFromBeforeThePeriod: the agent is told of the objective just after midnight in Kolkata, which no
+// coarse bucket ends at, and a sample from before midnight belongs to the day before.
+func TestTimestampsFromBeforeThePeriod(t *testing.T) {
+	kolkata, err := time.LoadLocation("Asia/Kolkata")
+	must(t, err)
+	midnight := time.Date(2026, 3, 3, 0, 0, 0, 0, kolkata)
+	o := gaugeBelow80()
+	o.Window = spec.Window{Text: "1d", Length: 24 * time.Hour, Unit: spec.Day, Count: 1, Anchor: time.Date(2026, 1, 1, 0, 0, 0, 0, kolkata), Location: kolkata}
+	for _, stamps := range [][]time.Duration{{-time.Minute, time.Minute}, {time.Minute, -time.Minute}} {
+		e := slo.New(slo.Options{})
+		must(t, e.Apply([]spec.Objective{o}, midnight.Add(time.Minute), nil))
+		for i, stamp := range stamps {
+			e.Observe(collector.Cycle{Target: collector.Target(fmt.Sprint(i)), At: midnight.Add(time.Duration(2+i) * time.Minute), Interval: time.Minute, Samples: []collector.Sample{
+				{Series: series("__name__", "g"), Value: 0.5, AtMs: midnight.Add(stamp).UnixMilli()},
+			}})
+		}
+		for _, hours := range []time.Duration{1, 6, 12, 23} {
+			if s := e.Evaluate(midnight.Add(hours * time.Hour))[0]; s.Events.Good != 1 {
+				t.Errorf("%v: after %d hours %v samples since midnight, want 1", stamps, hours, s.Events.Good)
+			}
+		}
+	}
+}
+
+// TestSlicesOfTargetsThatAreGone: the last slices of a target that has left discovery are judged as soon as
+// those of one that stays, even if it was never asked about before.
+func TestSlicesOfTargetsThatAreGone(t *testing.T) {
+	for _, asked := range []bool{false, true} {
+		o := ratio(0.99)
+		o.Method, o.Slice, o.SliceTarget = spec.Timeslices, time.Minute, 0.95
+		f := newFeeder(t, o)
+		var n [2]float64
+		f.tx(0, 0, 0)
+		f.run(interval, 2*time.Minute+interval, &n, 90, 10)
+		if asked {
+			f.wantEvents(2*time.Minute, 0, 1)
+		}
+		f.Observe(collector.Cycle{Target: "a", At: at(2*time.Minute + interval), Gone: true})
+		f.wantEvents(2*time.Minute+37*time.Second, 0, 1)
+		f.wantEvents(2*time.Minute+38*time.Second, 0, 2)
+	}
+}
+
+// TestSeriesMissingAfterALongGap: that a series is not there right after the agent was down for a day does not mean
+// that it was gone for that day.
+func TestSeriesMissingAfterALongGap(t *testing.T) {
+	f := newFeeder(t, ratio(0.99))
+	f.tx(0, 1e6, 0)
+	f.tx(interval, 1e6+10, 0)
+	back := 23 * time.Hour
+	for d := back; d < back+3*time.Hour; d += interval { // the good events are not exposed
+		f.tx(d, -1, 0)
+		f.status(d)
+	}
+	f.tx(back+3*time.Hour, 1e6+500, 0)
+	f.wantEvents(back+3*time.Hour, 500, 0)
 }

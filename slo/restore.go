@@ -134,7 +134,6 @@ func (r *restoring) group(id uint64, m *storedObjective, opts Options, now time.
 func (o *objective) load(m *storedObjective, continued bool) {
 	if continued {
 		o.epoch, o.watchedMs = m.Epoch, m.WatchedMs
-		o.ledger.sinceMs = o.watchedMs
 	}
 	o.totalsHigh, o.totalsDurable, o.runs = m.Totals, m.Totals, m.Runs
 	lg := o.ledger

@@ -63,6 +63,19 @@ func (p *Past) look(l *Look) {
 	t.seenMs, t.left = l.AtMs, false
 }
 
+// pace notes how long a look may be in coming.
+func (p *Past) pace() {
+	slowest := int64(0)
+	for _, t := range p.targets {
+		if t.expected && t.feeds && t.seenMs != 0 {
+			slowest = max(slowest, t.intervalMs)
+		}
+	}
+	if slowest > 0 {
+		p.slowestMs = slowest
+	}
+}
+
 func (p *Past) goodLook(t *target, l *Look, slowestMs int64) {
 	tallies := map[stretch]*tally{}
 	var order []stretch

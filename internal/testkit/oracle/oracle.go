@@ -132,6 +132,7 @@ type Past struct {
 	owed      []owed
 	overdue   []int64 // last looks of targets that are silent now
 	targets   map[string]*target
+	slowestMs int64 // the longest interval of the targets in discovery, or of the last that were in it
 }
 
 // Read works through all looks made until nowMs, the moment of the question.
@@ -139,6 +140,7 @@ func (o Objective) Read(looks []Look, nowMs int64) *Past {
 	p := &Past{objective: o, nowMs: nowMs, targets: map[string]*target{}}
 	for i := range looks {
 		p.look(&looks[i])
+		p.pace()
 	}
 	for _, t := range p.targets {
 		if t.expected && t.feeds && t.seenMs != 0 && nowMs-t.seenMs > 2*t.intervalMs {

@@ -11,8 +11,8 @@ type span struct {
 	seenMs    int64
 }
 
-// judgeSlices replaces the bookings of events by one booking for each slice that is over: two intervals
-// of the slowest target ago at least.
+// judgeSlices replaces the bookings of events by one booking for each slice that is over: two and a
+// half intervals of the slowest target ago at least.
 func (p *Past) judgeSlices() {
 	width := p.objective.SliceMs
 	all := map[int64]*span{}
@@ -38,15 +38,9 @@ func (p *Past) judgeSlices() {
 			at(i).seenMs += min(w.to, (i+1)*width) - max(w.from, i*width)
 		}
 	}
-	slowest := int64(0)
-	for _, t := range p.targets {
-		if t.expected && t.feeds && t.seenMs != 0 {
-			slowest = max(slowest, t.intervalMs)
-		}
-	}
 	var order []int64
 	for i := range all {
-		if (i+1)*width <= p.nowMs-slowest*5/2 { // two and a half intervals
+		if (i+1)*width <= p.nowMs-p.slowestMs*5/2 {
 			order = append(order, i)
 		}
 	}
