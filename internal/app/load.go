@@ -168,14 +168,13 @@ func (l *Loaded) checkPolicy(p *spec.BudgetPolicy) problem.List {
 	slices.Sort(tiers)
 	tiers = slices.Compact(tiers)
 	for _, r := range p.Rules {
-		at := problem.Problem{File: p.File, Line: p.Line, Path: p.Name + "." + r.Name}
 		if r.Hook != "" && !slices.Contains(calls, r.Hook) {
-			at.Message, at.Got, at.Allowed = "no hook has this name"+strictyaml.DidYouMean(r.Hook, calls), r.Hook, "the name of one of the agent file's hooks"
-			problems = append(problems, at)
+			problems = append(problems, r.At.Problem(problem.Problem{Path: "hook", Got: r.Hook,
+				Message: "no hook has this name" + strictyaml.DidYouMean(r.Hook, calls), Allowed: "the name of one of the agent file's hooks"}))
 		}
 		if r.Firing != "" && !slices.Contains(tiers, r.Firing) {
-			at.Message, at.Got, at.Allowed, at.Warning = "none of the policy's objectives has this tier", r.Firing, strings.Join(tiers, ", "), true
-			problems = append(problems, at)
+			problems = append(problems, r.At.Problem(problem.Problem{Path: "when.firing", Got: r.Firing,
+				Message: "none of the policy's objectives has this tier", Allowed: strings.Join(tiers, ", "), Warning: true}))
 		}
 	}
 	return problems

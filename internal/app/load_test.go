@@ -73,8 +73,8 @@ func TestCrossChecksOfPoliciesAndComposites(t *testing.T) {
 		want     []string
 	}{
 		"fine":            {"", "", nil},
-		"unknown hook":    {"hook: undo", "hook: undoo", []string{`error: release.rollback: no hook has this name, did you mean undo?, got "undoo", allowed: the name of one of the agent file's hooks`}},
-		"unknown tier":    {"firing: page-1h", "firing: page-2h", []string{`warning: release.rollback: none of the policy's objectives has this tier, got "page-2h", allowed: any, page, page-1h, page-6h, page-fast, ticket, ticket-1d, ticket-3d`}},
+		"unknown hook":    {"hook: undo", "hook: undoo", []string{`slo.yaml:27:67: error: spec.rules[0].hook: no hook has this name, did you mean undo?, got "undoo", allowed: the name of one of the agent file's hooks`}},
+		"unknown tier":    {"firing: page-1h", "firing: page-2h", []string{`slo.yaml:27:39: warning: spec.rules[0].when.firing: none of the policy's objectives has this tier, got "page-2h", allowed: any, page, page-1h, page-6h, page-fast, ticket, ticket-1d, ticket-3d`}},
 		"other histogram": {`h{job="fast"}`, `h{job="none"}`, []string{`warning: fast-latency: no configured collector yields this series, so the objective will stay unknown, got "h{job=\"none\"}"`}},
 		"other weight":    {`v_total{job="fast"}`, `v_total{job="none"}`, []string{`warning: fast-presence: no configured collector yields this series, so the objective will stay unknown, got "v_total{job=\"none\"}"`}},
 	} {

@@ -214,16 +214,14 @@ func (l *Loaded) checkReach(p *spec.BudgetPolicy) problem.List {
 		}
 		someHas := slices.ContainsFunc(about, has)
 		for _, o := range about {
-			at := problem.Problem{File: p.File, Line: p.Line, Path: p.Name + "." + r.Name, Warning: true}
-			if !has(o) {
-				at.Message, at.Got, at.Allowed = "objective "+o.Name+" has no burn rate over this window", burnrate.Text(r.Over), strings.Join(l.windows(o), ", ")
-				at.Warning = someHas // else the rule can do nothing at all
-				problems = append(problems, at)
+			if !has(o) { // where none has it the rule can do nothing at all
+				problems = append(problems, r.At.Problem(problem.Problem{Path: "when.over", Got: burnrate.Text(r.Over), Warning: someHas,
+					Message: "objective " + o.Name + " has no burn rate over this window", Allowed: strings.Join(l.windows(o), ", ")}))
 			}
 			for _, h := range l.hooks {
 				if h.policy.Name == r.Hook && len(h.policy.Unmatched([]string{o.Name})) == len(h.policy.Objectives) {
-					at.Message, at.Got, at.Allowed = "the hook is never called for objective "+o.Name, r.Hook, "a hook among whose objectives it is"
-					problems = append(problems, at)
+					problems = append(problems, r.At.Problem(problem.Problem{Path: "hook", Got: r.Hook, Warning: true,
+						Message: "the hook is never called for objective " + o.Name, Allowed: "a hook among whose objectives it is"}))
 				}
 			}
 		}

@@ -248,15 +248,15 @@ spec:
 	_, problems := app.Load(app.LoadOptions{Path: filepath.Join(s.dir, "assayer.yaml")})
 	var got []string
 	for _, p := range problems {
-		if strings.HasPrefix(p.Path, "all.") {
+		if filepath.Base(p.File) == "policy.yaml" {
 			p.File = filepath.Base(p.File)
 			got = append(got, p.String())
 		}
 	}
 	want := []string{
-		`policy.yaml:4: warning: all.fast: objective sales has no burn rate over this window, got "6h", allowed: 1s, 10s, 1h`,
-		`policy.yaml:4: error: all.slow: objective other has no burn rate over this window, got "3d", allowed: 1s, 10s, 6h`,
-		`policy.yaml:4: warning: all.undo: the hook is never called for objective other, got "undo", allowed: a hook among whose objectives it is`,
+		`policy.yaml:8:47: warning: spec.rules[0].when.over: objective sales has no burn rate over this window, got "6h", allowed: 1s, 10s, 1h`,
+		`policy.yaml:9:47: error: spec.rules[1].when.over: objective other has no burn rate over this window, got "3d", allowed: 1s, 10s, 6h`,
+		`policy.yaml:11:63: warning: spec.rules[3].hook: the hook is never called for objective other, got "undo", allowed: a hook among whose objectives it is`,
 	}
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))

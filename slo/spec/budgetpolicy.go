@@ -96,7 +96,7 @@ func (l *loader) policyValues(n strictyaml.Node, doc *policyDocument, b *BudgetP
 }
 
 func (l *loader) policyRule(n strictyaml.Node, in policyRule) PolicyRule {
-	r := PolicyRule{Name: l.name(n.At("name")), For: in.For, ClearFor: in.ClearFor, Then: Consequence(in.Then), Hook: in.Hook, Message: in.Message}
+	r := PolicyRule{Name: l.name(n.At("name")), For: in.For, ClearFor: in.ClearFor, Then: Consequence(in.Then), Hook: in.Hook, Message: in.Message, At: n}
 	l.when(n.At("when"), in.When, &r)
 	if in.Until != nil {
 		l.until(n.At("until"), in.Until, &r)

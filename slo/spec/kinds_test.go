@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/assayer-io/assayer/internal/strictyaml"
 	"github.com/assayer-io/assayer/slo/calendar"
 	"github.com/assayer-io/assayer/slo/spec"
 )
@@ -213,6 +214,13 @@ func TestBudgetPolicies(t *testing.T) {
 		{Name: "paged", Firing: "page-1h", ClearFor: 30 * time.Minute, Then: spec.NotifyPage},
 		{Name: "gone", Exhausted: true, Then: spec.Freeze, Message: "Only fixes."},
 	}}}
+	for i := range got[0].Rules { // the first is on line 7
+		at := &got[0].Rules[i].At
+		if at.File() != "f.yaml" || at.Line() != 7+i {
+			t.Errorf("rule %d is at %s:%d", i, at.File(), at.Line())
+		}
+		*at = strictyaml.Node{}
+	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}

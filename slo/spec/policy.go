@@ -1,6 +1,10 @@
 package spec
 
-import "time"
+import (
+	"time"
+
+	"github.com/assayer-io/assayer/internal/strictyaml"
+)
 
 // BudgetPolicy says what follows from how much of a budget is left or how fast it burns.
 type BudgetPolicy struct {
@@ -33,6 +37,8 @@ type PolicyRule struct {
 	Then    Consequence
 	Hook    string // which hook to call, for Then == CallHook
 	Message string // for people
+
+	At strictyaml.Node // where it is written, for messages
 }
 
 // Consequence is what follows when a rule holds.
