@@ -27,7 +27,7 @@ const defaultServer = "http://127.0.0.1:9797"
 
 func newStatus(s Streams) *cobra.Command {
 	var server string
-	var asJSON bool
+	var asJSON, groups bool
 	cmd := &cobra.Command{
 		Use: "status", Short: "Show every objective of a running agent, worst first", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -48,38 +48,40 @@ func newStatus(s Streams) *cobra.Command {
 			if err := json.Unmarshal(body, &answer); err != nil {
 				return fmt.Errorf("reading the answer of %s: %w", server, err)
 			}
-			return errors.Join(printStatus(s.Out, answer.SLOs, isTerminal(s.Out)), printPolicies(s.Out, active))
+			lines := inFamilies(answer.SLOs)
+			if !groups {
+				lines = fold(lines)
+			}
+			return errors.Join(printStatus(s.Out, lines, isTerminal(s.Out)), printPolicies(s.Out, active))
 		},
 	}
 	cmd.Flags().StringVar(&server, "server", defaultServer, "URL of the agent")
+	cmd.Flags().BoolVar(&groups, "groups", false, fmt.Sprintf("show every group of an objective, not the worst %d", shownGroups))
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the API's JSON, and under policies what holds")
 	return cmd
 }
 
-func printStatus(out io.Writer, all []slo.Status, colour bool) error {
-	if len(all) == 0 {
+// shownGroups is how many groups of an objective are shown unless all are asked for.
+const shownGroups = 3
+
+// line is one status to print.
+type line struct {
+	slo.Status
+	more int // above 0: so many groups, of which this is the worst
+}
+
+func printStatus(out io.Writer, lines []line, colour bool) error {
+	if len(lines) == 0 {
 		_, err := fmt.Fprintln(out, "no objectives; name some under objectives: in the agent file")
 		return err
 	}
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprint(w, paint(colour, "", "STATE")+"\t")
 	err := row(w, "OBJECTIVE", "TARGET", "WINDOW", "LEFT", "BURN", "FIRING", "WHY")
-	for _, s := range inFamilies(all) {
-		burn := ""
-		if len(s.Tiers) > 0 {
-			burn = fmt.Sprintf("%s× in %s", short(s.Tiers[0].LongBurnRate), s.Tiers[0].LongWindow)
-		}
-		name, why := s.Name, s.Reason
-		if s.Parent != "" {
-			name = "  " + strings.TrimPrefix(s.Name, s.Parent) // [region=eu]
-		}
-		if outlook := web.Outlook(s.ErrorBudget, s.At); outlook != "" && s.ErrorBudget.RemainingRatio > 0 {
-			why += "; gone " + strings.ReplaceAll(outlook, "\u00a0", " ")
-		}
-		fmt.Fprint(w, paint(colour, s.State, string(s.State))+"\t")
-		err = errors.Join(err, row(w, name, promise(s.Objective), s.Window,
-			left(s), burn, cmp.Or(strings.Join(s.Firing, " "), "-"), why))
-		for _, m := range s.Members {
+	for _, l := range lines {
+		fmt.Fprint(w, paint(colour, l.State, string(l.State))+"\t")
+		err = errors.Join(err, row(w, l.cells()...))
+		for _, m := range l.Members {
 			fmt.Fprint(w, paint(colour, m.State, string(m.State))+"\t")
 			err = errors.Join(err, row(w, "  "+m.Objective, "-", "-", "-", "-", "-",
 				fmt.Sprintf("weight %s, %s of errors, counted as %s", short(m.Weight), percent(m.ErrorRatio), m.Counted)))
@@ -88,9 +90,28 @@ func printStatus(out io.Writer, all []slo.Status, colour bool) error {
 	return errors.Join(err, w.Flush())
 }
 
+// cells are those of a line beside its state.
+func (l *line) cells() []string {
+	if l.more > 0 {
+		return []string{fmt.Sprintf("  and %d more", l.more), "-", "-", "-", "-", "-", fmt.Sprintf("%s is the worst of them; --groups shows all", strings.TrimPrefix(l.Name, l.Parent))}
+	}
+	burn := ""
+	if len(l.Tiers) > 0 {
+		burn = fmt.Sprintf("%s× in %s", short(l.Tiers[0].LongBurnRate), l.Tiers[0].LongWindow)
+	}
+	name, why := l.Name, l.Reason
+	if l.Parent != "" {
+		name = "  " + strings.TrimPrefix(l.Name, l.Parent) // [region=eu]
+	}
+	if outlook := web.Outlook(l.ErrorBudget, l.At); outlook != "" && l.ErrorBudget.RemainingRatio > 0 {
+		why += "; gone " + strings.ReplaceAll(outlook, "\u00a0", " ")
+	}
+	return []string{name, promise(l.Objective), l.Window, left(l.Status), burn, cmp.Or(strings.Join(l.Firing, " "), "-"), why}
+}
+
 // inFamilies puts objectives worst first, each followed by its groups; the worst of a family decides where
 // it stands.
-func inFamilies(all []slo.Status) []slo.Status {
+func inFamilies(all []slo.Status) []line {
 	rank := func(s slo.Status) int { return slices.Index(slo.States(), s.State) }
 	slices.SortFunc(all, func(a, b slo.Status) int {
 		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a.ErrorBudget.RemainingRatio, b.ErrorBudget.RemainingRatio), strings.Compare(a.Name, b.Name))
@@ -105,7 +126,33 @@ func inFamilies(all []slo.Status) []slo.Status {
 	slices.SortStableFunc(all, func(a, b slo.Status) int {
 		return cmp.Or(cmp.Compare(place[root(a)], place[root(b)]), cmp.Compare(min(1, len(a.Parent)), min(1, len(b.Parent))))
 	})
-	return all
+	lines := make([]line, len(all))
+	for i, s := range all {
+		lines[i].Status = s
+	}
+	return lines
+}
+
+// fold leaves the worst groups of each family and one line for the rest, if that is shorter.
+func fold(families []line) []line {
+	groups := map[string]int{}
+	for _, l := range families {
+		groups[l.Parent]++
+	}
+	var out []line
+	seen := map[string]int{}
+	for _, l := range families {
+		n := seen[l.Parent]
+		seen[l.Parent]++
+		more := groups[l.Parent] - shownGroups
+		switch {
+		case l.Parent == "" || n < shownGroups || more == 1:
+			out = append(out, l)
+		case n == shownGroups:
+			out = append(out, line{l.Status, more})
+		}
+	}
+	return out
 }
 
 // paint colours text by state. Every cell of a column gets the same number of invisible bytes, so

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"fmt"
 	"math"
 	"strings"
 	"testing"
@@ -36,7 +37,7 @@ func TestBudgetOfWhatWasNeverFedIsNotShown(t *testing.T) {
 	fed := slo.Status{Name: "fed", State: slo.Unknown, ErrorBudget: slo.Budget{RemainingRatio: 1}, Filled: 0.01}
 	never := slo.Status{Name: "never", State: slo.Unknown, ErrorBudget: slo.Budget{RemainingRatio: 1}}
 	var out bytes.Buffer
-	if err := printStatus(&out, []slo.Status{fed, never}, false); err != nil {
+	if err := printStatus(&out, inFamilies([]slo.Status{fed, never}), false); err != nil {
 		t.Fatal(err)
 	}
 	for _, line := range strings.Split(out.String(), "\n")[1:3] {
@@ -58,9 +59,9 @@ func TestGroupsMoneyMembersAndOutlookInTheTable(t *testing.T) {
 	wallet.ErrorBudget = slo.Budget{RemainingRatio: 0.4, ExhaustsAt: &gone, ExhaustsEarliest: &early, ExhaustsLatest: &late}
 	wallet.Members = []slo.MemberStatus{{Objective: "cards", Weight: 2, State: slo.Unknown, ErrorRatio: 1, Counted: "bad"}}
 	var out bytes.Buffer
-	err := printStatus(&out, []slo.Status{
+	err := printStatus(&out, fold(inFamilies([]slo.Status{
 		of("other", "", slo.OK, 0.1), payouts, of("payouts[region=eu]", "payouts", slo.OK, 0.9), of("payouts[region=us]", "payouts", slo.Exhausted, -1), wallet,
-	}, false)
+	})), false)
 	want := `
 STATE      OBJECTIVE      TARGET  WINDOW  LEFT                  BURN  FIRING  WHY
 ok         payouts        99 %    30d     50 % (12,377.78 EUR)        -       so it is
@@ -72,5 +73,25 @@ ok         other          99 %    30d     10 %                        -       so
 `
 	if err != nil || out.String() != want[1:] {
 		t.Errorf("%v, got\n%swant%s", err, out.String(), want)
+	}
+}
+
+func TestGroupsAreFoldedWhereThatIsShorter(t *testing.T) {
+	for n, want := range map[int]string{3: "a b c", 4: "a b c d", 5: "a b c +2"} {
+		all := []slo.Status{{Name: "pay", State: slo.OK}}
+		for i := range n {
+			name := string(rune('a' + i))
+			all = append(all, slo.Status{Name: name, Parent: "pay", State: slo.OK, ErrorBudget: slo.Budget{RemainingRatio: float64(i)}})
+		}
+		var got []string
+		for _, l := range fold(inFamilies(all))[1:] {
+			if l.more > 0 {
+				l.Name = fmt.Sprintf("+%d", l.more)
+			}
+			got = append(got, l.Name)
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("%d groups: got %v, want %s", n, got, want)
+		}
 	}
 }
