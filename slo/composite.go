@@ -14,6 +14,7 @@ type memberNow struct {
 	counted string     // measured, or what it is taken as
 	why     string     // it is unknown
 	spans   []span     // what is excluded of it here: for itself, and for the composite
+	errors  float64    // its error ratio over the window measured last, as it is counted
 }
 
 // measured is what a member is counted as whose figures are known; else the name of a policy.
@@ -145,12 +146,13 @@ func (o *objective) combine(members []memberNow, lengthMs int64, of func(*member
 	var all tally
 	for i := range members {
 		n := &members[i]
-		if n.counted == ignored || n.counted == string(spec.MakeUnknown) {
-			continue
-		}
 		m, lost := measure{coverage: 1, filled: 1}, 1.0
 		if n.obj != nil {
 			m, lost = of(n)
+		}
+		n.errors = n.ratio(m, lost)
+		if n.counted == ignored || n.counted == string(spec.MakeUnknown) {
+			continue
 		}
 		out.excluded += m.excluded
 		if n.counted == measured {
@@ -256,14 +258,14 @@ func (e *Engine) blindComposite(members []memberNow, budget measure) string {
 	return ""
 }
 
-// memberStatuses tells what each member brought to the composite over its budget's window.
-func (o *objective) memberStatuses(members []memberNow, edge, now int64, feeds map[*objective]*feed) []MemberStatus {
+// memberStatuses tells what each member brought to the composite over the window measured last, which is its
+// budget's.
+func memberStatuses(members []memberNow) []MemberStatus {
 	out := make([]MemberStatus, len(members))
 	for i, n := range members {
 		s := MemberStatus{Objective: n.Objective, Weight: n.Weight, State: Unknown, Counted: n.counted}
 		if n.obj != nil {
-			s.ErrorRatio = n.ratio(n.measure(edge, now, feeds))
-			s.State = n.obj.state
+			s.ErrorRatio, s.State = n.errors, n.obj.state
 		} else if n.counted == string(spec.CountBad) {
 			s.ErrorRatio = 1
 		}

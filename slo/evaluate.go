@@ -299,7 +299,7 @@ func (e *Engine) evaluate(o *objective, now int64, feeds map[*objective]*feed) S
 	blind := e.blind(o, f, budget)
 	if o.Composite != nil {
 		blind = e.blindComposite(members, budget)
-		s.Members = o.memberStatuses(members, o.edge(o.windows[len(o.windows)-1], now), now, feeds)
+		s.Members = memberStatuses(members)
 	}
 	o.noteBlind(blind, now)
 	s.Observed, s.Problem = blind == "", f.problem
