@@ -98,7 +98,7 @@ type agent struct {
 }
 
 const agentFile = `
-global: {scrape_interval: 50ms, evaluation_interval: 20ms}
+global: {scrape_interval: 50ms, evaluation_interval: 20ms, reporting_currency: EUR}
 objectives: [slo.yaml]
 burn_alerts: [{long: 10s, short: 1s, budget: 10%%, severity: page}]
 collectors:
@@ -106,6 +106,7 @@ collectors:
     scrape_configs:
       - job_name: shop
         static_configs: [{targets: [%q]}]
+  transactions: {reconcile: {sct: 1h}}
 hooks:
   - {name: tell, kind: webhook, objectives: [sales-*], url: "http://127.0.0.1:1/", secret: none}
 `
@@ -157,6 +158,7 @@ func startAgent(t *testing.T) agent {
 		t.Fatal(err)
 	}
 	a.Start(t.Context())
+	agent{t, "http://" + a.Addr()}.tellOfPayments()
 	t.Cleanup(func() {
 		if err := a.Stop(context.WithoutCancel(t.Context())); err != nil {
 			t.Error(err)
@@ -171,6 +173,9 @@ func (a agent) ask(method, path, body string) (status int, text string) {
 	if err != nil {
 		a.t.Fatal(err)
 	}
+	if body != "" {
+		req.Header.Set("Content-Type", "application/json")
+	}
 	req.Close = true
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
@@ -182,6 +187,19 @@ func (a agent) ask(method, path, body string) (status int, text string) {
 		a.t.Fatal(err)
 	}
 	return res.StatusCode, string(data)
+}
+
+// tellOfPayments gives every metric about movements of money something to say.
+func (a agent) tellOfPayments() {
+	a.t.Helper()
+	now := time.Now().UTC().Format(time.RFC3339)
+	var events []string
+	for _, e := range [][3]string{{"one", "received", "EUR"}, {"one", "settled", "EUR"}, {"one", "returned", "EUR"}, {"two", "received", "EUR"}, {"three", "received", "CHF"}, {"three", "settled", "CHF"}} {
+		events = append(events, fmt.Sprintf(`{"id": %q, "rail": "sct", "state": %q, "at": %q, "amount": {"value": "1.00", "currency": %q}, "direction": "out"}`, e[0], e[1], now, e[2]))
+	}
+	if status, text := a.ask(http.MethodPost, "/api/v1/transactions", "["+strings.Join(events, ",")+"]"); status != http.StatusOK {
+		a.t.Fatalf("telling of payments: %d %s", status, text)
+	}
 }
 
 // exported waits until the agent has something to say in every metric, and returns its answer.
@@ -275,7 +293,11 @@ func TestMetricTables(t *testing.T) {
 	text := startAgent(t).exported()
 	labels := map[string]string{}
 	for _, m := range sampleLine.FindAllStringSubmatch(text, -1) {
-		labels[m[1]] = strings.Join(submatches(`(\w+)="`, m[2]), ", ")
+		name, of := m[1], submatches(`(\w+)="`, m[2])
+		if whole := regexp.MustCompile(`_(bucket|sum|count)$`).ReplaceAllString(name, ""); strings.Contains(text, "# TYPE "+whole+" histogram\n") {
+			name, of = whole, slices.DeleteFunc(of, func(l string) bool { return l == "le" })
+		}
+		labels[name] = strings.Join(of, ", ")
 	}
 	var written []string
 	for _, row := range tables(t, "api.md", "metrics") {

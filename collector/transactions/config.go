@@ -25,6 +25,12 @@ type Config struct {
 	// ConfirmationDelay is how much later than it happened a settlement may be told: a deadline fires that
 	// much after it has passed, and what was settled in time and told in time is good.
 	ConfirmationDelay time.Duration `yaml:"confirmation_delay"`
+	// Reconcile says for each rail how long after a settlement the other side has to have told it too; what it
+	// has not is a break. Rails that are not in it are not reconciled.
+	Reconcile map[string]time.Duration `yaml:"reconcile"`
+	// DuplicateWindow is how soon after another a movement of the same amount between the same parties is
+	// suspected of being one paid twice; 0: never.
+	DuplicateWindow time.Duration `yaml:"duplicate_window"`
 	// CatchUpTimeout is how long deadlines wait, after a start, for sources that have not caught up.
 	CatchUpTimeout time.Duration `yaml:"catch_up_timeout"`
 	// Sources are the ways in beside POST /api/v1/transactions, each with a name and a kind.
@@ -36,7 +42,7 @@ const maxRecordsAllowed = 200_000_000
 
 // Default is the section when nothing is written.
 func Default() Config {
-	return Config{ClosedRetention: 48 * time.Hour, MaxRecords: 20_000_000, ConfirmationDelay: time.Second, CatchUpTimeout: 2 * time.Minute}
+	return Config{ClosedRetention: 48 * time.Hour, MaxRecords: 20_000_000, ConfirmationDelay: time.Second, DuplicateWindow: 10 * time.Minute, CatchUpTimeout: 2 * time.Minute}
 }
 
 // Validate finds values that cannot be.
@@ -53,6 +59,14 @@ func (c Config) Validate() error {
 	}
 	if c.CatchUpTimeout < 0 || c.CatchUpTimeout > 24*time.Hour {
 		errs = append(errs, fmt.Errorf("catch_up_timeout: got %v, allowed: 0s to 24h", c.CatchUpTimeout))
+	}
+	if c.DuplicateWindow < 0 || c.DuplicateWindow > 24*time.Hour {
+		errs = append(errs, fmt.Errorf("duplicate_window: got %v, allowed: 0s to 24h", c.DuplicateWindow))
+	}
+	for rail, within := range c.Reconcile {
+		if within <= 0 || within > c.ClosedRetention {
+			errs = append(errs, fmt.Errorf("reconcile.%s: got %v, allowed: above 0s, and no longer than closed_retention, %v", rail, within, c.ClosedRetention))
+		}
 	}
 	for asset, digits := range c.Assets {
 		if digits < 0 || digits > 30 {

@@ -33,10 +33,13 @@ type Event struct {
 	Amount       string // decimal, in units of Currency; empty: not told
 	Currency     string // ISO 4217, or an asset of the configuration
 	Reason       reason.Key
-	Direction    string    // in, out; empty: not told
-	Role         string    // ours, see reason.Context; empty: the rail's
-	Counterparty string    // BIC, bank code or venue: an institution, never a person
-	Deadline     time.Time // overrides the rail's; zero: the rail's
+	Direction    string // in, out; empty: not told
+	Role         string // ours, see reason.Context; empty: the rail's
+	Counterparty string // BIC, bank code or venue: an institution, never a person
+	// Parties tells payer and payee apart from others, in any form: it is hashed at once, and two movements of
+	// the same amount between the same parties are suspected of being one paid twice. Empty: not told.
+	Parties  string
+	Deadline time.Time // overrides the rail's; zero: the rail's
 	// Original identifies, in the same way, the movement that this one returns or recalls.
 	Original *Event
 	// External is set when the other side of a reconciliation tells it: a statement, a clearing report. It is
@@ -71,6 +74,8 @@ type Rejection struct {
 var (
 	// ErrBusy: too much is waiting; try again later.
 	ErrBusy = errors.New("transactions: too many events are waiting")
+	// ErrStopping: the agent is stopping. What it was told may or may not be on disk; tell it again.
+	ErrStopping = errors.New("transactions: the agent is stopping")
 	// ErrFull: no more open movements can be kept.
 	ErrFull = errors.New("transactions: the journal holds as many open movements as it may")
 )

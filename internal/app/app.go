@@ -25,6 +25,7 @@ import (
 	toolkit "github.com/prometheus/exporter-toolkit/web"
 
 	"github.com/assayer-io/assayer/collector"
+	"github.com/assayer-io/assayer/collector/transactions"
 	exporter "github.com/assayer-io/assayer/exporters/prometheus"
 	"github.com/assayer-io/assayer/internal/audit"
 	"github.com/assayer-io/assayer/internal/exclusions"
@@ -80,6 +81,8 @@ type App struct {
 	overruns     map[string]overrun // by target
 	told         transitions        // likewise
 	policies     budgetPolicies
+	tracker      *transactions.Tracker // nil: no movements of money are followed
+	sources      *sources
 	providers    map[string]provider
 	current      atomic.Pointer[Loaded]
 
@@ -124,7 +127,7 @@ func New(ctx context.Context, opts Options) (_ *App, err error) {
 	a.current.Store(&loaded)
 	a.health = health.New(a.now, health.Conditions())
 	a.health.Set(health.Starting, "", "the first evaluation has not been made yet")
-	for _, step := range []func(context.Context) error{a.openStore, a.openAudit, a.makeEngine, a.makeHooks, a.makeExporter, a.makeCollectors, a.makeWeb} {
+	for _, step := range []func(context.Context) error{a.openStore, a.openAudit, a.openTransactions, a.makeEngine, a.makeHooks, a.makeExporter, a.makeCollectors, a.makeWeb} {
 		if err := step(ctx); err != nil {
 			return nil, err
 		}
@@ -216,7 +219,11 @@ func (a *App) makeExporter(context.Context) error {
 	a.exporter = exporter.New(exporter.Deps{
 		Version: version.Version, Revision: version.Revision(), Actions: a.actionCounts, Policies: a.policyStates, Self: a.registry, Log: a.log.With("component", "exporter"),
 	})
-	for _, c := range []prometheus.Collector{collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), selfCollector{a}} {
+	parts := []prometheus.Collector{collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), selfCollector{a}}
+	if a.tracker != nil {
+		parts = append(parts, transactionCollector{a.tracker})
+	}
+	for _, c := range parts {
 		if err := a.registry.Register(c); err != nil {
 			return fmt.Errorf("registering metrics: %w", err)
 		}
@@ -247,6 +254,7 @@ func (a *App) makeWeb(ctx context.Context) error {
 		Reload: a.Reload, Metrics: metrics, Log: a.log.With("component", "web"), Version: version.Version, Refresh: a.loaded().refresh(),
 		Hosts:  a.loaded().hostNames(),
 		Backup: a.serveBackup,
+		More:   a.transactionRoutes(),
 	})
 	if err != nil {
 		return err

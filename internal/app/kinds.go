@@ -10,6 +10,8 @@ import (
 
 	"github.com/assayer-io/assayer/collector"
 	"github.com/assayer-io/assayer/collector/prometheus"
+	"github.com/assayer-io/assayer/collector/transactions"
+	"github.com/assayer-io/assayer/collector/transactions/ndjson"
 	"github.com/assayer-io/assayer/internal/config"
 	"github.com/assayer-io/assayer/internal/hooks"
 	"github.com/assayer-io/assayer/internal/hooks/webhook"
@@ -18,12 +20,32 @@ import (
 )
 
 // This file is the one list of variants. A new kind is one folder and one line here. The exporter
-// exporters/prometheus has no section in the agent file: it is /metrics, and always on. collector/transactions
-// is wired in transactions.go.
+// exporters/prometheus has no section in the agent file: it is /metrics, and always on.
 
 func collectorKinds() map[string]collectorKind {
 	return map[string]collectorKind{
-		"prometheus": readPrometheus,
+		"prometheus":   readPrometheus,
+		"transactions": readTransactions, // collector/transactions
+	}
+}
+
+// sourceKinds are the ways in for events about movements of money, beside POST /api/v1/transactions
+// (collector/transactions/httpin), which is always on.
+func sourceKinds() map[string]sourceKind {
+	return map[string]sourceKind{}
+}
+
+// decoders are the formats that such events come in.
+func decoders() map[string]func() transactions.Decoder {
+	return map[string]func() transactions.Decoder{
+		"ndjson": ndjson.New,
+	}
+}
+
+// mediaTypes says which format a request body is in.
+func mediaTypes() map[string]string {
+	return map[string]string{
+		"application/json": "ndjson", "application/x-ndjson": "ndjson", "application/cloudevents+json": "ndjson", "application/cloudevents-batch+json": "ndjson",
 	}
 }
 
@@ -39,10 +61,12 @@ func hookKinds() map[string]hookKind {
 type Deps struct {
 	Log *slog.Logger
 	Now func() time.Time
+	// Tracker follows movements of money; nil: the agent follows none.
+	Tracker *transactions.Tracker
 }
 
 func (a *App) deps() Deps {
-	return Deps{Log: a.log, Now: a.now}
+	return Deps{Log: a.log, Now: a.now, Tracker: a.tracker}
 }
 
 // provider is what every collector kind makes.
@@ -60,6 +84,8 @@ type collectorPlan struct {
 	// prepare does all of a reload of what make made that can fail, and gives the rest.
 	prepare func(provider) (apply func(), err error)
 	jobs    []job
+	// transactions is what is known of the section of that name; nil: another kind, or not written.
+	transactions *transactionsPlan
 }
 
 // job is what cross-checks know of one group of targets.
@@ -69,6 +95,8 @@ type job struct {
 	relabels bool // its series may carry other labels than its targets are given
 	// targets holds the labels of every target when all are written down; nil: some are discovered.
 	targets []map[string]string
+	// yields is set when the names of its series are known: whether one of them is this.
+	yields func(name string) bool
 }
 
 func readPrometheus(s config.Section, c config.Config) (collectorPlan, problem.List) {

@@ -217,6 +217,9 @@ func (l *Loaded) checkTiers(o *spec.Objective, interval time.Duration) problem.L
 // feeds reports whether the job's targets can carry a series that s selects, as far as the
 // configuration tells.
 func (j job) feeds(s *spec.Selector) bool {
+	if name := s.MetricName(); j.yields != nil && name != "" && !j.yields(name) {
+		return false
+	}
 	if j.relabels {
 		return true
 	}

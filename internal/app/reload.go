@@ -93,6 +93,10 @@ func (a *App) reload() error {
 		}
 		collectors = append(collectors, apply)
 	}
+	follow, err := a.reloadTransactions(&loaded)
+	if err != nil {
+		return err
+	}
 	// What is counted so far belongs to the objectives of before; one that is removed and comes back
 	// later finds it in the store.
 	if err := a.checkpoint(); err != nil {
@@ -106,7 +110,7 @@ func (a *App) reload() error {
 	for _, p := range a.providers {
 		p.SetInterest(a.engine.Interest())
 	}
-	for _, apply := range collectors {
+	for _, apply := range append(collectors, follow) {
 		apply()
 	}
 	a.policies.engine.Apply(loaded.Policies)

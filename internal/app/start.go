@@ -31,6 +31,7 @@ func (a *App) Start(ctx context.Context) {
 	a.serve()
 	a.background(ctx, "evaluation", a.evaluateAlways)
 	a.background(ctx, "checkpoints", a.checkpointAlways)
+	a.startTransactions(ctx)
 	for name, p := range a.providers {
 		a.background(ctx, "collector "+name, func(ctx context.Context) {
 			if err := a.runner.Run(ctx, name, p); err != nil {

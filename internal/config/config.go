@@ -133,7 +133,7 @@ func Parse(name string, data []byte) (Config, problem.List) {
 			}
 		}
 	}
-	for _, unused := range []string{"global.reporting_currency", "global.external_labels"} {
+	for _, unused := range []string{"global.external_labels"} {
 		if n := root.At(unused); n.Exists() {
 			problems = append(problems, n.Problem(problem.Problem{Message: "is read but not used by this version", Warning: true}))
 		}

@@ -18,8 +18,7 @@ const day = 24 * time.Hour
 
 func TestLoad(t *testing.T) {
 	c, problems := config.Load("testdata/assayer.yaml")
-	const unused = "testdata/assayer.yaml:3:23: warning: global.reporting_currency: is read but not used by this version\n" +
-		"testdata/assayer.yaml:4:20: warning: global.external_labels: is read but not used by this version"
+	const unused = "testdata/assayer.yaml:4:20: warning: global.external_labels: is read but not used by this version"
 	if problems.Error() != unused {
 		t.Fatalf("got\n%v\nwant\n%s", problems, unused)
 	}
@@ -130,10 +129,10 @@ func TestMistakes(t *testing.T) {
 			`f.yaml:3:14: error: storage.retention: got "5m", allowed: at least 1h, and as long as the longest window`,
 			`f.yaml:4:24: error: storage.checkpoint_interval: got "0s", allowed: a duration above 0`}},
 		"patterns": {"objectives: slo/*.yaml", []string{`f.yaml:1:13: error: objectives: got "slo/*.yaml", allowed: a list`}},
-		"collectors to come": {"collectors:\n  otlp: {protocols: {grpc: {}}}\n  promql: []\n  transactions:\n", []string{
+		"collectors to come": {"collectors:\n  otlp: {protocols: {grpc: {}}}\n  promql: []\n  sql:\n", []string{
 			"f.yaml:2:9: error: collectors.otlp: is not supported by this version",
 			"f.yaml:3:11: error: collectors.promql: is not supported by this version",
-			"f.yaml:4:3: error: collectors.transactions: is not supported by this version"}},
+			"f.yaml:4:3: error: collectors.sql: is not supported by this version"}},
 		"empty collector":   {"collectors:\n  prometheus:\n", []string{"f.yaml:2:3: error: collectors.prometheus: has no value, allowed: the settings of this kind"}},
 		"collector twice":   {"collectors:\n  prometheus: {}\n  prometheus: {}", []string{"f.yaml:3:3: error: collectors.prometheus: duplicate key, first on line 2"}},
 		"exporters to come": {"exporters: {remote_write: [{url: http://me:hunter2@x}]}", []string{"f.yaml:1:27: error: exporters.remote_write: is not supported by this version"}},

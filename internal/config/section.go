@@ -19,6 +19,9 @@ type Section struct {
 	node strictyaml.Node
 }
 
+// Written reports whether the file has the section, empty or not.
+func (s Section) Written() bool { return s.node.Line() > 0 }
+
 // Decode lays the section over into, a pointer to the kind's defaults, and validates the result if
 // it has a method Validate() error. A hook's name and kind are among its fields.
 func (s Section) Decode(into any) problem.List { return s.node.Decode(into) }
@@ -40,7 +43,7 @@ type Collectors []Section
 
 // UnmarshalNode keeps each section for later.
 func (c *Collectors) UnmarshalNode(n strictyaml.Node) (problems problem.List) {
-	*c, problems = sections(n, []string{"otlp", "transactions", "promql", "sql"})
+	*c, problems = sections(n, []string{"otlp", "promql", "sql"})
 	return problems
 }
 
@@ -77,7 +80,10 @@ func sections(n strictyaml.Node, later []string) ([]Section, problem.List) {
 // Hooks are the entries of the list hooks.
 type Hooks []Section
 
-var hookName = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
+var nameForm = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
+
+// ValidName reports whether a hook or a source may have that name.
+func ValidName(name string) bool { return nameForm.MatchString(name) }
 
 // UnmarshalNode reads each hook's name and kind and keeps the rest for later.
 func (h *Hooks) UnmarshalNode(n strictyaml.Node) problem.List {
@@ -90,7 +96,7 @@ func (h *Hooks) UnmarshalNode(n strictyaml.Node) problem.List {
 			continue
 		}
 		name, kind := item.At("name"), item.At("kind")
-		if !hookName.MatchString(name.Text()) {
+		if !ValidName(name.Text()) {
 			problems = append(problems, name.Wrong("lower-case letters, digits and dashes, at most 63"))
 		} else if line, again := lines[name.Text()]; again {
 			problems = append(problems, name.Problem(problem.Problem{Message: fmt.Sprintf("a hook of this name is already on line %d", line), Got: name.Text()}))

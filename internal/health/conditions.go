@@ -17,6 +17,7 @@ const (
 	Mismeasured      Name = "objective_mismeasured"
 	HookFailing      Name = "hook_failing"
 	HookBreakerOpen  Name = "hook_breaker_open"
+	SourceFailing    Name = "source_failing"
 )
 
 // Conditions is the table of everything the agent watches in itself.
@@ -42,6 +43,8 @@ func Conditions() []Condition {
 			Advice: "Raise scrape_interval, or give the agent more CPU: looks were left out because the one before had not ended."},
 		{Name: Mismeasured, Severity: Warning, DependsOn: []Name{TargetDown},
 			Advice: "Make the objective and what the service exports fit: a limit that the histogram has as a bucket, more groups allowed, samples that can be used."},
+		{Name: SourceFailing, Severity: Error, DependsOn: []Name{Stopping},
+			Advice: "Check the source of transactions and what it reads; it is begun again by itself, and loses nothing."},
 		{Name: HookFailing, Severity: Error, DependsOn: []Name{HookBreakerOpen},
 			Advice: "Check the hook's address and credentials; this shows until an action succeeds or somebody approves, rejects, resumes or reloads."},
 		{Name: HookBreakerOpen, Severity: Error, DependsOn: []Name{Stopping},

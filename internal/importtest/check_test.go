@@ -142,6 +142,9 @@ func mayUse(pkg string, allowed []string, ours string) bool {
 
 // row finds the table's row for pkg.
 func row(pkg string) ([]string, bool) {
+	if allowed, known := mayImport[pkg]; known {
+		return allowed, true
+	}
 	for pattern, allowed := range mayImport {
 		if ok, _ := path.Match(pattern, pkg); ok { // the patterns are constants and well formed
 			return allowed, true

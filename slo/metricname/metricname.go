@@ -25,6 +25,40 @@ const (
 	BuildInfo        = "assayer_build_info"
 )
 
+// Metrics about movements of money, from the collector of transactions; each but the first two carries the label Rail.
+// Objectives read them like any other series. Values are in minor units of Currency.
+const (
+	TransactionEvents       = "assayer_transaction_events_total"        // + Result
+	TransactionsUnmapped    = "assayer_transactions_unmapped_codes"     // distinct reason codes of the last day that no pack knows
+	Transactions            = "assayer_transactions_total"              // + Direction, Class, Outcome, EndToEnd; counted once, when it ended or its deadline passed
+	TransactionsValue       = "assayer_transactions_value_total"        // likewise, + Currency
+	TransactionsCapped      = "assayer_transactions_capped_value_total" // likewise; each movement up to the rail's cap
+	TransactionsUnvalued    = "assayer_transactions_unvalued_total"     // + Currency; no rate into the reporting currency
+	TransactionsSettlement  = "assayer_transactions_settlement_seconds" // histogram, + Le
+	TransactionsReturns     = "assayer_transactions_returns_total"      // + Direction, Class, Outcome, EndToEnd
+	TransactionsConflicts   = "assayer_transactions_conflicts_total"    // told of two different ends
+	TransactionsLateConfirm = "assayer_transactions_late_confirmations_total"
+	TransactionsAbandoned   = "assayer_transactions_abandoned_total"
+	TransactionsDuplicates  = "assayer_transactions_duplicate_suspects_total"
+	ReconciliationItems     = "assayer_reconciliation_items_total" // + Outcome
+
+	TransactionsOpen         = "assayer_transactions_open"
+	TransactionsOpenValue    = "assayer_transactions_open_value"  // + Currency, Age
+	TransactionsOpenByAge    = "assayer_transactions_open_by_age" // + Age
+	TransactionsOldest       = "assayer_transactions_oldest_open_age_seconds"
+	TransactionsOverdue      = "assayer_transactions_overdue"
+	TransactionsOverdueValue = "assayer_transactions_overdue_value" // + Currency
+	TransactionsInDoubt      = "assayer_transactions_in_doubt"
+	TransactionsInDoubtValue = "assayer_transactions_in_doubt_value" // + Currency
+	NextCutOff               = "assayer_next_cutoff_timestamp_seconds"
+	TransactionsDue          = "assayer_transactions_due"           // open and not overdue, of the business day of the next cut-off or an earlier one
+	TransactionsDueValue     = "assayer_transactions_due_value"     // + Currency
+	TransactionsDrainSeconds = "assayer_transactions_drain_seconds" // at the pace of the last ten minutes
+	TransactionsDrainRatio   = "assayer_transactions_drain_ratio"   // of the time left before the next cut-off; at most 1000
+	ReconciliationBreaks     = "assayer_reconciliation_breaks"
+	BusinessShareAnomalies   = "assayer_transactions_business_share_anomalies"
+)
+
 // Labels.
 const (
 	SLO      = "slo"
@@ -43,6 +77,13 @@ const (
 	Hook     = "hook"
 	Kind     = "kind"
 	Result   = "result"
+
+	Rail      = "rail"
+	Direction = "direction"
+	Class     = "class"
+	EndToEnd  = "end_to_end"
+	Age       = "age"
+	Le        = "le"
 )
 
 // Values of the label Bound.

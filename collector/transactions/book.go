@@ -1,0 +1,164 @@
+package transactions
+
+import (
+	"math/big"
+	"slices"
+	"time"
+
+	"github.com/assayer-io/assayer/collector/transactions/journal"
+	"github.com/assayer-io/assayer/slo/money"
+)
+
+// book is what is open, by lane: derived from the records, kept in memory and made anew at each start.
+type book struct {
+	lanes map[uint16]*openLane
+	done  map[string]*throughput // by rail
+}
+
+// openLane is what is open of one lane. Movements are known by the second they came in and by the business day
+// that they belong to.
+type openLane struct {
+	open, overdue, inDoubt, breaks pile
+	received, due                  map[int64]*pile // by Unix second and by day since 1970; due holds only what is not overdue
+}
+
+// pile is so many movements of so much altogether.
+type pile struct {
+	count int64
+	sum   big.Int // minor units of the lane's currency
+}
+
+func (p *pile) add(n int64, amount money.Minor) {
+	p.count += n
+	if amount.IsZero() {
+		return
+	}
+	if n > 0 {
+		p.sum.Add(&p.sum, amount.Int())
+	} else {
+		p.sum.Sub(&p.sum, amount.Int())
+	}
+}
+
+func newBook() *book { return &book{lanes: map[uint16]*openLane{}, done: map[string]*throughput{}} }
+
+// put counts a record in (n = 1) or out (n = -1).
+func (b *book) put(r *journal.Record, n int64) {
+	l := b.lanes[r.Lane]
+	if l == nil {
+		l = &openLane{received: map[int64]*pile{}, due: map[int64]*pile{}}
+		b.lanes[r.Lane] = l
+	}
+	if r.Flags&flagBreak != 0 {
+		l.breaks.add(n, r.Amount)
+	}
+	if r.Flags&(flagClosed|flagOutside|flagEarly) != 0 {
+		return
+	}
+	l.open.add(n, r.Amount)
+	if r.Flags&flagInDoubt != 0 {
+		l.inDoubt.add(n, r.Amount)
+	}
+	in(l.received, floorDiv(r.ReceivedMs, 1000), r.Amount, n)
+	if r.Flags&flagOverdue != 0 {
+		l.overdue.add(n, r.Amount)
+	} else if r.DeadlineMs > 0 {
+		in(l.due, int64(r.Day), r.Amount, n)
+	}
+}
+
+func in(piles map[int64]*pile, key int64, amount money.Minor, n int64) {
+	p := piles[key]
+	if p == nil {
+		p = &pile{}
+		piles[key] = p
+	}
+	if p.add(n, amount); p.count == 0 {
+		delete(piles, key)
+	}
+}
+
+// ageBand is a range of ages of open movements.
+type ageBand struct {
+	name  string
+	below time.Duration // 0: no end
+}
+
+// ageBands are wide enough for a card and for a securities settlement.
+func ageBands() []ageBand {
+	return []ageBand{{"0s-10s", 10 * time.Second}, {"10s-1m", time.Minute}, {"1m-10m", 10 * time.Minute}, {"10m-1h", time.Hour}, {"1h-4h", 4 * time.Hour},
+		{"4h-1d", 24 * time.Hour}, {"1d-2d", 48 * time.Hour}, {"2d-5d", 120 * time.Hour}, {"5d+", 0}}
+}
+
+// ages sorts what is open into bands, and gives the oldest's age.
+func (l *openLane) ages(now time.Time) (bands []pile, oldest time.Duration) {
+	all := ageBands()
+	bands = make([]pile, len(all))
+	for second, p := range l.received {
+		age := max(0, now.Sub(time.Unix(second, 0)))
+		oldest = max(oldest, age)
+		i := slices.IndexFunc(all, func(b ageBand) bool { return b.below == 0 || age < b.below })
+		bands[i].count += p.count
+		bands[i].sum.Add(&bands[i].sum, &p.sum)
+	}
+	return bands, oldest
+}
+
+// dueBy is what belongs to a business day or an earlier one, and is not overdue yet.
+func (l *openLane) dueBy(day int64) (total pile) {
+	for its, p := range l.due {
+		if its <= day {
+			total.count += p.count
+			total.sum.Add(&total.sum, &p.sum)
+		}
+	}
+	return total
+}
+
+// throughput is how many movements of a rail settled lately, in a ring of slots of time.
+type throughput struct {
+	slots [60]int64
+	slot  int64 // number of the latest
+}
+
+const throughputSlot = 10 * time.Second
+
+func (p *throughput) advance(nowMs int64) {
+	slot := nowMs / throughputSlot.Milliseconds()
+	if slot-p.slot >= int64(len(p.slots)) {
+		clear(p.slots[:])
+		p.slot = slot
+	}
+	for p.slot < slot {
+		p.slot++
+		p.slots[p.slot%int64(len(p.slots))] = 0
+	}
+}
+
+func (p *throughput) add(nowMs int64) {
+	p.advance(nowMs)
+	p.slots[p.slot%int64(len(p.slots))]++
+}
+
+// perSecond is the mean over the last ten minutes.
+func (p *throughput) perSecond(nowMs int64) float64 {
+	if p == nil {
+		return 0
+	}
+	p.advance(nowMs)
+	total := int64(0)
+	for _, n := range p.slots {
+		total += n
+	}
+	return float64(total) / (float64(len(p.slots)) * throughputSlot.Seconds())
+}
+
+// finish notes that a movement of a rail has settled.
+func (b *book) finish(rail string, nowMs int64) {
+	p := b.done[rail]
+	if p == nil {
+		p = &throughput{}
+		b.done[rail] = p
+	}
+	p.add(nowMs)
+}

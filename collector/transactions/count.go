@@ -1,0 +1,117 @@
+package transactions
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/assayer-io/assayer/collector/transactions/journal"
+	"github.com/assayer-io/assayer/slo/metricname"
+	"github.com/assayer-io/assayer/slo/reason"
+)
+
+// familySettlementMs holds the sum of settlement times in milliseconds, since counters are whole numbers.
+const familySettlementMs = metricname.TransactionsSettlement + "_sum"
+
+const familySettlementBucket = metricname.TransactionsSettlement + "_bucket"
+
+// count counts one movement, by number, by value and by value up to the rail's cap.
+func (w *writer) count(rs *railState, r *journal.Record, class reason.Class, own, end Outcome) {
+	l := w.dict.lanes[r.Lane]
+	k := counterKey{Family: metricname.Transactions, Rail: rs.Name, Direction: l.Direction, Class: class, Outcome: own, EndToEnd: end}
+	w.totals.add(k, 1, w.nowMs)
+	w.shares.Observe(w.nowMs, groupOf(rs.Name, w.dict.peerName(r.Peer)), class)
+	switch {
+	case r.Amount.IsZero():
+	case r.Value == unvalued:
+		w.totals.add(counterKey{Family: metricname.TransactionsUnvalued, Rail: rs.Name, Currency: l.Currency}, 1, w.nowMs)
+	default:
+		k.Currency = w.rules.Reporting
+		if k.Currency == "" {
+			k.Currency = l.Currency
+		}
+		k.Family = metricname.TransactionsValue
+		w.totals.add(k, uint64(r.Value), w.nowMs)
+		k.Family = metricname.TransactionsCapped
+		capped := r.Value
+		if rs.capped > 0 {
+			capped = min(capped, rs.capped)
+		}
+		w.totals.add(k, uint64(capped), w.nowMs)
+	}
+}
+
+// countReturn counts a settled movement that was sent back. That it had settled stays as it was counted.
+func (w *writer) countReturn(e *told, r *journal.Record) {
+	class, own, end := reason.Ambiguous, reason.No, reason.No
+	if e.key.Code != "" {
+		v := w.failure(e)
+		class, own, end = v.Class, v.Own, v.EndToEnd
+	}
+	w.totals.add(counterKey{Family: metricname.TransactionsReturns, Rail: e.rail.Name, Direction: w.dict.lanes[r.Lane].Direction, Class: class,
+		Outcome: outcomeOf(class, own), EndToEnd: outcomeOf(class, end)}, 1, w.nowMs)
+}
+
+// maxUnmapped bounds how many codes that no pack knows are remembered, and unmappedFor for how long.
+const (
+	maxUnmapped = 1000
+	unmappedFor = 24 * 3600 * 1000
+)
+
+// unmapped remembers codes that no pack knows.
+type unmapped struct{ of map[reason.Key]*UnmappedCode }
+
+// UnmappedCode is a code that no pack knows, and how often it came within a day.
+type UnmappedCode struct {
+	Key    reason.Key
+	Count  int
+	LastMs int64
+}
+
+func (u *unmapped) saw(k reason.Key, nowMs int64) {
+	c := u.of[k]
+	if c == nil {
+		if len(u.of) >= maxUnmapped {
+			u.forget(nowMs)
+		}
+		if len(u.of) >= maxUnmapped {
+			return
+		}
+		c = &UnmappedCode{Key: k}
+		u.of[k] = c
+	}
+	c.Count++
+	c.LastMs = nowMs
+}
+
+func (u *unmapped) forget(nowMs int64) {
+	maps.DeleteFunc(u.of, func(_ reason.Key, c *UnmappedCode) bool { return nowMs-c.LastMs > unmappedFor })
+}
+
+// list gives those of the last day, the most frequent first.
+func (u *unmapped) list(nowMs int64) []UnmappedCode {
+	u.forget(nowMs)
+	var all []UnmappedCode
+	for _, c := range u.of {
+		all = append(all, *c)
+	}
+	slices.SortFunc(all, func(a, b UnmappedCode) int {
+		if a.Count != b.Count {
+			return b.Count - a.Count
+		}
+		return compareKeys(a.Key, b.Key)
+	})
+	return all
+}
+
+func compareKeys(a, b reason.Key) int {
+	return slices.Compare([]string{a.Scheme, a.List, a.Code}, []string{b.Scheme, b.List, b.Code})
+}
+
+// groupOf names what shares of business declines are watched by: a rail and a counterparty.
+func groupOf(rail, peer string) string { return rail + "/" + peer }
+
+func railOfGroup(group string) string {
+	rail, _, _ := strings.Cut(group, "/")
+	return rail
+}

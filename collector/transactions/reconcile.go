@@ -1,0 +1,251 @@
+package transactions
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"math/big"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/assayer-io/assayer/collector/transactions/journal"
+	"github.com/assayer-io/assayer/slo/calendar"
+	"github.com/assayer-io/assayer/slo/metricname"
+	"github.com/assayer-io/assayer/slo/rail"
+)
+
+// Reconciliation holds what we say has settled against what the other side says: each movement by itself,
+// and counts and sums for each rail and business day.
+
+// outside takes in what the other side tells of a movement.
+func (w *writer) outside(e *told, r *journal.Record) error {
+	rs := e.rail
+	if rs.within == 0 {
+		return fmt.Errorf("external: rail %s is not reconciled; collectors.transactions.reconcile.%s sets how soon the other side tells of a settlement", rs.Name, rs.Name)
+	}
+	w.cycles.add(rs.Name, rs.day(e.atMs), false, e.currency, e.amount.Int())
+	r.Flags |= flagMatched
+	same := e.currency == "" || r.Amount.IsZero() || r.Amount == e.amount && w.dict.lanes[r.Lane].Currency == e.currency
+	switch {
+	case !same && r.Flags&flagBreak == 0:
+		w.item(rs, Bad)
+		w.keepClosed(r)
+		r.Flags = r.Flags&^flagAwaiting | flagBreak
+	case r.Flags&flagAwaiting != 0:
+		w.item(rs, Good)
+		w.keepClosed(r)
+		r.Flags &^= flagAwaiting
+	case same:
+		r.Flags &^= flagBreak // it was late, and is there now
+	}
+	return nil
+}
+
+// keepClosed keeps what need not be waited for any more as long as all that has ended.
+func (w *writer) keepClosed(r *journal.Record) {
+	if r.Flags&flagClosed != 0 {
+		r.TimerMs = w.nowMs + w.rules.Config.ClosedRetention.Milliseconds()
+	}
+}
+
+// fromOutside begins a movement that only the other side had told of.
+func (w *writer) fromOutside(e *told, r *journal.Record) error {
+	amount, currency := r.Amount, w.dict.lanes[r.Lane].Currency
+	r.Flags &^= flagOutside | flagBreak
+	r.Seen, r.State, r.ReceivedMs, r.ChangedMs = 1<<e.state, e.state, e.atMs, e.atMs
+	w.know(e, r)
+	if err := w.tell(e, r, true); err != nil {
+		return err
+	}
+	if e.currency != "" && !amount.IsZero() && (amount != e.amount || currency != e.currency) {
+		w.item(e.rail, Bad)
+		r.Flags |= flagBreak
+	}
+	if kind := e.rail.kind(e.state); !terminal(kind) && kind != rail.Return {
+		w.receive(e, r)
+		return nil
+	}
+	w.judge(e, r)
+	w.wait(r)
+	return nil
+}
+
+// expect waits for the other side to tell of a settlement, unless it has.
+func (w *writer) expect(rs *railState, r *journal.Record) {
+	w.cycles.add(rs.Name, rs.day(r.ChangedMs), true, w.dict.lanes[r.Lane].Currency, r.Amount.Int())
+	switch {
+	case r.Flags&flagBreak != 0: // counted
+	case r.Flags&flagMatched != 0:
+		w.item(rs, Good)
+	default:
+		r.Flags |= flagAwaiting
+		r.TimerMs = w.nowMs + rs.within.Milliseconds()
+	}
+}
+
+// breaks counts a movement that only one side has told of.
+func (w *writer) breaks(rs *railState, r *journal.Record) {
+	w.item(rs, Bad)
+	r.Flags = r.Flags&^flagAwaiting | flagBreak
+	r.TimerMs = w.nowMs + w.rules.Config.ClosedRetention.Milliseconds()
+}
+
+func (w *writer) item(rs *railState, o Outcome) {
+	w.totals.add(counterKey{Family: metricname.ReconciliationItems, Rail: rs.Name, Outcome: o}, 1, w.nowMs)
+}
+
+// day is the business day that a moment belongs to.
+func (r *railState) day(ms int64) calendar.Date {
+	if r.calendar == nil {
+		y, m, d := time.UnixMilli(ms).UTC().Date()
+		return calendar.Date{Year: y, Month: m, Day: d}
+	}
+	d, _ := r.calendar.Day(time.UnixMilli(ms))
+	return d
+}
+
+func dayNumber(d calendar.Date) int64 {
+	return time.Date(d.Year, d.Month, d.Day, 0, 0, 0, 0, time.UTC).Unix() / 86_400
+}
+
+// maxCycles is how many business days of a rail are kept.
+const maxCycles = 32
+
+// Side is what one side says has settled in a cycle.
+type Side struct {
+	Count  int64             `json:"count"`
+	Values map[string]string `json:"values,omitempty"` // by currency: minor units
+}
+
+// Cycle is one business day of one rail: what we say has settled, and what the other side says.
+type Cycle struct {
+	Day  string `json:"day"`
+	Ours Side   `json:"ours"`
+	Told Side   `json:"told"`
+}
+
+// cycles are those of all rails. What is staged counts once it is on disk.
+type cycles struct {
+	of     map[string]Cycle // by rail/day
+	staged map[string]Cycle
+}
+
+const cyclesKey = "cycle/"
+
+func newCycles(j *journal.Journal) (*cycles, error) {
+	c := &cycles{of: map[string]Cycle{}, staged: map[string]Cycle{}}
+	err := j.ScanMeta(cyclesKey, func(key string, value []byte) error {
+		var one Cycle
+		if err := json.Unmarshal(value, &one); err != nil {
+			return fmt.Errorf("reading %s: %w", key, err)
+		}
+		c.of[key[len(cyclesKey):]] = one
+		return nil
+	})
+	return c, err
+}
+
+func (c *cycles) add(rail string, day calendar.Date, ours bool, currency string, amount *big.Int) {
+	key := rail + "/" + day.String()
+	one, staged := c.staged[key]
+	if !staged {
+		one = c.of[key]
+		one.Day = day.String()
+		one.Ours.Values, one.Told.Values = maps.Clone(one.Ours.Values), maps.Clone(one.Told.Values)
+	}
+	side := &one.Told
+	if ours {
+		side = &one.Ours
+	}
+	side.Count++
+	if currency != "" {
+		if side.Values == nil {
+			side.Values = map[string]string{}
+		}
+		total, _ := new(big.Int).SetString(side.Values[currency], 10)
+		if total == nil {
+			total = new(big.Int)
+		}
+		side.Values[currency] = total.Add(total, amount).String()
+	}
+	c.staged[key] = one
+}
+
+func (c *cycles) save(tx *journal.Tx) error {
+	for key, one := range c.staged {
+		data, err := json.Marshal(one)
+		if err != nil {
+			return fmt.Errorf("writing %s: %w", key, err)
+		}
+		tx.SetMeta(cyclesKey+key, data)
+		if _, known := c.of[key]; known {
+			continue
+		}
+		rail, _, _ := strings.Cut(key, "/")
+		if days := c.days(rail); len(days) >= maxCycles {
+			tx.SetMeta(cyclesKey+rail+"/"+days[0], nil)
+		}
+	}
+	return nil
+}
+
+func (c *cycles) settle(ok bool) {
+	if ok {
+		for key, one := range c.staged {
+			rail, _, _ := strings.Cut(key, "/")
+			if days := c.days(rail); c.of[key].Day == "" && len(days) >= maxCycles {
+				delete(c.of, rail+"/"+days[0])
+			}
+			c.of[key] = one
+		}
+	}
+	clear(c.staged)
+}
+
+// days lists those of a rail, the oldest first.
+func (c *cycles) days(rail string) []string {
+	var days []string
+	for key := range c.of {
+		if r, day, _ := strings.Cut(key, "/"); r == rail {
+			days = append(days, day)
+		}
+	}
+	slices.Sort(days)
+	return days
+}
+
+// maxSuspects bounds how many movements are remembered to find one that is paid twice.
+const maxSuspects = 1 << 20
+
+// suspects finds movements of the same amount between the same parties that follow each other closely. They
+// are in memory only: a restart forgets the last minutes.
+type suspects struct {
+	at    map[journal.Ref]int64
+	queue []suspect
+}
+
+type suspect struct {
+	of   journal.Ref
+	atMs int64
+}
+
+// suspect counts a movement that looks like one just before it.
+func (w *writer) suspect(e *told) {
+	window := w.rules.Config.DuplicateWindow.Milliseconds()
+	if window == 0 || e.parties == (journal.Ref{}) || e.external {
+		return
+	}
+	s := &w.suspects
+	for len(s.queue) > 0 && (e.atMs-s.queue[0].atMs > window || len(s.queue) >= maxSuspects) {
+		if first := s.queue[0]; s.at[first.of] == first.atMs {
+			delete(s.at, first.of)
+		}
+		s.queue = s.queue[1:]
+	}
+	if at, again := s.at[e.parties]; again && e.atMs-at <= window && at-e.atMs <= window {
+		w.totals.add(counterKey{Family: metricname.TransactionsDuplicates, Rail: e.rail.Name}, 1, w.nowMs)
+	}
+	s.at[e.parties] = e.atMs
+	s.queue = append(s.queue, suspect{e.parties, e.atMs})
+}

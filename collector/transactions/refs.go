@@ -1,0 +1,123 @@
+package transactions
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"strings"
+	"time"
+
+	"github.com/assayer-io/assayer/collector/transactions/journal"
+)
+
+// hasher turns identifiers into refs: SHA-256 of a secret of this agent's and the identifier, cut to 96 bits. The
+// secret keeps account numbers and other short identifiers from being found by trying; 96 bits keep two of
+// ten million movements apart with a chance of 10^-15 of a mistake.
+type hasher struct{ secret [32]byte }
+
+// Kinds of identifiers, so that equal texts of different kinds differ.
+const (
+	kindUETR = iota + 1
+	kindID
+	kindEndToEnd
+	kindReference
+	kindParties
+)
+
+// endToEndDays is for how many days after its own an end-to-end id is looked for: what is told of a movement
+// rarely names the day it began.
+const endToEndDays = 7
+
+func (h *hasher) ref(kind byte, scope, value string) (r journal.Ref) {
+	var stack [192]byte
+	buf := append(stack[:0], h.secret[:]...)
+	buf = append(buf, kind, byte(len(scope)))
+	buf = append(append(buf, scope...), value...)
+	sum := sha256.Sum256(buf)
+	copy(r[:], sum[:])
+	return r
+}
+
+func (h *hasher) endToEnd(rail, value string, day int64) (r journal.Ref) {
+	var stack [192]byte
+	buf := append(stack[:0], h.secret[:]...)
+	buf = append(buf, kindEndToEnd, byte(len(rail)))
+	buf = append(append(buf, rail...), value...)
+	sum := sha256.Sum256(binary.LittleEndian.AppendUint64(buf, uint64(day)))
+	copy(r[:], sum[:])
+	return r
+}
+
+// identity is what a movement is found by.
+type identity struct {
+	refs [3]journal.Ref
+	n    int
+	// What an end-to-end id would have been called on another day.
+	rail, endToEnd string
+	day            int64
+	endToEndAt     int // its index in refs
+}
+
+func (i *identity) add(r journal.Ref) {
+	if i.n < len(i.refs) {
+		i.refs[i.n] = r
+		i.n++
+	}
+}
+
+// identify hashes what e is identified by; with nothing to go by, n is 0.
+func (h *hasher) identify(e *Event) identity {
+	var i identity
+	if e.UETR != "" {
+		i.add(h.ref(kindUETR, "", strings.ToLower(e.UETR)))
+	}
+	switch {
+	case e.ID == "":
+	case isUUID(e.ID):
+		if !strings.EqualFold(e.ID, e.UETR) {
+			i.add(h.ref(kindUETR, "", strings.ToLower(e.ID)))
+		}
+	default:
+		i.add(h.ref(kindID, e.Rail, e.ID))
+	}
+	if e.EndToEndID != "" && e.EndToEndID != "NOTPROVIDED" {
+		i.rail, i.endToEnd, i.day, i.endToEndAt = e.Rail, e.EndToEndID, dayOf(e.At), i.n
+		i.add(h.endToEnd(i.rail, i.endToEnd, i.day))
+	}
+	if e.Reference != "" {
+		i.add(h.ref(kindReference, e.Rail, e.Reference))
+	}
+	return i
+}
+
+// earlier is the end-to-end id's ref so many days before the event's own.
+func (h *hasher) earlier(i *identity, days int64) journal.Ref {
+	return h.endToEnd(i.rail, i.endToEnd, i.day-days)
+}
+
+func dayOf(t time.Time) int64 { return floorDiv(t.Unix(), 86_400) }
+
+func floorDiv(a, b int64) int64 {
+	q := a / b
+	if a%b < 0 {
+		q--
+	}
+	return q
+}
+
+// isUUID reports whether s has the shape 8-4-4-4-12 of hexadecimal digits.
+func isUUID(s string) bool {
+	if len(s) != 36 {
+		return false
+	}
+	for i := range len(s) {
+		c := s[i]
+		if i == 8 || i == 13 || i == 18 || i == 23 {
+			if c != '-' {
+				return false
+			}
+		} else if !('0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F') {
+			return false
+		}
+	}
+	return true
+}

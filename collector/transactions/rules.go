@@ -1,0 +1,194 @@
+package transactions
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/assayer-io/assayer/collector/transactions/journal"
+	"github.com/assayer-io/assayer/slo/calendar"
+	"github.com/assayer-io/assayer/slo/money"
+	"github.com/assayer-io/assayer/slo/rail"
+	"github.com/assayer-io/assayer/slo/reason"
+)
+
+// Rules are what the tracker goes by. They are replaced as a whole by a reload and never changed.
+type Rules struct {
+	Rails     map[string]*rail.Rail
+	Calendars map[string]*calendar.Business // by name; of every rail that names one
+	Reasons   *reason.Table
+	Rates     *Rates
+	Reporting string         // currency; empty: amounts keep their own
+	Assets    map[string]int // digits after the point, beside ISO 4217's
+	Config    Config
+}
+
+// maxStates is how many states of one rail can be told apart in a record.
+const maxStates = 32
+
+// digits gives those of a currency or asset.
+func (r *Rules) digits(currency string) (int, bool) {
+	if d, ok := r.Assets[currency]; ok {
+		return d, true
+	}
+	return money.MinorDigits(currency)
+}
+
+// Mistakes in events. They name no identifier.
+var (
+	errNoIdentity  = errors.New("has none of id, uetr, end_to_end_id and reference")
+	errNoTime      = errors.New("at: is missing")
+	errFuture      = errors.New("at: is more than 5 minutes ahead of this agent's clock")
+	errStale       = errors.New("at: is longer ago than closed_retention, and nothing is known of the movement: it could have been counted already")
+	errNoCurrency  = errors.New("amount.currency: is missing")
+	errUnknownRail = errors.New("rail: is not known")
+	errManyLanes   = errors.New("currency: more combinations of rail, direction and currency than can be kept")
+)
+
+// maxAhead is how far an event's time may lie ahead: clocks differ, and one that is a day off must not
+// keep a deadline from passing.
+const maxAhead = 5 * time.Minute
+
+// told is an event after all that can be done to it without looking at what is known already.
+type told struct {
+	identity
+
+	index      int // in its batch
+	rail       *railState
+	state      uint8 // in rail.states
+	atMs       int64
+	amount     money.Minor
+	currency   string // empty: no amount
+	key        reason.Key
+	direction  string
+	role       string
+	peer       string
+	deadlineMs int64
+	parent     journal.Ref
+	parties    journal.Ref
+	external   bool
+}
+
+// read checks one event and hashes what identifies it. now bounds how far ahead it may be.
+func (t *Tracker) read(rules *ruleset, e *Event, now time.Time) (told, error) {
+	out := told{direction: e.Direction, role: e.Role, peer: e.Counterparty, key: e.Reason, external: e.External}
+	var known bool
+	if out.rail, known = rules.rails[e.Rail]; !known {
+		return out, fmt.Errorf("%w, got %q, allowed: %s", errUnknownRail, clip(e.Rail), strings.Join(slices.Sorted(maps.Keys(rules.rails)), ", "))
+	}
+	if out.state, known = out.rail.byName[e.State]; !known {
+		return out, fmt.Errorf("state: is none of rail %s, got %q, allowed: %s", e.Rail, clip(e.State), strings.Join(out.rail.names(), ", "))
+	}
+	switch {
+	case e.At.IsZero():
+		return out, errNoTime
+	case e.At.Sub(now) > maxAhead:
+		return out, errFuture
+	}
+	out.atMs = e.At.UnixMilli()
+	if e.Direction != "" && e.Direction != "in" && e.Direction != "out" {
+		return out, fmt.Errorf("direction: got %q, allowed: in, out", clip(e.Direction))
+	}
+	if out.identity = t.hash.identify(e); out.n == 0 {
+		return out, errNoIdentity
+	}
+	if err := out.readAmount(rules, e); err != nil {
+		return out, err
+	}
+	if !e.Deadline.IsZero() {
+		out.deadlineMs = e.Deadline.UnixMilli()
+	}
+	if e.Original != nil {
+		original := *e.Original
+		original.Rail, original.At = e.Rail, e.At
+		if id := t.hash.identify(&original); id.n > 0 {
+			out.parent = id.refs[0]
+		}
+	}
+	if e.Parties != "" {
+		out.parties = t.hash.ref(kindParties, e.Rail, e.Parties+"\x00"+e.Amount+"\x00"+e.Currency+"\x00"+e.Direction)
+	}
+	out.key = out.rail.reasonKey(e.Reason, out.rail.kind(out.state))
+	return out, nil
+}
+
+func (o *told) readAmount(rules *ruleset, e *Event) error {
+	if e.Amount == "" {
+		return nil
+	}
+	if e.Currency == "" {
+		return errNoCurrency
+	}
+	digits, known := rules.digits(e.Currency)
+	if !known {
+		return fmt.Errorf("amount.currency: is neither of ISO 4217 nor among collectors.transactions.assets, got %q", clip(e.Currency))
+	}
+	var err error
+	if o.amount, err = money.ParseMinor(e.Amount, digits); err != nil {
+		return fmt.Errorf("amount.value: %w", err)
+	}
+	o.currency = e.Currency
+	return nil
+}
+
+// clip bounds what a message shows of what was told.
+func clip(s string) string {
+	if len(s) > 40 {
+		return s[:40] + "…"
+	}
+	return s
+}
+
+// ruleset is Rules with what the tracker looks up for each event.
+type ruleset struct {
+	*Rules
+	rails map[string]*railState
+}
+
+// railState is one rail in use.
+type railState struct {
+	*rail.Rail
+	calendar *calendar.Business
+	settles  []*calendar.Business // the deadline's second one, or none
+	states   []rail.State         // by the number that records keep
+	byName   map[string]uint8
+	capped   int64 // minor units of the reporting currency; 0: no cap
+	within   time.Duration
+}
+
+func (r *railState) names() []string { return slices.Sorted(maps.Keys(r.byName)) }
+
+// reasonKey fills in what the rail says of codes whose event names only the code.
+func (r *railState) reasonKey(k reason.Key, kind rail.Kind) reason.Key {
+	if k.Code == "" {
+		return reason.Key{}
+	}
+	if k.Scheme == "" {
+		k.Scheme = r.Scheme
+		if k.List == "" {
+			k.List = r.List
+			if kind == rail.Return {
+				k.List = "return"
+			}
+		}
+	}
+	return k
+}
+
+// kind is that of a state by its number; of one that the rail no longer has, open.
+func (r *railState) kind(state uint8) rail.Kind {
+	if int(state) >= len(r.states) || r.states[state].Kind == "" {
+		return rail.Open
+	}
+	return r.states[state].Kind
+}
+
+func (r *railState) rank(state uint8) int {
+	if int(state) >= len(r.states) {
+		return 0
+	}
+	return r.states[state].Rank
+}

@@ -1,0 +1,172 @@
+package transactions
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"math"
+	"slices"
+	"sort"
+
+	"github.com/assayer-io/assayer/collector/transactions/journal"
+	"github.com/assayer-io/assayer/slo/reason"
+)
+
+// Late is the class of what had not settled when its deadline passed.
+const Late reason.Class = "late"
+
+// Outcome is what a movement is to a budget.
+type Outcome string
+
+// The outcomes: what is excluded is in neither part of a ratio.
+const (
+	Good     Outcome = "good"
+	Bad      Outcome = "bad"
+	Excluded Outcome = "excluded"
+)
+
+// outcomeOf is what a class that burns so is counted as.
+func outcomeOf(class reason.Class, b reason.Burn) Outcome {
+	switch {
+	case class == reason.Good:
+		return Good
+	case b == reason.Yes:
+		return Bad
+	}
+	return Excluded
+}
+
+// counterKey names one counter. Family says what it counts; not every family uses every field.
+type counterKey struct {
+	Family    string       `json:"family"`
+	Rail      string       `json:"rail"`
+	Direction string       `json:"direction,omitempty"`
+	Class     reason.Class `json:"class,omitempty"`
+	Outcome   Outcome      `json:"outcome,omitempty"`
+	EndToEnd  Outcome      `json:"end_to_end,omitempty"`
+	Currency  string       `json:"currency,omitempty"`
+	Le        string       `json:"le,omitempty"`
+}
+
+// sum is 128 bits of a counter's value: it cannot overflow in the time that is left to any of us.
+type sum struct{ hi, lo uint64 }
+
+func (s *sum) add(n uint64) {
+	s.lo += n
+	if s.lo < n {
+		s.hi++
+	}
+}
+
+func (s sum) float() float64 { return math.Ldexp(float64(s.hi), 64) + float64(s.lo) }
+
+// counter is one value that only grows, kept with the movements it counts.
+type counter struct {
+	number  uint32
+	fromMs  int64 // when it was first counted
+	value   sum
+	staged  uint64 // counted in the transaction that is being made
+	touched bool   // staged is in totals.touched
+}
+
+// totals are the tracker's counters. What is staged counts once the transaction is on disk.
+type totals struct {
+	keys    []counterKey // by number
+	of      map[counterKey]*counter
+	touched []*counter
+	fresh   []counterKey // of this transaction
+}
+
+const totalsKey = "total/"
+
+// counterBytes is a counter's encoding: value, when it began, then its key as JSON.
+const counterBytes = 24
+
+func newTotals(j *journal.Journal) (*totals, error) {
+	t := &totals{of: map[counterKey]*counter{}}
+	err := j.ScanMeta(totalsKey, func(key string, value []byte) error {
+		var k counterKey
+		if len(value) < counterBytes {
+			return fmt.Errorf("reading counter %q: it is %d bytes long", key, len(value))
+		}
+		if err := json.Unmarshal(value[counterBytes:], &k); err != nil {
+			return fmt.Errorf("reading counter %q: %w", key, err)
+		}
+		c := &counter{number: uint32(len(t.keys)), value: sum{binary.BigEndian.Uint64(value), binary.BigEndian.Uint64(value[8:])},
+			fromMs: int64(binary.BigEndian.Uint64(value[16:]))}
+		t.keys = append(t.keys, k)
+		t.of[k] = c
+		return nil
+	})
+	return t, err
+}
+
+func (t *totals) add(k counterKey, n uint64, nowMs int64) {
+	c := t.of[k]
+	if c == nil {
+		c = &counter{number: uint32(len(t.keys)), fromMs: nowMs}
+		t.of[k] = c
+		t.keys = append(t.keys, k)
+		t.fresh = append(t.fresh, k)
+	}
+	if !c.touched {
+		c.touched = true
+		t.touched = append(t.touched, c)
+	}
+	c.staged += n
+}
+
+// save writes what was staged.
+func (t *totals) save(tx *journal.Tx) error {
+	for _, c := range t.touched {
+		next := c.value
+		next.add(c.staged)
+		name, err := json.Marshal(t.keys[c.number])
+		if err != nil {
+			return fmt.Errorf("writing a counter: %w", err)
+		}
+		data := make([]byte, counterBytes, counterBytes+len(name))
+		binary.BigEndian.PutUint64(data, next.hi)
+		binary.BigEndian.PutUint64(data[8:], next.lo)
+		binary.BigEndian.PutUint64(data[16:], uint64(c.fromMs))
+		tx.SetMeta(totalsKey+string(name), append(data, name...))
+	}
+	return nil
+}
+
+// settle makes what was staged count, or forgets it.
+func (t *totals) settle(ok bool) {
+	for _, c := range t.touched {
+		if ok {
+			c.value.add(c.staged)
+		}
+		c.staged, c.touched = 0, false
+	}
+	t.touched = t.touched[:0]
+	if !ok {
+		t.keys = t.keys[:len(t.keys)-len(t.fresh)]
+		for _, k := range t.fresh {
+			delete(t.of, k)
+		}
+	}
+	t.fresh = t.fresh[:0]
+}
+
+// each calls fn for every counter, by family, then in a fixed order.
+func (t *totals) each(fn func(k counterKey, c *counter)) {
+	keys := slices.Clone(t.keys)
+	sort.Slice(keys, func(i, j int) bool { return less(keys[i], keys[j]) })
+	for _, k := range keys {
+		fn(k, t.of[k])
+	}
+}
+
+func less(a, b counterKey) bool {
+	for _, pair := range [][2]string{{a.Family, b.Family}, {a.Rail, b.Rail}, {a.Direction, b.Direction}, {string(a.Class), string(b.Class)},
+		{string(a.Outcome), string(b.Outcome)}, {string(a.EndToEnd), string(b.EndToEnd)}, {a.Currency, b.Currency}} {
+		if pair[0] != pair[1] {
+			return pair[0] < pair[1]
+		}
+	}
+	return a.Le < b.Le
+}

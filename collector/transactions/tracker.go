@@ -1,0 +1,428 @@
+package transactions
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/big"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/assayer-io/assayer/collector/transactions/journal"
+	"github.com/assayer-io/assayer/slo/calendar"
+	"github.com/assayer-io/assayer/slo/money"
+	"github.com/assayer-io/assayer/slo/rail"
+	"github.com/assayer-io/assayer/slo/reason"
+)
+
+// Deps are what a tracker is wired to.
+type Deps struct {
+	Journal *journal.Journal // the tracker is the only one that writes it, and does not close it
+	Rules   Rules
+	Now     func() time.Time
+	Log     *slog.Logger
+}
+
+// Tracker follows movements. It is the Sink of all sources.
+type Tracker struct {
+	journal *journal.Journal
+	now     func() time.Time
+	log     *slog.Logger
+	hash    hasher
+	rules   atomic.Pointer[ruleset]
+	queue   chan *request
+	waiting atomic.Int64 // events in the queue
+	held    atomic.Int64 // sources that have not caught up
+	wake    chan struct{}
+	stopped chan struct{}    // closed when nothing is written any more
+	told    [3]atomic.Uint64 // events accepted, told before, rejected
+
+	mu        sync.Mutex // guards what follows, which only the writer changes
+	dict      *dict
+	totals    *totals
+	book      *book
+	cycles    *cycles
+	values    valuer
+	unmapped  unmapped
+	shares    *reason.Shares
+	suspects  suspects
+	positions map[string]string
+	createdMs int64
+
+	moves    []move   // of the transaction that is being made
+	finished []string // rails of what settled in it
+}
+
+// request is one batch on its way to the disk.
+type request struct {
+	events   []told
+	source   string
+	position string
+	receipt  Receipt
+	err      error
+	done     chan struct{}
+}
+
+const (
+	maxQueued    = 1024   // batches
+	maxWaiting   = 65_536 // events in them
+	maxGroup     = 8192   // events of one transaction of the journal, unless one batch has more
+	maxFired     = 4096   // deadlines of one
+	retryFailed  = time.Second
+	secretKey    = "secret"
+	createdKey   = "created"
+	positionsKey = "position/"
+)
+
+// New makes a tracker over what the journal holds. That takes a look at each record: some seconds for ten million.
+func New(d Deps) (*Tracker, error) {
+	t := &Tracker{
+		journal: d.Journal, now: d.Now, log: d.Log, queue: make(chan *request, maxQueued), wake: make(chan struct{}, 1), stopped: make(chan struct{}), book: newBook(),
+		values: valuer{fixed: map[string]*big.Rat{}, dirty: map[string]string{}}, unmapped: unmapped{of: map[reason.Key]*UnmappedCode{}},
+		shares: reason.NewShares(), suspects: suspects{at: map[journal.Ref]int64{}}, positions: map[string]string{},
+	}
+	if err := t.restore(); err != nil {
+		return nil, err
+	}
+	if err := t.SetRules(d.Rules); err != nil {
+		return nil, err
+	}
+	err := t.journal.Scan(func(_ journal.Slot, r journal.Record) error {
+		t.book.put(&r, 1)
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading the journal of transactions: %w", err)
+	}
+	return t, nil
+}
+
+func (t *Tracker) restore() (err error) {
+	if t.dict, err = newDict(t.journal); err != nil {
+		return err
+	}
+	if t.totals, err = newTotals(t.journal); err != nil {
+		return err
+	}
+	if t.cycles, err = newCycles(t.journal); err != nil {
+		return err
+	}
+	if err := t.journal.ScanMeta(positionsKey, func(key string, value []byte) error {
+		t.positions[key[len(positionsKey):]] = string(value)
+		return nil
+	}); err != nil {
+		return err
+	}
+	if err := t.journal.ScanMeta("rate/", func(key string, value []byte) error {
+		r, ok := new(big.Rat).SetString(string(value))
+		if !ok {
+			return fmt.Errorf("reading %s: got %q, which is no number", key, value)
+		}
+		t.values.fixed[key] = r
+		return nil
+	}); err != nil {
+		return err
+	}
+	return t.keepSecret()
+}
+
+// keepSecret reads the secret that identifiers are hashed with, or makes it.
+func (t *Tracker) keepSecret() error {
+	if copy(t.hash.secret[:], t.journal.Meta(secretKey)) == len(t.hash.secret) {
+		_, err := fmt.Sscan(string(t.journal.Meta(createdKey)), &t.createdMs)
+		return err
+	}
+	if _, err := rand.Read(t.hash.secret[:]); err != nil {
+		return fmt.Errorf("making the secret for identifiers: %w", err)
+	}
+	t.createdMs = t.now().UnixMilli()
+	tx := t.journal.Begin()
+	tx.SetMeta(secretKey, t.hash.secret[:])
+	tx.SetMeta(createdKey, fmt.Append(nil, t.createdMs))
+	if err := tx.Commit(); err != nil {
+		return fmt.Errorf("keeping the secret for identifiers: %w", err)
+	}
+	return nil
+}
+
+// SetRules replaces what the tracker goes by, or on an error leaves everything as it was. Deadlines of open
+// movements stay what they were when the movements were received.
+func (t *Tracker) SetRules(r Rules) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	next := &ruleset{Rules: &r, rails: map[string]*railState{}}
+	for name, one := range r.Rails {
+		rs, err := t.useRail(&r, one)
+		if err != nil {
+			return err
+		}
+		next.rails[name] = rs
+	}
+	t.rules.Store(next)
+	return nil
+}
+
+func (t *Tracker) useRail(r *Rules, one *rail.Rail) (*railState, error) {
+	rs := &railState{Rail: one, calendar: r.Calendars[one.Calendar], within: r.Config.Reconcile[one.Name]}
+	if second := r.Calendars[one.Deadline.Settles]; second != nil {
+		rs.settles = []*calendar.Business{second}
+	}
+	var err error
+	if rs.states, rs.byName, err = t.dict.number(one); err != nil {
+		return nil, err
+	}
+	if digits, known := r.digits(r.Reporting); known && one.Capped != "" {
+		capped, err := money.ParseMinor(one.Capped, digits)
+		if err != nil {
+			return nil, fmt.Errorf("rail %s: capped: %w", one.Name, err)
+		}
+		rs.capped = whole(capped.Int())
+	}
+	return rs, nil
+}
+
+// railOf is the rail of a record; of one that is no longer configured, what is known of it without.
+func (w *writer) railOf(r *journal.Record) *railState {
+	name := w.dict.lanes[r.Lane].Rail
+	if rs := w.rules.rails[name]; rs != nil {
+		return rs
+	}
+	return &railState{Rail: &rail.Rail{Name: name}}
+}
+
+// Position is that of the last batch of the source that was put.
+func (t *Tracker) Position(source string) string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.positions[source]
+}
+
+// Put implements Sink.
+func (t *Tracker) Put(ctx context.Context, b Batch) (Receipt, error) {
+	n := int64(len(b.Events))
+	if t.waiting.Add(n) > max(maxWaiting, n) {
+		t.waiting.Add(-n)
+		return Receipt{}, ErrBusy
+	}
+	defer t.waiting.Add(-n)
+	r := &request{source: b.Source, position: b.Position, events: make([]told, 0, n), done: make(chan struct{})}
+	rules, now := t.rules.Load(), t.now()
+	for i := range b.Events {
+		e, err := t.read(rules, &b.Events[i], now)
+		if err != nil {
+			r.receipt.Rejected = append(r.receipt.Rejected, Rejection{i, err})
+			continue
+		}
+		e.index = i
+		r.events = append(r.events, e)
+	}
+	select {
+	case t.queue <- r:
+	default:
+		return Receipt{}, ErrBusy
+	}
+	select {
+	case <-r.done:
+	case <-t.stopped:
+		return Receipt{}, ErrStopping
+	case <-ctx.Done():
+		return Receipt{}, fmt.Errorf("waiting for transactions to be written: %w", context.Cause(ctx))
+	}
+	if r.err == nil {
+		t.told[0].Add(uint64(r.receipt.Accepted))
+		t.told[1].Add(uint64(r.receipt.Duplicates))
+		t.told[2].Add(uint64(len(r.receipt.Rejected)))
+	}
+	return r.receipt, r.err
+}
+
+// Stopped is closed once nothing is taken in any more.
+func (t *Tracker) Stopped() <-chan struct{} { return t.stopped }
+
+// Hold keeps deadlines from firing until release is called, or until the agent gives up waiting: a source has
+// yet to hand over what happened while the agent was down.
+func (t *Tracker) Hold() (release func()) {
+	t.held.Add(1)
+	var once sync.Once
+	return func() {
+		once.Do(func() {
+			t.held.Add(-1)
+			t.poke()
+		})
+	}
+}
+
+func (t *Tracker) poke() {
+	select {
+	case t.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Run takes in what is put and fires deadlines, until ctx ends. It returns an error when the journal can no
+// longer be written. There must be only one Run.
+func (t *Tracker) Run(ctx context.Context) error {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	giveUp := t.now().Add(t.rules.Load().Config.CatchUpTimeout)
+	for {
+		var first *request
+		select {
+		case <-ctx.Done():
+			close(t.stopped)
+			return nil
+		case first = <-t.queue:
+		case <-timer.C:
+		case <-t.wake:
+		}
+		failed := t.write(first, t.held.Load() == 0 || !t.now().Before(giveUp))
+		wait := retryFailed
+		if failed == nil {
+			wait = t.untilNext(giveUp)
+		} else {
+			t.log.Error("transactions are not written", "err", failed)
+		}
+		timer.Reset(wait)
+	}
+}
+
+// untilNext is how long nothing has to fire.
+func (t *Tracker) untilNext(giveUp time.Time) time.Duration {
+	const rest = time.Minute
+	now := t.now()
+	at, any := t.journal.NextTimer()
+	if !any {
+		return rest
+	}
+	wait := time.UnixMilli(at).Sub(now)
+	if t.held.Load() > 0 {
+		wait = max(wait, giveUp.Sub(now))
+	}
+	return min(rest, max(0, wait))
+}
+
+// write makes one transaction of what waits and of what is due.
+func (t *Tracker) write(first *request, fire bool) error {
+	requests := t.gather(first)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	w := &writer{Tracker: t, rules: t.rules.Load(), tx: t.journal.Begin(), nowMs: t.now().UnixMilli()}
+	err := w.all(requests, fire)
+	if err == nil {
+		err = w.save(requests)
+	}
+	if err == nil {
+		err = w.tx.Commit()
+	} else {
+		w.tx.Discard()
+	}
+	t.settle(requests, w.nowMs, err)
+	return err
+}
+
+// gather takes what is waiting, up to what one transaction should have.
+func (t *Tracker) gather(first *request) []*request {
+	if first == nil {
+		return nil
+	}
+	requests, n := []*request{first}, len(first.events)
+	for n < maxGroup {
+		select {
+		case r := <-t.queue:
+			requests, n = append(requests, r), n+len(r.events)
+			continue
+		default:
+		}
+		break
+	}
+	return requests
+}
+
+func (w *writer) all(requests []*request, fire bool) error {
+	for _, r := range requests {
+		for i := range r.events {
+			if err := w.take(r, &r.events[i]); err != nil {
+				return err
+			}
+		}
+	}
+	if !fire {
+		return nil
+	}
+	for _, s := range w.journal.Due(w.nowMs, maxFired) {
+		if err := w.fireIfDue(s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fireIfDue leaves alone what an event of the same transaction has settled.
+func (w *writer) fireIfDue(s journal.Slot) error {
+	r, err := w.tx.Read(s)
+	if err != nil {
+		return err
+	}
+	if r.TimerMs == 0 || r.TimerMs > w.nowMs {
+		return nil
+	}
+	return w.fire(s)
+}
+
+// take applies one event; one that cannot be used is told to who put it, and the others go on.
+func (w *writer) take(r *request, e *told) error {
+	changed, err := w.apply(e)
+	switch {
+	case errors.Is(err, journal.ErrCorrupted):
+		return err
+	case errors.Is(err, journal.ErrFull):
+		r.receipt.Rejected = append(r.receipt.Rejected, Rejection{e.index, ErrFull})
+	case err != nil:
+		r.receipt.Rejected = append(r.receipt.Rejected, Rejection{e.index, err})
+	case changed:
+		r.receipt.Accepted++
+	default:
+		r.receipt.Duplicates++
+	}
+	return nil
+}
+
+// save writes everything beside the records.
+func (w *writer) save(requests []*request) error {
+	for _, r := range requests {
+		if r.source != "" && r.position != "" {
+			w.tx.SetMeta(positionsKey+r.source, []byte(r.position))
+		}
+	}
+	for key, rate := range w.values.dirty {
+		w.tx.SetMeta(key, []byte(rate))
+	}
+	return errors.Join(w.dict.save(w.tx), w.totals.save(w.tx), w.cycles.save(w.tx))
+}
+
+// settle makes the transaction show, or forgets it, and answers everybody.
+func (t *Tracker) settle(requests []*request, nowMs int64, err error) {
+	t.totals.settle(err == nil)
+	t.cycles.settle(err == nil)
+	if err == nil {
+		t.dict.saved()
+		clear(t.values.dirty)
+		for i := range t.moves {
+			t.book.put(&t.moves[i].record, t.moves[i].n)
+		}
+		for _, rail := range t.finished {
+			t.book.finish(rail, nowMs)
+		}
+	}
+	t.moves, t.finished = t.moves[:0], t.finished[:0]
+	for _, r := range requests {
+		if err == nil && r.source != "" && r.position != "" {
+			t.positions[r.source] = r.position
+		}
+		r.err = err
+		close(r.done)
+	}
+}

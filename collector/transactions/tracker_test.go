@@ -1,0 +1,252 @@
+package transactions
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/assayer-io/assayer/slo/reason"
+)
+
+func TestSettledInTime(t *testing.T) {
+	r := newRig(t, nil)
+	r.put(r.event("a", "sct-inst", "received"))
+	r.shows(gauge("open", "sct-inst", 1))
+	r.tick(4 * time.Second)
+	r.put(r.event("a", "sct-inst", "settled"))
+	r.shows(total("sct-inst", "good", "good", "good", 1))
+	r.tick(time.Hour)
+	r.shows(total("sct-inst", "good", "good", "good", 1))
+}
+
+// A payment that is stuck burns the moment its deadline has passed, and what comes later changes no count.
+func TestStuckBurnsAtItsDeadline(t *testing.T) {
+	r := newRig(t, nil)
+	r.put(r.event("a", "sct-inst", "received"))
+	r.tick(10*time.Second + 999*time.Millisecond) // 10 s, and 1 s for whoever tells
+	r.shows(gauge("open", "sct-inst", 1))
+	r.tick(time.Millisecond)
+	r.shows(total("sct-inst", "late", "bad", "bad", 1), gauge("open", "sct-inst", 1), gauge("overdue", "sct-inst", 1))
+	r.tick(time.Hour)
+	r.put(r.event("a", "sct-inst", "settled"))
+	r.shows(total("sct-inst", "late", "bad", "bad", 1))
+	r.tick(time.Hour)
+	r.shows(total("sct-inst", "late", "bad", "bad", 1))
+}
+
+func TestSettledLateBeforeItFires(t *testing.T) {
+	r := newRig(t, nil)
+	r.put(r.event("a", "sct-inst", "received"))
+	r.tick(10*time.Second + 500*time.Millisecond)
+	r.put(r.event("a", "sct-inst", "settled"))
+	r.shows(total("sct-inst", "late", "bad", "bad", 1))
+}
+
+func TestSettledInTimeToldLate(t *testing.T) {
+	r := newRig(t, nil)
+	r.put(r.event("a", "sct-inst", "received"))
+	settled := r.event("a", "sct-inst", "settled")
+	settled.At = r.clock.Add(3 * time.Second)
+	r.tick(time.Minute)
+	r.put(settled)
+	r.shows(total("sct-inst", "late", "bad", "bad", 1), gauge("late_confirmations_total", "sct-inst", 1))
+}
+
+func TestFailuresByTheirReason(t *testing.T) {
+	for code, want := range map[string]string{
+		"AM04": total("sct-inst", "business", "excluded", "excluded", 1),
+		"AB05": total("sct-inst", "technical_peer", "excluded", "bad", 1),
+		"FF10": total("sct-inst", "technical_own", "bad", "bad", 1),
+		"":     total("sct-inst", "technical_unknown", "bad", "bad", 1),
+		"ZZ99": total("sct-inst", "technical_unknown", "excluded", "bad", 1),
+	} {
+		r := newRig(t, nil)
+		r.put(r.event("a", "sct-inst", "received"))
+		e := r.event("a", "sct-inst", "rejected")
+		e.Reason = reason.Key{Code: code}
+		r.put(e)
+		r.shows(want)
+		if got := len(r.Unmapped()); got != 0 != (code == "ZZ99") {
+			t.Errorf("%s: %d codes are not mapped", code, got)
+		}
+	}
+}
+
+func TestToldTwiceAndOutOfOrder(t *testing.T) {
+	r := newRig(t, nil)
+	received, accepted := r.event("a", "sct-inst", "received"), r.event("a", "sct-inst", "accepted")
+	r.clock = r.clock.Add(3 * time.Second)
+	settled := r.event("a", "sct-inst", "settled")
+	for _, e := range []Event{settled, accepted, received, received, settled, accepted} {
+		r.put(e)
+	}
+	r.shows(total("sct-inst", "good", "good", "good", 1))
+	r.tick(time.Minute)
+	r.shows(total("sct-inst", "good", "good", "good", 1))
+	if got := r.put(settled); got.Duplicates != 1 || got.Accepted != 0 {
+		t.Errorf("told again: %+v", got)
+	}
+}
+
+// The end alone counts when the beginning never comes.
+func TestEndWithoutBeginning(t *testing.T) {
+	r := newRig(t, nil)
+	r.put(r.event("a", "sct-inst", "settled"))
+	r.shows()
+	r.tick(2 * time.Second)
+	r.shows(total("sct-inst", "good", "good", "good", 1))
+}
+
+func TestTwoEnds(t *testing.T) {
+	r := newRig(t, nil)
+	for _, state := range []string{"received", "settled", "rejected"} {
+		r.put(r.event("a", "sct-inst", state))
+	}
+	r.shows(total("sct-inst", "good", "good", "good", 1), gauge("conflicts_total", "sct-inst", 1))
+}
+
+func TestInDoubt(t *testing.T) {
+	r := newRig(t, nil)
+	r.put(r.event("a", "sct-inst", "received"))
+	r.put(r.event("a", "sct-inst", "in_doubt"))
+	r.shows(gauge("open", "sct-inst", 1), gauge("in_doubt", "sct-inst", 1))
+	r.tick(time.Minute)
+	r.shows(total("sct-inst", "in_doubt", "bad", "bad", 1), gauge("open", "sct-inst", 1), gauge("overdue", "sct-inst", 1), gauge("in_doubt", "sct-inst", 1))
+	r.put(r.event("a", "sct-inst", "settled"))
+	r.shows(total("sct-inst", "in_doubt", "bad", "bad", 1))
+}
+
+func TestReturnsAreNewMovements(t *testing.T) {
+	r := newRig(t, nil)
+	r.put(r.event("a", "sct-inst", "received"), r.event("a", "sct-inst", "settled"))
+	back := r.event("r1", "sct-inst", "returned")
+	back.Original = &Event{ID: "a"}
+	back.Reason = reason.Key{Code: "AC04"}
+	r.put(back)
+	r.put(back)
+	r.shows(total("sct-inst", "good", "good", "good", 1), `returns_total{class="business",direction="out",end_to_end="excluded",outcome="excluded",rail="sct-inst"} 1`)
+}
+
+func TestFoundByAnyIdentifier(t *testing.T) {
+	const uetr = "eb6305c9-1f7f-49de-aed0-16487c27b42d"
+	r := newRig(t, nil)
+	first := r.event("", "sct", "received")
+	first.UETR, first.EndToEndID = uetr, "INV-77"
+	r.put(first)
+	r.tick(24 * time.Hour) // the end-to-end id of the day before is still its own
+	second := r.event("", "sct", "sent")
+	second.EndToEndID, second.Reference = "INV-77", "T2-991"
+	r.put(second)
+	third := r.event("", "sct", "settled")
+	third.Reference = "T2-991"
+	r.put(third)
+	r.shows(total("sct", "good", "good", "good", 1))
+	again := r.event(uetr, "sct", "settled")
+	if got := r.put(again); got.Duplicates != 1 {
+		t.Errorf("an id that is the UETR: %+v", got)
+	}
+	notProvided := r.event("", "sct", "received")
+	notProvided.EndToEndID = "NOTPROVIDED"
+	if got := r.put(notProvided); len(got.Rejected) != 1 || !errors.Is(got.Rejected[0].Err, errNoIdentity) {
+		t.Errorf("NOTPROVIDED identifies: %+v", got)
+	}
+}
+
+// A payment of Friday after the cut-off is Monday's, and due on Tuesday.
+func TestDueOnABusinessDay(t *testing.T) {
+	r := newRig(t, nil)
+	r.clock = time.Date(2026, 11, 20, 15, 0, 1, 0, time.UTC) // 16:00:01 in Berlin
+	r.put(r.event("late", "sct", "received"))
+	r.clock = time.Date(2026, 11, 20, 15, 0, 0, 0, time.UTC)
+	r.put(r.event("just", "sct", "received"))
+	r.clock = time.Date(2026, 11, 23, 17, 0, 1, 0, time.UTC) // Monday 18:00:01 in Berlin
+	r.tick(0)
+	r.shows(total("sct", "late", "bad", "bad", 1), gauge("open", "sct", 2), gauge("overdue", "sct", 1))
+	r.clock = time.Date(2026, 11, 24, 17, 0, 1, 0, time.UTC)
+	r.tick(0)
+	r.shows(total("sct", "late", "bad", "bad", 2), gauge("open", "sct", 2), gauge("overdue", "sct", 2))
+}
+
+func TestRestartKeepsEverything(t *testing.T) {
+	r := newRig(t, func(rules *Rules) { rules.Reporting = "EUR" })
+	r.put(r.event("a", "sct-inst", "received"), r.event("b", "sct-inst", "received"), r.event("c", "sct", "received"))
+	r.put(r.event("b", "sct-inst", "settled"))
+	_, err := r.try(Batch{Source: "feed", Position: "42"})
+	must(t, err)
+	before := r.Metrics()
+	r.close()
+	r.open()
+	after := r.Metrics()
+	if len(before) != len(after) {
+		t.Fatalf("%d series became %d", len(before), len(after))
+	}
+	for i := range before {
+		if before[i].Name != after[i].Name || before[i].Labels.String() != after[i].Labels.String() || before[i].Value != after[i].Value && before[i].Name != "assayer_transaction_events_total" || before[i].FromMs != after[i].FromMs {
+			t.Errorf("%v became %v", before[i], after[i])
+		}
+	}
+	if got := r.Position("feed"); got != "42" {
+		t.Errorf("position %q", got)
+	}
+	r.tick(time.Minute)
+	r.shows(total("sct-inst", "good", "good", "good", 1), total("sct-inst", "late", "bad", "bad", 1), gauge("open", "sct-inst", 1), gauge("overdue", "sct-inst", 1), gauge("open", "sct", 1))
+}
+
+func TestClosedAreForgottenInTime(t *testing.T) {
+	r := newRig(t, nil)
+	r.put(r.event("a", "sct-inst", "received"), r.event("a", "sct-inst", "settled"))
+	old := r.event("a", "sct-inst", "settled")
+	if r.tick(r.rules.Config.ClosedRetention); r.j.Len() != 0 {
+		t.Errorf("%d movements are kept", r.j.Len())
+	}
+	r.clock = r.clock.Add(time.Second)
+	if got := r.put(old); len(got.Rejected) != 1 || !errors.Is(got.Rejected[0].Err, errStale) {
+		t.Errorf("told again after it is forgotten: %+v", got)
+	}
+	r.shows(total("sct-inst", "good", "good", "good", 1))
+}
+
+func TestReconciliation(t *testing.T) {
+	r := newRig(t, func(rules *Rules) { rules.Config.Reconcile = map[string]time.Duration{"sct-inst": time.Hour} })
+	for _, id := range []string{"both", "ours", "other amount"} {
+		r.put(r.event(id, "sct-inst", "received"), r.event(id, "sct-inst", "settled"))
+	}
+	outside := func(id, amount string) {
+		e := r.event(id, "sct-inst", "settled")
+		e.External, e.Amount = true, amount
+		r.put(e)
+		r.put(e)
+	}
+	outside("both", "12.34")
+	outside("other amount", "12.35")
+	outside("theirs", "1.00")
+	good := total("sct-inst", "good", "good", "good", 3)
+	items := func(outcome string, n int) string {
+		return `reconciliation_items_total{outcome="` + outcome + `",rail="sct-inst"} ` + string(rune('0'+n))
+	}
+	r.shows(good, items("good", 1), items("bad", 1), gauge("reconciliation_breaks", "sct-inst", 1))
+	r.tick(time.Hour)
+	r.shows(good, items("good", 1), items("bad", 3), gauge("reconciliation_breaks", "sct-inst", 3))
+	outside("ours", "12.34") // late, and the break is healed
+	r.shows(good, items("good", 1), items("bad", 3), gauge("reconciliation_breaks", "sct-inst", 2))
+	s := r.Summaries()[0]
+	if len(s.Cycles) != 1 || s.Cycles[0].Ours.Count != 3 || s.Cycles[0].Told.Count != 4 || s.Cycles[0].Ours.Values["EUR"] != "3702" || s.Cycles[0].Told.Values["EUR"] != "3803" {
+		t.Errorf("cycles: %+v", s.Cycles)
+	}
+}
+
+func TestPaidTwice(t *testing.T) {
+	r := newRig(t, nil)
+	pay := func(id, parties string) {
+		e := r.event(id, "sct-inst", "received")
+		e.Parties = parties
+		r.put(e)
+	}
+	pay("a", "anna>ben")
+	pay("b", "anna>cleo")
+	r.clock = r.clock.Add(10 * time.Minute)
+	pay("c", "anna>ben")
+	r.clock = r.clock.Add(10*time.Minute + time.Second)
+	pay("d", "anna>ben")
+	r.shows(gauge("open", "sct-inst", 4), gauge("duplicate_suspects_total", "sct-inst", 1))
+}
