@@ -59,12 +59,17 @@ func (g *gatherer) gauge(name string, v float64, pairs ...string) {
 
 // counters gives every counter; a rail's settlement times become a classic histogram.
 func (t *Tracker) counters(g *gatherer) {
-	buckets := map[string][]Metric{}
+	buckets := map[string]map[float64]Metric{} // by rail and bound
 	t.totals.each(func(k counterKey, c *counter) {
 		m := Metric{Name: k.Family, Value: c.value.float(), Counter: true, FromMs: c.fromMs, Labels: k.labels()}
 		switch k.Family {
 		case familySettlementBucket:
-			buckets[k.Rail] = append(buckets[k.Rail], m)
+			if buckets[k.Rail] == nil {
+				buckets[k.Rail] = map[float64]Metric{math.Inf(1): {}}
+			}
+			if le, err := strconv.ParseFloat(k.Le, 64); err == nil {
+				buckets[k.Rail][le] = m
+			}
 			return
 		case familySettlementMs:
 			m.Value /= 1000
@@ -72,8 +77,29 @@ func (t *Tracker) counters(g *gatherer) {
 		g.out = append(g.out, m)
 	})
 	for _, rail := range slices.Sorted(maps.Keys(buckets)) {
+		if rs := t.rules.Load().rails[rail]; rs != nil {
+			for _, le := range rs.Buckets {
+				buckets[rail][le] = buckets[rail][le] // all bounds are there from the first settlement on
+			}
+		}
 		g.histogram(rail, buckets[rail])
 	}
+}
+
+// histogram adds up what is kept by bucket.
+func (g *gatherer) histogram(rail string, buckets map[float64]Metric) {
+	from := int64(math.MaxInt64)
+	for _, b := range buckets {
+		if b.FromMs > 0 {
+			from = min(from, b.FromMs)
+		}
+	}
+	total := 0.0
+	for _, le := range slices.Sorted(maps.Keys(buckets)) {
+		total += buckets[le].Value
+		g.out = append(g.out, Metric{Name: familySettlementBucket, Labels: labels.FromStrings(metricname.Rail, rail, metricname.Le, leText(le)), Value: total, Counter: true, FromMs: from})
+	}
+	g.out = append(g.out, Metric{Name: metricname.TransactionsSettlement + "_count", Labels: labels.FromStrings(metricname.Rail, rail), Value: total, Counter: true, FromMs: from})
 }
 
 // zeros gives the counters of each rail that have not counted anything yet, where their labels are known.
@@ -107,34 +133,6 @@ func (k counterKey) labels() labels.Labels {
 		}
 	}
 	return labels.FromStrings(pairs...)
-}
-
-// histogram adds up what is kept by bucket.
-func (g *gatherer) histogram(rail string, buckets []Metric) {
-	bound := func(m Metric) float64 {
-		le, err := strconv.ParseFloat(m.Labels.Get(metricname.Le), 64)
-		if err != nil {
-			return math.Inf(1)
-		}
-		return le
-	}
-	slices.SortFunc(buckets, func(a, b Metric) int {
-		if bound(a) < bound(b) {
-			return -1
-		}
-		return 1
-	})
-	total, from := 0.0, int64(math.MaxInt64)
-	for _, b := range buckets {
-		total += b.Value
-		b.Value = total
-		from = min(from, b.FromMs)
-		g.out = append(g.out, b)
-	}
-	if last := buckets[len(buckets)-1]; !math.IsInf(bound(last), 1) {
-		g.out = append(g.out, Metric{Name: familySettlementBucket, Labels: labels.FromStrings(metricname.Rail, rail, metricname.Le, "+Inf"), Value: total, Counter: true, FromMs: from})
-	}
-	g.out = append(g.out, Metric{Name: metricname.TransactionsSettlement + "_count", Labels: labels.FromStrings(metricname.Rail, rail), Value: total, Counter: true, FromMs: from})
 }
 
 // rail gives the gauges of one rail.

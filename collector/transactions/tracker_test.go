@@ -2,6 +2,8 @@ package transactions
 
 import (
 	"errors"
+	"maps"
+	"strings"
 	"testing"
 	"time"
 
@@ -249,4 +251,28 @@ func TestPaidTwice(t *testing.T) {
 	r.clock = r.clock.Add(10*time.Minute + time.Second)
 	pay("d", "anna>ben")
 	r.shows(gauge("open", "sct-inst", 4), gauge("duplicate_suspects_total", "sct-inst", 1))
+}
+
+func TestSettlementTimesAreAHistogram(t *testing.T) {
+	r := newRig(t, nil)
+	for i, took := range []time.Duration{0, 250 * time.Millisecond, 251 * time.Millisecond, 9 * time.Second, 10001 * time.Millisecond, 48 * time.Hour} {
+		id := string(rune('a' + i))
+		r.clock = noon.Add(time.Duration(i) * 72 * time.Hour)
+		r.put(r.event(id, "sct-inst", "received"))
+		r.clock = r.clock.Add(took)
+		r.put(r.event(id, "sct-inst", "settled"))
+	}
+	got := map[string]float64{}
+	for _, m := range r.Metrics() {
+		if strings.HasPrefix(m.Name, "assayer_transactions_settlement_seconds") {
+			got[m.Name[len("assayer_transactions_settlement_seconds"):]+m.Labels.Get("le")] = m.Value
+		}
+	}
+	want := map[string]float64{"_count": 6, "_sum": 0.25 + 0.251 + 9 + 10.001 + 172800, "_bucket+Inf": 6}
+	for le, n := range map[string]float64{"0.25": 2, "0.5": 3, "1": 3, "2": 3, "3": 3, "5": 3, "7": 3, "10": 4, "20": 5, "25": 5, "60": 5, "300": 5, "3600": 5, "86400": 5} {
+		want["_bucket"+le] = n
+	}
+	if !maps.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/assayer-io/assayer/collector"
 	"github.com/assayer-io/assayer/collector/prometheus"
 	"github.com/assayer-io/assayer/collector/transactions"
+	"github.com/assayer-io/assayer/collector/transactions/files"
 	"github.com/assayer-io/assayer/collector/transactions/ndjson"
 	"github.com/assayer-io/assayer/internal/config"
 	"github.com/assayer-io/assayer/internal/hooks"
@@ -32,13 +33,17 @@ func collectorKinds() map[string]collectorKind {
 // sourceKinds are the ways in for events about movements of money, beside POST /api/v1/transactions
 // (collector/transactions/httpin), which is always on.
 func sourceKinds() map[string]sourceKind {
-	return map[string]sourceKind{}
+	return map[string]sourceKind{
+		"files": sourceOf(files.Default, func(c files.Config, d Deps) (transactions.Source, error) {
+			return files.New(c, files.Deps{Decoders: decoders(), Log: d.Log})
+		}),
+	}
 }
 
 // decoders are the formats that such events come in.
-func decoders() map[string]func() transactions.Decoder {
-	return map[string]func() transactions.Decoder{
-		"ndjson": ndjson.New,
+func decoders() map[string]transactions.Decoder {
+	return map[string]transactions.Decoder{
+		"ndjson": ndjson.New(),
 	}
 }
 

@@ -45,19 +45,16 @@ type sourcePlan struct {
 // sourceKind reads one entry of collectors.transactions.sources.
 type sourceKind func(n strictyaml.Node, dir string) (func(Deps) (transactions.Source, error), problem.List)
 
-// sourceOf makes a sourceKind of a variant's defaults and constructor. Name and kind stand beside its own keys.
-func sourceOf[C any](defaults func() C, make func(name string, c C, d Deps) (transactions.Source, error)) sourceKind {
+// sourceOf makes a sourceKind of a variant's defaults, whose Config has name and kind among its keys, and its
+// constructor.
+func sourceOf[C any](defaults func() C, make func(c C, d Deps) (transactions.Source, error)) sourceKind {
 	return func(n strictyaml.Node, dir string) (func(Deps) (transactions.Source, error), problem.List) {
-		all := struct {
-			Name    string `yaml:"name"`
-			Kind    string `yaml:"kind"`
-			Variant C      `yaml:",inline"`
-		}{Variant: defaults()}
-		problems := n.Decode(&all)
-		if v, ok := any(&all.Variant).(interface{ SetDirectory(dir string) }); ok {
+		c := defaults()
+		problems := n.Decode(&c)
+		if v, ok := any(&c).(interface{ SetDirectory(dir string) }); ok {
 			v.SetDirectory(dir)
 		}
-		return func(d Deps) (transactions.Source, error) { return make(all.Name, all.Variant, d) }, problems
+		return func(d Deps) (transactions.Source, error) { return make(c, d) }, problems
 	}
 }
 
@@ -400,7 +397,7 @@ func (a *App) transactionRoutes() map[string]http.Handler {
 func (a *App) transactionsHandler() http.Handler {
 	byType := map[string]transactions.Decoder{}
 	for media, format := range mediaTypes() {
-		byType[media] = decoders()[format]()
+		byType[media] = decoders()[format]
 	}
 	in := httpin.New(httpin.Deps{Sink: a.tracker, Decoders: byType, Limits: httpin.Default(), Log: a.log.With("component", "transactions"), Stopping: a.tracker.Stopped()})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
