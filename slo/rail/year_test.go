@@ -114,15 +114,18 @@ func TestTwoYears(t *testing.T) {
 			}
 			want := table[i]
 			got, err := r.Due(at, cal, settles...)
+			steps++
 			if err != nil || got.At.Unix() != want.due || got.Day.String() != want.day || got.Cycle != want.name {
 				t.Errorf("%s received %v: day %v, due %v, %q, %v; want %s, %v, %q", name, at, got.Day, got.At.UTC(), got.Cycle, err, want.day, time.Unix(want.due, 0).UTC(), want.name)
 				wrong++
+			}
+			if at.Minute() != 0 {
+				continue
 			}
 			if cutOff, _, ok := r.NextCutOff(at, cal); ok != (want.name != "") || ok && cutOff.Unix() != want.until {
 				t.Errorf("%s at %v: next cut-off %v, %v; want %v", name, at, cutOff.UTC(), ok, time.Unix(want.until, 0).UTC())
 				wrong++
 			}
-			steps++
 		}
 		if steps != 730*144 && wrong == 0 {
 			t.Errorf("%s: %d steps", name, steps)

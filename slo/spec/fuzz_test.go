@@ -194,7 +194,7 @@ func FuzzOtherKinds(f *testing.F) {
 }
 
 func FuzzGoldenSignals(f *testing.F) {
-	fuzz(f, golden("\n  errors: {good: a, bad: b, objective: 9%}\n  latency: 5\n  traffic: [x]\n  saturation:"), golden("\n  errors: {good: a, bad: b, objective: 9%}"), golden("\n  groupBy: [a]\n  latency: {histogram: h, below: 1e-3, objective: 9%, maxGroups: 3}\n  presence: {series: p, objective: 1, currency: JPY, value: v}"), golden("\n  traffic: {total: a, atLeast: 3/m, slice: 1h}\n  saturation: {gauge: 'g{a=\"\\\\\"}', above: 3}"))
+	fuzz(f, golden("\n  rail: ach\n  currency: USD\n  budget: end_to_end\n  window: 7d"), golden("\n  rail: card\n  budget: x\n  traffic: {total: a, atLeast: 3/m}"), golden("\n  errors: {good: a, bad: b, objective: 9%}\n  latency: 5\n  traffic: [x]\n  saturation:"), golden("\n  errors: {good: a, bad: b, objective: 9%}"), golden("\n  groupBy: [a]\n  latency: {histogram: h, below: 1e-3, objective: 9%, maxGroups: 3}\n  presence: {series: p, objective: 1, currency: JPY, value: v}"), golden("\n  traffic: {total: a, atLeast: 3/m, slice: 1h}\n  saturation: {gauge: 'g{a=\"\\\\\"}', above: 3}"))
 }
 
 func FuzzSelector(f *testing.F) {

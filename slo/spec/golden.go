@@ -1,9 +1,9 @@
 package spec
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
-	"slices"
 	"strings"
 	"time"
 
@@ -11,6 +11,7 @@ import (
 
 	"github.com/assayer-io/assayer/internal/problem"
 	"github.com/assayer-io/assayer/internal/strictyaml"
+	"github.com/assayer-io/assayer/slo/rail"
 )
 
 // goldenSignals is the short form: one document a service.
@@ -23,6 +24,8 @@ type goldenSpec struct {
 	Description string            `yaml:"description"`
 	Service     string            `yaml:"service"`
 	Rail        string            `yaml:"rail"`
+	Budget      string            `yaml:"budget"`
+	Currency    strictyaml.Node   `yaml:"currency"`
 	Window      string            `yaml:"window"`
 	Extras      goldenExtras      `yaml:",inline"` // of every signal that has not its own
 	Errors      *errorsSignal     `yaml:"errors"`
@@ -68,12 +71,6 @@ func goldenKey(annotation string) string {
 	return ""
 }
 
-// rails are the names a document may give the system that moves its money.
-func rails() []string {
-	return []string{"card", "sct", "sct-inst", "fednow", "rtp", "ach", "fedwire", "chaps", "t2", "swift", "fps", "upi", "pix",
-		"crypto-deposit", "crypto-withdrawal", "fix", "t1"}
-}
-
 const (
 	defaultWindow           = "30d"
 	defaultSlice            = "1m"
@@ -83,7 +80,7 @@ const (
 // golden reads a GoldenSignals document as the SLO documents it stands for, one a signal. Each stands
 // where its signal stands. When something is wrong nothing but their names counts.
 func (l *loader) golden(n strictyaml.Node) {
-	doc := goldenSignals{Spec: goldenSpec{Window: defaultWindow,
+	doc := goldenSignals{Spec: goldenSpec{Window: defaultWindow, Budget: ownBudget,
 		Traffic: &trafficSignal{Slice: defaultSlice, Objective: defaultTrafficObjective}, Saturation: &saturationSignal{Slice: defaultSlice},
 		Presence: &presenceSignal{Slice: defaultSlice}}}
 	var found []builtSLO
@@ -114,10 +111,12 @@ func (l *loader) signals(n strictyaml.Node, doc *goldenSignals) []builtSLO {
 		if at := g.n.At(s.name); at.Exists() {
 			built := g.document(s.name, at, s.read(at))
 			out = append(out, builtSLO{node: at.Instead(built), built: built})
+		} else {
+			out = append(out, g.proposed(s.name)...)
 		}
 	}
-	if len(out) == 0 {
-		l.add(g.n.Problem(problem.Problem{Message: "has no signal", Allowed: "at least one of " + strings.Join(names, ", ")}))
+	if len(out) == 0 && (g.rail != nil || !g.n.At("rail").Exists()) {
+		l.add(g.n.Problem(problem.Problem{Message: "has no signal", Allowed: "at least one of " + strings.Join(names, ", ") + ", or a rail that proposes some"}))
 	}
 	return out
 }
@@ -128,6 +127,10 @@ type goldenReader struct {
 	doc    *goldenSignals
 	name   string
 	window time.Duration
+	// Of a document with a rail:
+	rail     *rail.Rail
+	budget   string          // label that says the outcome
+	currency strictyaml.Node // of objectives of value; may be nothing
 }
 
 // signal is what one signal puts into its SLO document.
@@ -138,30 +141,22 @@ type signal struct {
 	method    Method
 	counts    Indicator  // of the kind of what it measures
 	objective *yaml.Node // entry of objectives
+	// Of a rail's proposal:
+	window   string          // its own; empty: the document's
+	length   time.Duration   // of window
+	currency strictyaml.Node // what it counts, if that is money
 }
 
 // common reads what all signals share.
 func (g *goldenReader) common(n strictyaml.Node) {
 	name, spec := n.At("metadata.name"), &g.doc.Spec
 	g.ownAnnotations(n, nil)
-	if longest := maxName - len("-saturation"); len(g.name) > longest {
+	g.railOf()
+	if longest := maxName - g.longestSuffix(); len(g.name) > longest {
 		g.add(name.Wrong(fmt.Sprintf("at most %d letters, since the names of the signals are added", longest)))
 	}
 	if spec.Service == "" {
 		spec.Service = g.name
-	}
-	if rail := g.n.At("rail"); rail.Exists() {
-		if !slices.Contains(rails(), spec.Rail) {
-			p := rail.Wrong(strings.Join(rails(), ", "))
-			p.Message = strings.TrimPrefix(strictyaml.DidYouMean(spec.Rail, rails()), ", ")
-			g.add(p)
-		} else {
-			g.warn(rail.Problem(problem.Problem{Message: "becomes a label and sets nothing else: this version has no presets for rails", Got: spec.Rail}))
-		}
-		if g.doc.Header.Metadata.Labels == nil {
-			g.doc.Header.Metadata.Labels = labelMap{}
-		}
-		g.doc.Header.Metadata.Labels["rail"] = spec.Rail
 	}
 	window := g.n.At("window")
 	if !window.Exists() {
@@ -205,7 +200,7 @@ func (g *goldenReader) document(signalName string, at strictyaml.Node, s signal)
 		"spec", mapping("description", spec.Description, "service", spec.Service,
 			"indicator", mapping("metadata", mapping("name", name, "annotations", textsOf(annotations)), "spec", s.metric),
 			"budgetingMethod", string(s.method),
-			"timeWindow", list(mapping("duration", spec.Window, "isRolling", true)),
+			"timeWindow", list(mapping("duration", cmp.Or(s.window, spec.Window), "isRolling", true)),
 			"objectives", list(s.objective)))
 }
 
@@ -216,12 +211,15 @@ func (g *goldenReader) extras(n strictyaml.Node, s signal) map[string]string {
 		if own.Exists() {
 			return own
 		}
+		if key == currencyKey {
+			return s.currency // the document's own is for the rail's proposals
+		}
 		if shared := g.n.Field(goldenKey(key)); shared.Exists() {
 			return shared
 		}
 		return own
 	}
-	g.loader.extras(at, &Objective{Method: s.method, Indicator: s.counts, Window: Window{Length: g.window}})
+	g.loader.extras(at, &Objective{Method: s.method, Indicator: s.counts, Window: Window{Length: cmp.Or(s.length, g.window)}})
 	texts := map[string]string{}
 	for _, key := range extraKeys() {
 		value := at(key)

@@ -19,6 +19,7 @@ import (
 	"github.com/assayer-io/assayer/internal/problem"
 	"github.com/assayer-io/assayer/internal/strictyaml"
 	"github.com/assayer-io/assayer/slo/calendar"
+	"github.com/assayer-io/assayer/slo/rail"
 )
 
 // MaxFileBytes bounds one file of objectives, maxFiles how many of them are read.
@@ -41,6 +42,10 @@ type Options struct {
 	ScrapeInterval time.Duration
 	// Now is when the warning of a built-in calendar is judged whose data end. Zero: there is none.
 	Now time.Time
+	// Rails are those that GoldenSignals documents may name. The zero Set is those built in.
+	Rails rail.Set
+	// Currency is the reporting currency, of value objectives whose document names none; empty: none.
+	Currency string
 }
 
 // Set is everything the files hold, each kind in the order written.
@@ -160,6 +165,7 @@ type loader struct {
 	builtins  map[string]func() builtinCalendar
 	// builtinsUsed are where built-in calendars are named first.
 	builtinsUsed map[string]strictyaml.Node
+	rails        rail.Set
 	policies     map[string]named
 	set          Set
 	names        []named
@@ -218,12 +224,15 @@ func (l *loader) goldenDocuments() []*loader {
 			docs = append(docs, n)
 		}
 	}
+	if slices.ContainsFunc(docs, func(n strictyaml.Node) bool { return n.At("spec.rail").Exists() }) {
+		l.needRails()
+	}
 	found := make([]*loader, len(docs))
 	sideBySide((len(docs)+perWorker-1)/perWorker, func(part int) {
 		selectors := map[string][]*labels.Matcher{}
 		for i := part * perWorker; i < min((part+1)*perWorker, len(docs)); i++ {
 			one := &loader{opts: l.opts, promql: l.promql, selectors: selectors, expanding: l.expanding, sources: l.sources, calendars: l.calendars,
-				builtins: l.builtins, builtinsUsed: map[string]strictyaml.Node{}}
+				builtins: l.builtins, builtinsUsed: map[string]strictyaml.Node{}, rails: l.rails}
 			one.golden(docs[i])
 			found[i] = one
 		}

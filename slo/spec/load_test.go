@@ -169,8 +169,10 @@ func TestExpandedDocumentsMeanTheSame(t *testing.T) {
   presence: {series: 'p{a="b"}', slice: 5m, objective: 99%, groupExpires: 1h}
 `) + "---\n" + calendarDocument,
 		"limits as numbers": golden("\n  latency: {histogram: h, below: 0.1, objective: 99%}") + "\n---\n" + strings.Replace(golden("\n  latency: {histogram: h, below: 1h30m, objective: 99%}"), "name: x", "name: y", 1),
-		"percent limit":     golden("\n  saturation: {gauge: g, below: 80%, objective: 99%}"),
-		"name to be made":   strings.Replace(golden("\n  saturation: {gauge: g, below: 80%, objective: 99%}"), "name: x", "name: My Card", 1),
+		"rails":             railsOfAllKinds(t),
+		"a rail, end to end, with signals of its own": golden("\n  rail: t2\n  budget: end_to_end\n  currency: EUR\n  window: 4w\n  groupBy: [direction]\n  latency: {histogram: h, below: 2m, objective: 99%}"),
+		"percent limit":   golden("\n  saturation: {gauge: g, below: 80%, objective: 99%}"),
+		"name to be made": strings.Replace(golden("\n  saturation: {gauge: g, below: 80%, objective: 99%}"), "name: x", "name: My Card", 1),
 	} {
 		t.Run(name, func(t *testing.T) {
 			files := []spec.File{{Name: "golden.yaml", Data: []byte(text)}}

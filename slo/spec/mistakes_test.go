@@ -272,9 +272,13 @@ func TestMistakesInGoldenSignals(t *testing.T) {
 	const shares = ", allowed: a share such as 50% together with of: expected, or a rate such as 5/s, 300/m or 1000/h"
 	check(t, document, spec.Options{}, map[string]mistake{
 		"none":                     {"", "", nil},
-		"unknown field":            {"description: d", "rails: card", []string{"f.yaml:5:3: error: spec.rails: unknown field, did you mean rail?, allowed: description, service, rail, window, groupBy, maxGroups, groupExpires, calendar, errors, latency, traffic, saturation, presence"}},
+		"unknown field":            {"description: d", "rails: card", []string{"f.yaml:5:3: error: spec.rails: unknown field, did you mean rail?, allowed: description, service, rail, budget, currency, window, groupBy, maxGroups, groupExpires, calendar, errors, latency, traffic, saturation, presence"}},
 		"unknown rail":             {"description: d", "rail: cards", []string{`f.yaml:5:9: error: spec.rail: did you mean card?, got "cards", allowed: card, sct, sct-inst, fednow, rtp, ach, fedwire, chaps, t2, swift, fps, upi, pix, crypto-deposit, crypto-withdrawal, fix, t1`}},
-		"rail":                     {"description: d", "rail: card", []string{`f.yaml:5:9: warning: spec.rail: becomes a label and sets nothing else: this version has no presets for rails, got "card"`}},
+		"rail":                     {"description: d", "rail: card", nil},
+		"budget without rail":      {"description: d", "budget: own", []string{`f.yaml:5:11: error: spec.budget: needs a rail beside it, whose objectives it is for, got "own"`}},
+		"currency without rail":    {"description: d", "currency: EUR", []string{`f.yaml:5:13: error: spec.currency: needs a rail beside it, whose objectives it is for, got "EUR"`}},
+		"unknown budget":           {"description: d", "rail: card\n  budget: ours", []string{`f.yaml:6:11: error: spec.budget: got "ours", allowed: own (what we answer for; the default), or end_to_end (the customer's whole journey)`}},
+		"unknown currency":         {"description: d", "rail: card\n  currency: euro", []string{`f.yaml:6:13: error: spec.currency: got "euro", allowed: an active code of ISO 4217 such as EUR`}},
 		"one minute":               {"window: 30d", "window: 1m", []string{`f.yaml:6:11: error: spec.window: 1m is one minute, 1M is a month, got "1m", allowed: a duration such as 30d, 4w or 12h`}},
 		"a month":                  {"window: 30d", "window: 1M", []string{`f.yaml:6:11: error: spec.window: the short form has rolling windows only, an SLO document has calendar windows, got "1M", allowed: a duration such as 30d, 4w or 12h`}},
 		"minutes, once":            {"window: 30d", "window: 5m", []string{`f.yaml:6:11: warning: spec.window: 5m is minutes, 5M is months, got "5m", allowed: a duration such as 30d, 4w or 12h`}},
@@ -296,6 +300,11 @@ func TestMistakesInGoldenSignals(t *testing.T) {
 		"long name":                {"name: x", "name: " + strings.Repeat("x", 53), []string{`f.yaml:3:18: error: metadata.name: got "` + strings.Repeat("x", 53) + `", allowed: at most 52 letters, since the names of the signals are added`}},
 	})
 	check(t, golden("\n  service: s\n"), spec.Options{}, map[string]mistake{
-		"no signal": {"", "", []string{"f.yaml:5:3: error: spec: has no signal, allowed: at least one of errors, latency, traffic, saturation, presence"}},
+		"no signal":  {"", "", []string{"f.yaml:5:3: error: spec: has no signal, allowed: at least one of errors, latency, traffic, saturation, presence, or a rail that proposes some"}},
+		"rail alone": {"service: s", "rail: sct", []string{`f.yaml:5:9: warning: spec.rail: x-value and x-capped-value are left out, since no currency is known, got "sct", allowed: currency: EUR in this document, or global.reporting_currency in the agent file`}},
+	})
+	long := strings.Repeat("x", 51)
+	check(t, golden("\n  rail: sct\n"), spec.Options{Currency: "EUR"}, map[string]mistake{
+		"long name with a rail": {"name: x", "name: " + long, []string{`f.yaml:3:18: error: metadata.name: got "` + long + `", allowed: at most 50 letters, since the names of the signals are added`}},
 	})
 }

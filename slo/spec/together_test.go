@@ -128,10 +128,3 @@ func TestFoldersAreNotSilentlyEmpty(t *testing.T) {
 		t.Errorf("a folder beside a file: %d files, %v", len(files), problems)
 	}
 }
-
-func TestRailBecomesALabel(t *testing.T) {
-	set, problems := spec.Load([]spec.File{{Name: "f.yaml", Data: []byte(golden("\n  rail: sct-inst\n  saturation: {gauge: g, below: 80%, objective: 99%}"))}}, spec.Options{Strict: true})
-	if got := set.Objectives; problems.Err() != nil || len(problems) != 1 || len(got) != 1 || got[0].Labels["rail"] != "sct-inst" {
-		t.Errorf("%+v, %v; want the label and one warning", got, problems)
-	}
-}
