@@ -73,7 +73,11 @@ func Load(opts LoadOptions) (Loaded, problem.List) {
 		l.hooks = append(l.hooks, plan)
 		problems = append(problems, found...)
 	}
-	set, found := spec.LoadGlobs(cfg.Objectives, "", spec.Options{Strict: opts.Strict, ScrapeInterval: l.interval(problems), Now: opts.Now})
+	how := spec.Options{Strict: opts.Strict, ScrapeInterval: l.interval(problems), Now: opts.Now, Currency: cfg.Global.ReportingCurrency}
+	if p := l.transactions(); p != nil {
+		how.Rails = p.rails
+	}
+	set, found := spec.LoadGlobs(cfg.Objectives, "", how)
 	l.Objectives, l.Policies, l.Calendars = set.Objectives, set.Policies, set.Calendars
 	problems = append(problems, found...)
 	if problems.Errors() == 0 { // a mistake in one part would show as several between parts

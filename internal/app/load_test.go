@@ -127,3 +127,25 @@ func TestBuiltinCalendarsEnd(t *testing.T) {
 		}
 	}
 }
+
+// TestObjectivesOfRails: documents find the rails that the section of transactions reads, and the reporting currency.
+func TestObjectivesOfRails(t *testing.T) {
+	dir := t.TempDir()
+	for file, text := range map[string]string{
+		"assayer.yaml": "global: {scrape_interval: 15s, reporting_currency: CHF}\nstorage: {path: data}\nobjectives: [slo.yaml]\ncollectors: {transactions: {rail_files: [rail.yaml]}}\n",
+		"slo.yaml":     "apiVersion: assayer.dev/v1\nkind: GoldenSignals\nmetadata: {name: out}\nspec: {rail: wallet}\n",
+		"rail.yaml": "apiVersion: assayer.dev/v1\nkind: Rail\nmetadata: {name: wallet}\nspec:\n  {title: Wallet, calendar: 24x7, validFrom: 2026-11-21, deadline: {within: 10s}, buckets: [5s, 10s],\n" +
+			"  objectives: {errors: {objective: 97%, window: 14d}, value: {objective: 96%, window: 14d}}}\n",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l, problems := app.Load(app.LoadOptions{Path: filepath.Join(dir, "assayer.yaml")})
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	if len(l.Objectives) != 2 || l.Objectives[0].Target != 0.97 || l.Objectives[1].Name != "out-value" || l.Objectives[1].Weight.Currency != "CHF" {
+		t.Errorf("%+v", l.Objectives)
+	}
+}

@@ -11,19 +11,13 @@ import (
 
 	"github.com/assayer-io/assayer/internal/problem"
 	"github.com/assayer-io/assayer/internal/strictyaml"
+	"github.com/assayer-io/assayer/slo/metricname"
 	"github.com/assayer-io/assayer/slo/money"
 	"github.com/assayer-io/assayer/slo/rail"
 )
 
-// The series of the transactions collector that a rail's proposals read. The counters carry rail, direction,
-// class, outcome and end_to_end, those of value currency too; the others carry rail.
-const (
-	transactionsTotal       = "assayer_transactions_total"
-	transactionsValue       = "assayer_transactions_value_total"        // minor units of the reporting currency
-	transactionsCappedValue = "assayer_transactions_capped_value_total" // likewise
-	transactionsSettlement  = "assayer_transactions_settlement_seconds" // classic histogram of what has settled
-	transactionsGauge       = "assayer_transactions_"                   // drain_ratio, in_doubt, open, overdue
-)
+// gaugePrefix is that of the gauges of the transactions collector that a rail may propose to look at.
+const gaugePrefix = "assayer_transactions_"
 
 // Which outcome of a movement counts: ours, or that of the customer's whole journey. They are labels.
 const (
@@ -115,9 +109,9 @@ func (g *goldenReader) signalOf(p rail.Proposal) signal {
 	switch p.Signal {
 	case rail.Errors:
 		s.method, s.both, s.counts = Occurrences, true, Indicator{Ratio: &Ratio{}}
-		counter, more := transactionsTotal, ""
+		counter, more := metricname.Transactions, ""
 		if p.Weight != "" {
-			counter = map[string]string{"value": transactionsValue, "capped": transactionsCappedValue}[p.Weight]
+			counter = map[string]string{"value": metricname.TransactionsValue, "capped": metricname.TransactionsCapped}[p.Weight]
 			s.currency, more = g.currency, fmt.Sprintf(",currency=%q", g.currency.Text())
 		}
 		leg := func(outcome string) string {
@@ -128,16 +122,16 @@ func (g *goldenReader) signalOf(p rail.Proposal) signal {
 		s.objective = mapping("target", p.Objective)
 	case rail.Latency:
 		s.method, s.counts = Occurrences, Indicator{Histogram: &Histogram{}}
-		query := g.series(transactionsSettlement, "")
+		query := g.series(metricname.TransactionsSettlement, "")
 		s.metric = mapping("ratioMetric", mapping("counter", true, "good", metricOf("query", query, "below", p.Below), "total", metricOf("query", query)))
 		s.objective = mapping("target", p.Objective)
 	case rail.Traffic:
 		s.counts = Indicator{Traffic: &Traffic{}}
-		s.metric = mapping("thresholdMetric", metricOf("query", g.series(transactionsTotal, ""), "rate", true, "of", "expected"))
+		s.metric = mapping("thresholdMetric", metricOf("query", g.series(metricname.Transactions, ""), "rate", true, "of", "expected"))
 		s.objective = mapping(append([]any{"op", string(GreaterOrEqual), "value", p.AtLeast}, slice...)...)
 	case rail.Saturation:
 		s.counts = Indicator{Threshold: &Threshold{}}
-		s.metric = mapping("thresholdMetric", metricOf("query", g.series(transactionsGauge+p.Gauge, "")))
+		s.metric = mapping("thresholdMetric", metricOf("query", g.series(gaugePrefix+p.Gauge, "")))
 		s.objective = mapping(append([]any{"op", string(LessThan), "value", p.Below}, slice...)...)
 	}
 	return s
