@@ -3,7 +3,10 @@ package transactions
 import (
 	"bytes"
 	"context"
+	"errors"
 	"log/slog"
+	"strings"
+	"sync"
 	"time"
 )
 
@@ -76,10 +79,11 @@ func PutWhenFree(ctx context.Context, sink Sink, b Batch, log *slog.Logger) (Rec
 }
 
 // Complaints log what cannot be used, at most complaintsAtOnce a minute; of the others only the number is told.
-// It is for one goroutine.
+// It is safe for concurrent use.
 type Complaints struct {
 	Log *slog.Logger
 
+	mu     sync.Mutex
 	total  int64
 	minute time.Time
 	told   int
@@ -91,6 +95,8 @@ const complaintsAtOnce = 10
 // Tell logs one complaint, or counts it when there were too many in this minute. Its arguments must hold
 // nothing that identifies a payment or a person.
 func (c *Complaints) Tell(message string, args ...any) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.total++
 	now := time.Now()
 	if now.Sub(c.minute) >= time.Minute {
@@ -108,7 +114,11 @@ func (c *Complaints) Tell(message string, args ...any) {
 }
 
 // Total is how many complaints there were.
-func (c *Complaints) Total() int64 { return c.total }
+func (c *Complaints) Total() int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.total
+}
 
 // BadLine is a line that could not be read.
 type BadLine struct {
@@ -129,7 +139,8 @@ func DecodeLines(dec Decoder, data []byte) (events []Event, bad []BadLine) {
 		found, err := DecodeAll(dec, line)
 		events = append(events, found...)
 		if err != nil && len(bytes.TrimSpace(line)) > 0 {
-			bad = append(bad, BadLine{n, err})
+			// Decoders tell the line of what they were given, which is this one alone.
+			bad = append(bad, BadLine{n, errors.New(strings.TrimPrefix(err.Error(), "line 1: "))})
 		}
 		n++
 	}

@@ -3,10 +3,12 @@ package files_test
 import (
 	"fmt"
 	"log/slog"
+	"os"
 	"strings"
 	"testing"
 
 	"github.com/assayer-io/assayer/collector/transactions/files"
+	"github.com/assayer-io/assayer/internal/strictyaml"
 )
 
 func TestConfig(t *testing.T) {
@@ -45,5 +47,20 @@ func TestConfig(t *testing.T) {
 	c.SetDirectory("/etc/x")
 	if fmt.Sprint(c.Paths, c.DoneDir, c.FailedDir) != "[/etc/x/a/* /b]/etc/x/d" {
 		t.Errorf("got %v %q %q", c.Paths, c.DoneDir, c.FailedDir)
+	}
+}
+
+func TestConfigFromYAML(t *testing.T) {
+	data, err := os.ReadFile("testdata/config.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	nodes, problems := strictyaml.Parse("config.yaml", data, 1<<20)
+	if len(nodes) != 1 || problems != nil {
+		t.Fatalf("got %d documents, %v", len(nodes), problems)
+	}
+	c := files.Default()
+	if problems := nodes[0].Decode(&c); problems != nil || c.MaxFiles != 100 || c.Settle.String() != "10s" || c.DoneDir != "done" {
+		t.Errorf("got %+v, %v", c, problems)
 	}
 }

@@ -39,7 +39,7 @@ type Source struct {
 
 	// Of one Run:
 	sink      transactions.Sink
-	complain  transactions.Complaints
+	complain  *transactions.Complaints
 	pos       position // but for files, which save takes from logs
 	moved     bool     // something has been read that no batch has told the sink of
 	logs      []*tailed
@@ -71,7 +71,7 @@ func New(cfg Config, d Deps) (*Source, error) {
 // call at a time.
 func (s *Source) Run(ctx context.Context, sink transactions.Sink, caughtUp func()) error {
 	s.buf = make([]byte, maxLine)
-	s.sink, s.complain = sink, transactions.Complaints{Log: s.log}
+	s.sink, s.complain = sink, &transactions.Complaints{Log: s.log}
 	s.seen, s.waiting, s.first = map[place]sighting{}, map[place]int64{}, true
 	var err error
 	if s.pos, err = parsePosition(sink.Position(s.cfg.Name)); err != nil {
