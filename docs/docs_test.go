@@ -15,7 +15,7 @@ import (
 
 // manual lists the pages whose tables and blocks are marked.
 func manual() []string {
-	return []string{"actions.md", "api.md", "configuration.md", "objectives.md", "operations.md", "policies.md", "rails.md", "tour.md"}
+	return []string{"actions.md", "api.md", "configuration.md", "objectives.md", "operations.md", "policies.md", "rails.md", "reasons.md", "tour.md"}
 }
 
 // everyPage lists what is scanned for links, commands and metrics.
@@ -143,7 +143,7 @@ func fences(t *testing.T, language, kind string) []fence {
 
 // TestEveryBlockHasAKind: a block without one would be checked by nobody.
 func TestEveryBlockHasAKind(t *testing.T) {
-	known := map[string][]string{"yaml": {"agent", "objectives", "expanded", "web", "rules", "rail"}, "json": sampleKinds()}
+	known := map[string][]string{"yaml": {"agent", "objectives", "expanded", "web", "rules", "rail", "pack"}, "json": sampleKinds()}
 	for language, kinds := range known {
 		for _, f := range fences(t, language, "") {
 			if !slices.Contains(kinds, f.kind) {

@@ -185,6 +185,14 @@ func (t *Table) Lists(of string) []string {
 	return slices.Sorted(maps.Keys(seen))
 }
 
+// DefaultList is what a key of the scheme without a list is taken to be of; empty: of none.
+func (t *Table) DefaultList(of string) string {
+	if s := t.schemes[of]; s != nil {
+		return s.list
+	}
+	return ""
+}
+
 // Codes lists the codes of a scheme's list that rules name in full, sorted.
 func (t *Table) Codes(scheme, list string) []string {
 	s := t.schemes[scheme]
