@@ -1,15 +1,21 @@
 package app
 
 import (
+	"maps"
+	"math/big"
 	"net/url"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/assayer-io/assayer/collector/transactions"
 	exporter "github.com/assayer-io/assayer/exporters/prometheus"
 	"github.com/assayer-io/assayer/internal/exclusions"
 	"github.com/assayer-io/assayer/internal/web"
 	"github.com/assayer-io/assayer/slo"
+	"github.com/assayer-io/assayer/slo/money"
 )
 
 // The types below give internal/web the parts of the agent in the shape that it asks for.
@@ -57,6 +63,56 @@ func (a *App) targets() []web.Target {
 			IntervalSeconds: t.Interval.Seconds(), Samples: t.SeriesMatched, Overruns: t.Totals.Skipped, Error: t.LastError,
 			Dropped: web.Drops(t.Totals.Dropped),
 		})
+	}
+	return out
+}
+
+// settlement gives how movements stand; nil: the agent follows none.
+func (a *App) settlement() func() web.Settlement {
+	if a.tracker == nil {
+		return nil
+	}
+	return func() web.Settlement {
+		var out web.Settlement
+		assets := a.loaded().transactions().cfg.Assets
+		for _, s := range a.tracker.Summaries() {
+			pile := func(p transactions.Pile) web.Pile { return web.Pile{Count: p.Count, Values: amounts(p.Values, assets)} }
+			r := web.Rail{
+				Name: s.Rail, Title: s.Title, Open: pile(s.Open), Overdue: pile(s.Overdue), InDoubt: pile(s.InDoubt), Breaks: pile(s.Breaks),
+				Oldest: time.Duration(s.OldestSeconds * float64(time.Second)), CutOff: s.CutOff, Due: pile(s.Due), Drain: -1,
+			}
+			if s.NextCutOff != nil {
+				r.NextCutOff = *s.NextCutOff
+			}
+			if s.DrainSeconds != nil {
+				r.Drain = time.Duration(min(*s.DrainSeconds, maxDrain.Seconds()) * float64(time.Second))
+			}
+			for _, anomaly := range s.Anomalies {
+				r.Anomalies = append(r.Anomalies, anomaly.Why)
+			}
+			out.Rails = append(out.Rails, r)
+		}
+		for _, u := range a.tracker.Unmapped() {
+			parts := slices.DeleteFunc([]string{u.Key.Scheme, u.Key.List, u.Key.Code}, func(s string) bool { return s == "" })
+			out.Unmapped = append(out.Unmapped, web.UnmappedCode{Code: strings.Join(parts, "/"), Count: u.Count})
+		}
+		return out
+	}
+}
+
+// maxDrain keeps the time that something takes within what a duration holds.
+const maxDrain = 100 * 365 * 24 * time.Hour
+
+// amounts writes what a pile comes to, by currency.
+func amounts(minor map[string]*big.Int, assets map[string]int) []string {
+	var out []string
+	for _, currency := range slices.Sorted(maps.Keys(minor)) {
+		value, _ := new(big.Float).SetInt(minor[currency]).Float64()
+		if digits, ours := assets[currency]; ours {
+			out = append(out, money.TextOf(value, digits, currency))
+		} else {
+			out = append(out, money.Text(value, currency))
+		}
 	}
 	return out
 }

@@ -254,7 +254,7 @@ func (a *App) makeWeb(ctx context.Context) error {
 		Reload: a.Reload, Metrics: metrics, Log: a.log.With("component", "web"), Version: version.Version, Refresh: a.loaded().refresh(),
 		Hosts:  a.loaded().hostNames(),
 		Backup: a.serveBackup,
-		More:   a.transactionRoutes(),
+		More:   a.transactionRoutes(), Settlement: a.settlement(),
 	})
 	if err != nil {
 		return err

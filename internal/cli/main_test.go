@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -60,7 +62,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "target": serve, "looked": looked, "fill": fill, "agent": start, "signal": send,
-			"ends": ends, "logs": logs, "until": until,
+			"ends": ends, "logs": logs, "until": until, "post": post,
 		},
 	})
 }
@@ -82,6 +84,20 @@ type agent struct {
 }
 
 func of(ts *testscript.TestScript) *world { return ts.Value(worldKey{}).(*world) }
+
+// post sends a file to a URL, with $now as the present time.
+func post(ts *testscript.TestScript, neg bool, args []string) {
+	need(ts, neg, args, 2, "post FILE URL")
+	ts.Setenv("now", time.Now().UTC().Format(time.RFC3339))
+	body := os.Expand(ts.ReadFile(args[0]), ts.Getenv)
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
+	res, err := client.Post(args[1], "application/json", strings.NewReader(body))
+	ts.Check(err)
+	defer res.Body.Close()
+	if answer, err := io.ReadAll(res.Body); err != nil || res.StatusCode != http.StatusOK {
+		ts.Fatalf("%s: %s %v", res.Status, answer, err)
+	}
+}
 
 // need fails the script unless it gives at least n arguments.
 func need(ts *testscript.TestScript, neg bool, args []string, n int, usage string) {

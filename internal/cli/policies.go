@@ -11,6 +11,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/assayer-io/assayer/collector/transactions"
 	"github.com/assayer-io/assayer/slo/policy"
 )
 
@@ -29,15 +30,17 @@ func activePolicies(ctx context.Context, server string) ([]policy.Verdict, error
 	return slices.DeleteFunc(answer.Policies, func(v policy.Verdict) bool { return !v.Active || v.Since == nil }), nil
 }
 
-// writeStatus writes the API's objectives with the policies that hold beside them.
-func writeStatus(out io.Writer, objectives []byte, active []policy.Verdict) error {
+// writeStatus writes the API's objectives with the policies that hold and the rails beside them.
+func writeStatus(out io.Writer, objectives []byte, active []policy.Verdict, rails []transactions.Summary) error {
 	var all struct {
-		SLOs     json.RawMessage  `json:"slos"`
-		Policies []policy.Verdict `json:"policies"`
+		SLOs     json.RawMessage        `json:"slos"`
+		Policies []policy.Verdict       `json:"policies"`
+		Rails    []transactions.Summary `json:"rails"`
 	}
 	if err := json.Unmarshal(objectives, &all); err != nil {
 		return fmt.Errorf("reading objectives: %w", err)
 	}
+	all.Rails = rails
 	all.Policies = slices.Concat([]policy.Verdict{}, active)
 	return json.NewEncoder(out).Encode(all)
 }

@@ -39,8 +39,12 @@ func newStatus(s Streams) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			rails, err := askRails(cmd.Context(), server)
+			if err != nil {
+				return err
+			}
 			if asJSON {
-				return writeStatus(s.Out, body, active)
+				return writeStatus(s.Out, body, active, rails)
 			}
 			var answer struct {
 				SLOs []slo.Status `json:"slos"`
@@ -52,12 +56,12 @@ func newStatus(s Streams) *cobra.Command {
 			if !groups {
 				lines = fold(lines)
 			}
-			return errors.Join(printStatus(s.Out, lines, isTerminal(s.Out)), printPolicies(s.Out, active))
+			return errors.Join(printStatus(s.Out, lines, isTerminal(s.Out)), printPolicies(s.Out, active), printRails(s.Out, rails, time.Now()))
 		},
 	}
 	cmd.Flags().StringVar(&server, "server", defaultServer, "URL of the agent")
 	cmd.Flags().BoolVar(&groups, "groups", false, fmt.Sprintf("show every group of an objective, not the worst %d", shownGroups))
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print the API's JSON, and under policies what holds")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the API's JSON, under policies what holds and under rails how movements of money stand")
 	return cmd
 }
 
@@ -269,7 +273,15 @@ func readAnswer(res *http.Response, server string) ([]byte, error) {
 		Error string `json:"error"`
 	}
 	if json.Unmarshal(data, &failed) == nil && failed.Error != "" {
-		return nil, errors.New(failed.Error)
+		return nil, &refusal{res.StatusCode, failed.Error}
 	}
 	return nil, fmt.Errorf("%s answers %s; is it an agent's address?", server, res.Status)
 }
+
+// refusal is an agent's answer that is none, in its own words.
+type refusal struct {
+	status int
+	text   string
+}
+
+func (r *refusal) Error() string { return r.text }

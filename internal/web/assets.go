@@ -77,5 +77,9 @@ func parseTemplates(a assets, now func() time.Time) (*template.Template, error) 
 		"words":    func(name health.Name) string { return strings.ReplaceAll(string(name), "_", " ") },
 		"sentence": sentence,
 		"word":     stateWord,
+		"span":     span,
+		"until":    func(t time.Time) string { return until(t.Sub(now())) },
+		"count64":  func(n int64) string { return count(float64(n)) },
+		"money":    func(text string) string { return strings.ReplaceAll(text, " ", space) },
 	}).ParseFS(embedded, "templates/*.html")
 }

@@ -35,6 +35,7 @@ type fixture struct {
 	recordedBy string
 	histories  int // looks into the past
 	verdicts   []policy.Verdict
+	settlement Settlement
 }
 
 func (f *fixture) Statuses() []slo.Status { return f.statuses }
@@ -153,7 +154,8 @@ func (f *fixture) targets() []Target {
 func (f *fixture) deps() Deps {
 	return Deps{
 		Objectives: f, Health: fakeHealth{f}, Actions: fakeActions{f}, Changes: fakeChanges{f}, Targets: f.targets, Policies: func() []policy.Verdict { return f.verdicts },
-		Now: func() time.Time { return f.now }, Version: "1.0.0",
+		Settlement: func() Settlement { return f.settlement },
+		Now:        func() time.Time { return f.now }, Version: "1.0.0",
 		Reload: func(context.Context) error { f.calls = append(f.calls, "reload"); return f.fail },
 		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			fmt.Fprintln(w, "assayer_build_info 1")
@@ -226,6 +228,7 @@ func newFixture() *fixture {
 		ID: "a3", Hook: "scale-out", Kind: "kubernetes", Mode: hooks.Auto, State: hooks.Denied, Objective: "fix-orders-availability", Service: "order-gateway",
 		CreatedAt: now.Add(-2 * time.Hour), UpdatedAt: now.Add(-2 * time.Hour), Reasons: []string{"the objective is unknown: too little was observed to act"},
 	}}
+	f.settlement = settling(now)
 	f.verdicts = []policy.Verdict{
 		holds(now, "freeze", "card-auth-availability", spec.Freeze),
 		holds(now, "ask", "card-auth-latency", spec.DemandApproval),

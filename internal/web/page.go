@@ -53,6 +53,8 @@ type listView struct {
 	Actions  *actionsView
 	Changes  *changesView
 	Agent    agentView
+
+	Settlement *settlementView
 }
 
 type counter struct {
@@ -167,6 +169,7 @@ func (s *Server) list(r *http.Request) listView {
 		v.Rows = append(v.Rows, r)
 	}
 	v.Policies = s.policiesView("")
+	v.Settlement = s.settlementView(now)
 	v.Actions = s.actionsView(r, "")
 	v.Changes = s.changesView("")
 	v.live = live{f.url("/fragment", page), s.deps.Refresh.Milliseconds(), v.Verdict.Title(), now}

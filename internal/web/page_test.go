@@ -155,6 +155,7 @@ func TestHostileNames(t *testing.T) {
 	f.actions[1].Objective, f.actions[1].Error = evil, evil
 	f.changes = append(f.changes, hooks.Change{ID: evil, Service: evil, Kind: evil, Revision: evil, Author: evil, Summary: evil, At: f.now.Add(-time.Minute)})
 	f.problems[0].Message, f.problems[0].Subject = evil, evil
+	f.settlement = Settlement{Rails: []Rail{{Name: evil, Title: evil, Open: Pile{1, []string{evil}}, NextCutOff: f.now, CutOff: evil, Anomalies: []string{evil}}}, Unmapped: []UnmappedCode{{evil, 1}}}
 	h := f.server(t)
 	_, page := ask(t, h, "GET", "/", "")
 	link := regexp.MustCompile(`href="(/slo/%22[^"]*)"`).FindStringSubmatch(page)

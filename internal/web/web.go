@@ -99,10 +99,12 @@ type Deps struct {
 	Targets    func() []Target
 	// Policies are what budget policies said at the last evaluation. Neither side changes them.
 	Policies func() []policy.Verdict
-	Reload   func(ctx context.Context) error
-	Metrics  http.Handler
-	Backup   func(http.ResponseWriter, *http.Request) // answers GET and HEAD
-	Log      *slog.Logger
+	// Settlement is how the movements of money stand that the agent follows.
+	Settlement func() Settlement
+	Reload     func(ctx context.Context) error
+	Metrics    http.Handler
+	Backup     func(http.ResponseWriter, *http.Request) // answers GET and HEAD
+	Log        *slog.Logger
 
 	Version string
 	// Refresh is how often an open page asks for news; 2 s if 0.

@@ -15,8 +15,13 @@ import (
 // Text writes an amount of minor units of currency, rounded to whole ones; of a currency that is not
 // known, as many as there are.
 func Text(minor float64, currency string) string {
-	minor = math.Round(minor)
 	digits, _ := MinorDigits(currency)
+	return TextOf(minor, digits, currency)
+}
+
+// TextOf is Text of what is paid in with so many digits after the point: 18 of ETH.
+func TextOf(minor float64, digits int, currency string) string {
+	minor = math.Round(minor)
 	text := strconv.FormatFloat(math.Abs(minor), 'f', 0, 64)
 	if short := digits + 1 - len(text); short > 0 {
 		text = strings.Repeat("0", short) + text

@@ -19,9 +19,8 @@
   const nbsp = "\u00a0";
   const units = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
 
-  function ago(ms) {
+  function span(ms) {
     const s = Math.floor(ms / 1000);
-    if (s < 1) return "just now";
     for (let i = 0; i < units.length; i++) {
       const [size, name] = units[i];
       if (s < size) continue;
@@ -30,10 +29,12 @@
       if (next && size !== 60 && s % size >= next[0] && s < 100 * 86400) {
         text += nbsp + Math.floor((s % size) / next[0]) + nbsp + next[1];
       }
-      return text + " ago";
+      return text;
     }
-    return "just now";
+    return "";
   }
+
+  const ago = (ms) => ms < 1000 ? "just now" : span(ms) + " ago";
 
   // The agent's clock counts, not this computer's.
   let skew = 0;
@@ -53,6 +54,10 @@
       const at = new Date(t.dateTime);
       setText(t, ago(Date.now() + skew - at));
       t.title = at.toISOString().replace("T", " ").replace(/\.\d+Z/, " UTC") + ", here " + localFull.format(at);
+    }
+    for (const t of root.querySelectorAll("time[data-until]")) {
+      const left = new Date(t.dateTime) - Date.now() - skew;
+      setText(t, left < 1000 ? "now" : "in" + nbsp + span(left));
     }
     for (const t of root.querySelectorAll("time[data-abs]")) {
       const at = new Date(t.dateTime);
