@@ -325,8 +325,12 @@ func (r *reader) state(n strictyaml.Node, in *stateSpec) State {
 	default:
 		s.Rank = *in.Rank
 	}
-	if class := n.At("class"); class.Exists() && (s.Kind != Failure || !slices.Contains(classes(), in.Class)) {
-		p := class.Wrong("with kind failure: " + strings.Join(classes(), ", "))
+	switch class := n.At("class"); {
+	case !class.Exists():
+	case s.Kind != Failure:
+		r.add(class.Problem(problem.Problem{Message: "is for kind failure", Got: in.Class}))
+	case !slices.Contains(classes(), in.Class):
+		p := class.Wrong(strings.Join(classes(), ", "))
 		p.Message = strings.TrimPrefix(strictyaml.DidYouMean(in.Class, classes()), ", ")
 		r.add(p)
 	}

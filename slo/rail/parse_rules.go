@@ -111,6 +111,9 @@ func (r *reader) confirmations(n strictyaml.Node, in *confirmationsSpec) {
 	if in.Grace < 0 || in.Grace > maxWait {
 		r.add(n.At("grace").Wrong("a duration up to 400d"))
 	}
+	if in.Blocks > 0 && in.BlockTime > maxWait/time.Duration(in.Blocks) {
+		r.add(n.At("blockTime").Wrong("at most 400d for all blocks together"))
+	}
 	r.rail.Deadline.Confirmations = &Confirmations{Blocks: in.Blocks, BlockTime: in.BlockTime, Grace: in.Grace}
 }
 
@@ -127,10 +130,13 @@ func (r *reader) buckets() {
 		}
 		r.rail.Buckets = append(r.rail.Buckets, b.Seconds())
 	}
+	if r.problems.HasAt(r.n.File(), r.n.At("deadline").Path()) {
+		return
+	}
 	d := r.rail.Deadline
 	limit := d.Within
 	if c := d.Confirmations; c != nil {
-		limit = min(time.Duration(c.Blocks), maxBlocks)*c.BlockTime + c.Grace
+		limit = time.Duration(c.Blocks)*c.BlockTime + c.Grace
 	}
 	for _, bound := range []time.Duration{limit / 2, limit} {
 		if bound > 0 && !slices.Contains(r.rail.Buckets, bound.Seconds()) && n.Exists() {
