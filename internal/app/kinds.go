@@ -12,11 +12,14 @@ import (
 	"github.com/assayer-io/assayer/collector/prometheus"
 	"github.com/assayer-io/assayer/collector/transactions"
 	"github.com/assayer-io/assayer/collector/transactions/files"
+	"github.com/assayer-io/assayer/collector/transactions/iso20022"
+	"github.com/assayer-io/assayer/collector/transactions/kafka"
 	"github.com/assayer-io/assayer/collector/transactions/ndjson"
 	"github.com/assayer-io/assayer/internal/config"
 	"github.com/assayer-io/assayer/internal/hooks"
 	"github.com/assayer-io/assayer/internal/hooks/webhook"
 	"github.com/assayer-io/assayer/internal/problem"
+	"github.com/assayer-io/assayer/internal/strictyaml"
 	"github.com/assayer-io/assayer/internal/version"
 )
 
@@ -34,23 +37,21 @@ func collectorKinds() map[string]collectorKind {
 // (collector/transactions/httpin), which is always on.
 func sourceKinds() map[string]sourceKind {
 	return map[string]sourceKind{
-		"files": sourceOf(files.Default, func(c files.Config, d Deps) (transactions.Source, error) {
-			return files.New(c, files.Deps{Decoders: decoders(), Log: d.Log})
+		"files": sourceOf(files.Default, func(c files.Config, d sourceDeps) (transactions.Source, error) {
+			return files.New(c, files.Deps{Decoders: d.decoders, Log: d.log})
+		}),
+		"kafka": sourceOf(kafka.Default, func(c kafka.Config, d sourceDeps) (transactions.Source, error) {
+			return kafka.New(c, kafka.Deps{Decoders: d.decoders, Log: d.log})
 		}),
 	}
 }
 
-// decoders are the formats that such events come in.
-func decoders() map[string]transactions.Decoder {
-	return map[string]transactions.Decoder{
-		"ndjson": ndjson.New(),
-	}
-}
-
-// mediaTypes says which format a request body is in.
-func mediaTypes() map[string]string {
-	return map[string]string{
-		"application/json": "ndjson", "application/x-ndjson": "ndjson", "application/cloudevents+json": "ndjson", "application/cloudevents-batch+json": "ndjson",
+// formatKinds are the formats that such events come in. A source's entry, or the section http, has the settings of
+// one under its name.
+func formatKinds() map[string]formatKind {
+	return map[string]formatKind{
+		"ndjson":   func(strictyaml.Node) (transactions.Decoder, problem.List) { return ndjson.New(), nil },
+		"iso20022": formatOf(iso20022.Default, iso20022.New),
 	}
 }
 

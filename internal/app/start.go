@@ -28,6 +28,9 @@ func (a *App) Start(ctx context.Context) {
 	ctx = context.WithoutCancel(ctx)
 	a.auditLife("agent_start", fmt.Sprintf("assayer %s started; objectives: %d, scrape configs: %d, hooks: %d",
 		version.Version, len(a.loaded().Objectives), a.loaded().Jobs(), a.loaded().HookCount()))
+	// Since when each objective is kept is on disk before anything can be counted: what begins after that counts
+	// from its first event on, also when the agent is killed before its next checkpoint.
+	a.save()
 	a.serve()
 	a.background(ctx, "evaluation", a.evaluateAlways)
 	a.background(ctx, "checkpoints", a.checkpointAlways)

@@ -5,20 +5,16 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
-	"sync"
-	"time"
 
 	"github.com/assayer-io/assayer/collector"
 	"github.com/assayer-io/assayer/collector/transactions"
 	"github.com/assayer-io/assayer/collector/transactions/httpin"
 	"github.com/assayer-io/assayer/collector/transactions/journal"
 	"github.com/assayer-io/assayer/internal/config"
-	"github.com/assayer-io/assayer/internal/health"
 	"github.com/assayer-io/assayer/internal/problem"
 	"github.com/assayer-io/assayer/internal/strictyaml"
 	"github.com/assayer-io/assayer/slo/calendar"
@@ -34,28 +30,8 @@ type transactionsPlan struct {
 	reasons *reason.Table
 	rates   *transactions.Rates
 	sources []sourcePlan
-}
-
-// sourcePlan is one way in as configured, not yet made.
-type sourcePlan struct {
-	name string
-	make func(Deps) (transactions.Source, error)
-}
-
-// sourceKind reads one entry of collectors.transactions.sources.
-type sourceKind func(n strictyaml.Node, dir string) (func(Deps) (transactions.Source, error), problem.List)
-
-// sourceOf makes a sourceKind of a variant's defaults, whose Config has name and kind among its keys, and its
-// constructor.
-func sourceOf[C any](defaults func() C, make func(c C, d Deps) (transactions.Source, error)) sourceKind {
-	return func(n strictyaml.Node, dir string) (func(Deps) (transactions.Source, error), problem.List) {
-		c := defaults()
-		problems := n.Decode(&c)
-		if v, ok := any(&c).(interface{ SetDirectory(dir string) }); ok {
-			v.SetDirectory(dir)
-		}
-		return func(d Deps) (transactions.Source, error) { return make(c, d) }, problems
-	}
+	http    httpin.Config
+	bodies  map[string]transactions.Decoder // by media type
 }
 
 // readTransactions reads the section. One that is not written is a collector that nothing is told.
@@ -64,8 +40,13 @@ func readTransactions(s config.Section, c config.Config) (collectorPlan, problem
 	if !s.Written() {
 		return plan, nil
 	}
-	p := &transactionsPlan{section: s, cfg: transactions.Default()}
-	problems := s.Decode(&p.cfg)
+	both := struct {
+		Config transactions.Config `yaml:",inline"`
+		HTTP   strictyaml.Node     `yaml:"http"`
+	}{Config: transactions.Default()}
+	problems := s.Decode(&both)
+	p := &transactionsPlan{section: s, cfg: both.Config}
+	problems = append(problems, p.readHTTP(both.HTTP)...)
 	problems = append(problems, p.readRails(c)...)
 	problems = append(problems, p.readReasons(c)...)
 	problems = append(problems, p.readRates(c)...)
@@ -151,29 +132,6 @@ func (p *transactionsPlan) readRates(c config.Config) problem.List {
 		return tell(err)
 	}
 	return nil
-}
-
-func (p *transactionsPlan) readSources(c config.Config) problem.List {
-	var problems problem.List
-	lines := map[string]int{}
-	for _, n := range p.cfg.Sources {
-		name, kind := n.At("name"), n.At("kind")
-		read := sourceKinds()[kind.Text()]
-		switch {
-		case !config.ValidName(name.Text()):
-			problems = append(problems, name.Wrong("lower-case letters, digits and dashes, at most 63"))
-		case lines[name.Text()] > 0:
-			problems = append(problems, name.Problem(problem.Problem{Message: fmt.Sprintf("a source of this name is already on line %d", lines[name.Text()]), Got: name.Text()}))
-		case read == nil:
-			problems = append(problems, kind.Wrong(fmt.Sprint(slices.Sorted(maps.Keys(sourceKinds())))))
-		default:
-			lines[name.Text()] = name.Line()
-			make, found := read(n, c.Dir)
-			problems = append(problems, found...)
-			p.sources = append(p.sources, sourcePlan{name.Text(), make})
-		}
-	}
-	return problems
 }
 
 // years are those that calendars of rails are made for: deadlines of now, and of what replay looks back at.
@@ -269,95 +227,6 @@ func (a *App) startTransactions(ctx context.Context) {
 	a.background(ctx, "sources of transactions", a.sources.run)
 }
 
-// sources runs the ways in, and other ones after a reload.
-type sources struct {
-	app     *App
-	mu      sync.Mutex
-	next    []namedSource
-	changed chan struct{}
-}
-
-type namedSource struct {
-	name   string
-	source transactions.Source
-}
-
-// prepare makes all sources of a plan; run takes them up.
-func (s *sources) prepare(plans []sourcePlan) error {
-	apply, err := s.make(plans)
-	if err == nil {
-		apply()
-	}
-	return err
-}
-
-func (s *sources) make(plans []sourcePlan) (apply func(), err error) {
-	var all []namedSource
-	for _, p := range plans {
-		one, err := p.make(s.app.deps())
-		if err != nil {
-			return nil, fmt.Errorf("making source %s: %w", p.name, err)
-		}
-		all = append(all, namedSource{p.name, one})
-	}
-	return func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.next = all
-		if s.changed != nil {
-			close(s.changed)
-		}
-		s.changed = make(chan struct{})
-	}, nil
-}
-
-func (s *sources) run(ctx context.Context) {
-	for ctx.Err() == nil {
-		s.mu.Lock()
-		all, changed := s.next, s.changed
-		s.mu.Unlock()
-		round, cancel := context.WithCancel(ctx)
-		var wg sync.WaitGroup
-		for _, one := range all {
-			release := s.app.tracker.Hold()
-			wg.Go(func() {
-				defer release()
-				s.keep(round, one, release)
-			})
-		}
-		select {
-		case <-ctx.Done():
-		case <-changed:
-		}
-		cancel()
-		wg.Wait()
-	}
-}
-
-// sourceRetry is how long a source that has ended rests before it is run again.
-const sourceRetry = 10 * time.Second
-
-// keep runs one source, again and again if it ends by itself.
-func (s *sources) keep(ctx context.Context, one namedSource, caughtUp func()) {
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			s.app.health.Clear(health.SourceFailing, one.name)
-			return
-		case <-timer.C:
-		}
-		err := one.source.Run(ctx, s.app.tracker, caughtUp)
-		if ctx.Err() != nil {
-			continue
-		}
-		s.app.health.Report(health.SourceFailing, one.name, err)
-		s.app.log.Error("a source of transactions has ended, it is begun again", "source", one.name, "err", err, "in", sourceRetry)
-		timer.Reset(sourceRetry)
-	}
-}
-
 // reloadTransactions does all of a reload that can fail, and gives the rest.
 func (a *App) reloadTransactions(next *Loaded) (apply func(), err error) {
 	p := next.transactions()
@@ -395,11 +264,8 @@ func (a *App) transactionRoutes() map[string]http.Handler {
 
 // transactionsHandler takes events in, and says how each rail stands.
 func (a *App) transactionsHandler() http.Handler {
-	byType := map[string]transactions.Decoder{}
-	for media, format := range mediaTypes() {
-		byType[media] = decoders()[format]
-	}
-	in := httpin.New(httpin.Deps{Sink: a.tracker, Decoders: byType, Limits: httpin.Default(), Log: a.log.With("component", "transactions"), Stopping: a.tracker.Stopped()})
+	p := a.loaded().transactions()
+	in := httpin.New(httpin.Deps{Sink: a.tracker, Decoders: p.bodies, Limits: p.http, Log: a.log.With("component", "transactions"), Stopping: a.tracker.Stopped()})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
 			in.ServeHTTP(w, r)
