@@ -75,7 +75,7 @@ func restore(d disk, r io.Reader) error {
 	}
 	j := newJournal(d, Options{})
 	if j.slots, err = openSlots(d, true); err == nil {
-		err = j.restoreFrames(bufio.NewReaderSize(r, 1<<20))
+		err = j.restoreFrames(bufio.NewReaderSize(r, readAhead))
 	}
 	if err == nil {
 		err = j.slots.f.Sync()

@@ -89,19 +89,24 @@ func (j *Journal) beginLog(number uint64) (*redoLog, error) {
 	if err != nil {
 		return nil, fmt.Errorf("beginning %s: %w", logName(number), err)
 	}
+	l.ahead = int(min(zerosAhead, j.checkpointBytes))
 	j.seq++
 	return l, nil
 }
 
-// retire makes the slots lasting and takes the log away that held them.
+// retire makes the slots lasting, after which the log that held them is not needed any more.
 func (j *Journal) retire(old *redoLog) error {
 	if err := j.slots.f.Sync(); err != nil {
 		return errors.Join(fmt.Errorf("syncing %s: %w", slotsName, err), old.f.Close())
 	}
-	err := errors.Join(old.f.Close(), j.disk.Remove(logName(old.number)))
-	if err != nil {
-		// No harm done: the next start does it.
-		j.log.Warn("removing a log that is not needed any more", "log", logName(old.number), "error", err)
+	return errors.Join(old.f.Close(), spare(j.disk, old.number))
+}
+
+// spare puts a log aside to be written over. That has to be lasting first, or a crash might bring back the name
+// with other frames under it.
+func spare(d disk, number uint64) error {
+	if err := d.Rename(logName(number), spareLog); err != nil {
+		return err
 	}
-	return nil
+	return d.Sync()
 }

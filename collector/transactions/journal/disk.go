@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 )
@@ -14,7 +13,6 @@ type disk interface {
 	// Open opens a file for reading and writing, and makes it if create is set.
 	Open(name string, create bool) (file, error)
 	Rename(from, to string) error
-	Remove(name string) error
 	Names() ([]string, error)
 	// Sync makes lasting which files there are.
 	Sync() error
@@ -71,14 +69,6 @@ func (d *folder) Open(name string, create bool) (file, error) {
 
 func (d *folder) Rename(from, to string) error {
 	return os.Rename(filepath.Join(d.dir, from), filepath.Join(d.dir, to))
-}
-
-func (d *folder) Remove(name string) error {
-	err := os.Remove(filepath.Join(d.dir, name))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	return err
 }
 
 func (d *folder) Names() ([]string, error) {

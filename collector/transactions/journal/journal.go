@@ -303,7 +303,8 @@ func (j *Journal) Len() int {
 	return j.live
 }
 
-const scanSlots = 8192
+// scanSlots is how many slots are read at once.
+const scanSlots = readAhead / slotSize
 
 // Scan calls fn for every committed record in the order of slots until fn fails, and returns its error. Commits
 // go on meanwhile: each record is as it was at some time during the scan.
@@ -316,8 +317,8 @@ func (j *Journal) Scan(fn func(Slot, Record) error) error {
 		}
 		for i := range n {
 			s, image := first+Slot(i), buf[i*slotSize:][:slotSize]
-			if err := checkImage(s, image); err != nil {
-				return fmt.Errorf("%s, byte %d: %w", slotsName, int64(s)*slotSize, err)
+			if err := j.slots.check(s, image); err != nil {
+				return err
 			}
 			if !inUse(image) {
 				continue

@@ -3,13 +3,15 @@ package journal
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"strconv"
 	"strings"
 )
 
 const (
 	logPrefix = "log-"
-	newLog    = "new-log" // becomes log-N once its first frame is on disk
+	newLog    = "new-log"   // becomes log-N once its first frame is on disk
+	spareLog  = "spare-log" // one that is not needed any more: frames that replace others are written fastest
 )
 
 func logName(number uint64) string { return logPrefix + strconv.FormatUint(number, 10) }
@@ -27,17 +29,20 @@ type redoLog struct {
 	number uint64
 	first  uint64 // number of its first frame
 	end    int64  // of the last whole frame
-	size   int64  // of the file: the rest is zeros, written ahead
+	size   int64  // of the file: the rest is zeros, written ahead, or frames of other logs
+	ahead  int    // how many zeros to write at once
+	zeros  []byte
 }
 
-// zerosAhead is how much is written behind the frames at once: a frame that only replaces zeros is on disk
-// twice as fast, since the file system has nothing to note about the file.
-const zerosAhead = 4 << 20
+// zerosAhead is how much is written behind the frames at once, at most: a frame that only replaces zeros is on
+// disk twice as fast, since the file system has nothing to note about the file.
+const zerosAhead = 1 << 20
 
 // createLog begins a log with its first frame, built in buf behind room for the header, and returns once it would
-// be found after a crash. If it cannot know that, the error is an unsureError.
+// be found after a crash. If it cannot know that, the error is an unsureError. What else is in the file are
+// frames of other logs.
 func createLog(d disk, base frame, buf []byte) (*redoLog, error) {
-	f, err := d.Open(newLog, true)
+	f, size, err := newFile(d)
 	if err != nil {
 		return nil, err
 	}
@@ -55,7 +60,29 @@ func createLog(d disk, base frame, buf []byte) (*redoLog, error) {
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	return &redoLog{f: f, number: base.log, first: base.seq, end: int64(len(buf)), size: int64(len(buf))}, nil
+	end := int64(len(buf))
+	return &redoLog{f: f, number: base.log, first: base.seq, end: end, size: max(end, size)}, nil
+}
+
+// newFile opens newLog, made of the spare log if there is one, and returns its size.
+func newFile(d disk) (file, int64, error) {
+	err := d.Rename(spareLog, newLog)
+	if errors.Is(err, fs.ErrNotExist) {
+		f, err := d.Open(newLog, true)
+		return f, 0, err
+	}
+	if err != nil {
+		return nil, 0, err
+	}
+	f, err := d.Open(newLog, false)
+	if err != nil {
+		return nil, 0, err
+	}
+	size, err := f.Size()
+	if err != nil {
+		return nil, 0, errors.Join(err, f.Close())
+	}
+	return f, size, nil
 }
 
 // unsureError: what is on disk is not known.
@@ -88,7 +115,10 @@ func (l *redoLog) writeAhead(end int64) error {
 	if end <= l.size {
 		return nil
 	}
-	n, err := l.f.WriteAt(make([]byte, zerosAhead), end)
+	if l.zeros == nil {
+		l.zeros = make([]byte, l.ahead)
+	}
+	n, err := l.f.WriteAt(l.zeros, end)
 	if err != nil && n == 0 {
 		return err
 	}

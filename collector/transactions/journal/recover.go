@@ -8,6 +8,9 @@ import (
 	"slices"
 )
 
+// readAhead is how much of a file is read at once.
+const readAhead = 256 << 10
+
 // recover brings the journal to what was committed last: the logs are played into the slots, the tables in memory
 // built from those, and a new log begun.
 func (j *Journal) recover() error {
@@ -50,7 +53,7 @@ func (j *Journal) recover() error {
 		return err
 	}
 	for _, n := range logs {
-		if err := j.disk.Remove(logName(n)); err != nil {
+		if err := spare(j.disk, n); err != nil {
 			return err
 		}
 	}
@@ -61,15 +64,16 @@ func (j *Journal) recover() error {
 // are records among them.
 func (j *Journal) create(again bool) error {
 	if again {
-		old, err := openSlots(j.disk, false)
+		old, err := j.disk.Open(slotsName, false)
 		if err != nil {
 			return err
 		}
-		if err := old.f.Close(); err != nil {
+		size, err := old.Size()
+		if err = errors.Join(err, old.Close()); err != nil {
 			return err
 		}
-		if old.end > slotSize {
-			return fmt.Errorf("%w: there are %s but no %s…", ErrCorrupted, slotsName, logPrefix)
+		if size > slotSize {
+			return fmt.Errorf("%w: there is the file %s but none called %s and a number", ErrCorrupted, slotsName, logPrefix)
 		}
 	}
 	var err error
@@ -102,12 +106,12 @@ func (j *Journal) replay(number uint64, oldest bool) error {
 }
 
 func (j *Journal) replayFrames(f file, size int64, number uint64, oldest bool) error {
-	r := bufio.NewReaderSize(io.NewSectionReader(f, 0, size), 1<<20)
+	r := bufio.NewReaderSize(io.NewSectionReader(f, 0, size), readAhead)
 	var at int64
 	var buf []byte
 	for first := true; ; first = false {
 		fr, err := readFrame(r, buf)
-		if errors.Is(err, errNoFrame) || errors.Is(err, errBadFrame) {
+		if errors.Is(err, errNoFrame) || errors.Is(err, errBadFrame) || err == nil && !first && fr.log < number {
 			if first {
 				return fmt.Errorf("byte 0: %w: the first frame %w", ErrCorrupted, errBadFrame)
 			}
@@ -153,8 +157,7 @@ func (j *Journal) redoFrame(f *frame) error {
 // endOfLog decides whether a log that has no whole frame at a place just ends there, perhaps with a frame that a
 // crash left half written, or is damaged: then later frames of it can be found.
 func (j *Journal) endOfLog(f file, number uint64, at, size int64) error {
-	r := bufio.NewReaderSize(io.NewSectionReader(f, at, size-at), 1<<20)
-	torn := false
+	r := bufio.NewReaderSize(io.NewSectionReader(f, at, size-at), readAhead)
 	var block [frameAlign]byte
 	for off := at; off < size; off += frameAlign {
 		n, err := io.ReadFull(r, block[:])
@@ -162,14 +165,13 @@ func (j *Journal) endOfLog(f file, number uint64, at, size int64) error {
 			return err
 		}
 		clear(block[n:])
-		torn = torn || block != [frameAlign]byte{}
-		fr, _, _, err := parseHeader(block[:frameHeader])
-		if err == nil && off > at && fr.log == number && fr.seq > j.seq+1 {
+		switch fr, _, _, err := parseHeader(block[:frameHeader]); {
+		case err != nil || fr.log != number:
+		case fr.seq > j.seq+1:
 			return fmt.Errorf("byte %d: %w: frame %d %w, but %v follows", at, ErrCorrupted, j.seq+1, errBadFrame, &fr)
+		case off == at:
+			j.log.Warn("left out the end of a log: a transaction that nobody was told had been kept", "log", logName(number), "byte", at)
 		}
-	}
-	if torn {
-		j.log.Warn("left out the end of a log: a transaction that nobody was told had been kept", "log", logName(number), "byte", at)
 	}
 	return nil
 }
@@ -220,7 +222,7 @@ func sameBefore(image []byte, i int) bool {
 
 // eachImage calls fn for the content, checked, of every slot up to high, free or not. It is valid during the call.
 func (j *Journal) eachImage(high Slot, fn func(Slot, []byte)) error {
-	buf := make([]byte, scanSlots*slotSize)
+	buf := make([]byte, min(scanSlots, high)*slotSize)
 	for first := Slot(1); first <= high; first += scanSlots {
 		n := int(min(scanSlots, high-first+1))
 		if err := j.slots.readNow(first, buf[:n*slotSize]); err != nil {
@@ -228,8 +230,8 @@ func (j *Journal) eachImage(high Slot, fn func(Slot, []byte)) error {
 		}
 		for i := range n {
 			s, image := first+Slot(i), buf[i*slotSize:][:slotSize]
-			if err := checkImage(s, image); err != nil {
-				return fmt.Errorf("%s, byte %d: %w", slotsName, int64(s)*slotSize, err)
+			if err := j.slots.check(s, image); err != nil {
+				return err
 			}
 			fn(s, image)
 		}

@@ -17,8 +17,8 @@ const (
 // least. Later changes of the same record, and neighbours, then cost one write together.
 const waitingMax = 1 << 16
 
-// slotFile is the slots on disk, and in front of it what is in a log already and not yet written there. Reads
-// may run beside each other; everything else is the committer's.
+// slotFile is the slots on disk, and in front of it what is in a log already and not yet written there.
+// read and readNow may run beside each other; everything else is the committer's.
 type slotFile struct {
 	f     file
 	end   int64 // how long the file is at least
@@ -26,8 +26,49 @@ type slotFile struct {
 	slots []Slot
 	// images are the contents of slots, in the same order.
 	images []byte
+	pages  pages
 	order  []uint64 // scratch
 	run    []byte   // scratch
+}
+
+// pages keep some blocks of the file that were read lately: a system call for each record costs more than all
+// else, and records that came together are often asked for together.
+type pages struct {
+	number [pagesKept]Slot // first slot / pageSlots + 1, 0 for none
+	data   []byte
+}
+
+const (
+	pageSlots = 32
+	pagesKept = 512
+)
+
+// page is the content of s on disk, not checked, valid until the next call.
+func (w *slotFile) page(s Slot) ([]byte, error) {
+	p := &w.pages
+	if p.data == nil {
+		p.data = make([]byte, pagesKept*pageSlots*slotSize)
+	}
+	number := s / pageSlots
+	i := int(number % pagesKept)
+	page := p.data[i*pageSlots*slotSize:][:pageSlots*slotSize]
+	if p.number[i] != number+1 {
+		p.number[i] = 0
+		if err := w.read(number*pageSlots, page); err != nil {
+			return nil, err
+		}
+		p.number[i] = number + 1
+	}
+	return page[s%pageSlots*slotSize:][:slotSize], nil
+}
+
+// forget drops the pages of slots that are written to.
+func (p *pages) forget(first, last Slot) {
+	for number := first / pageSlots; number <= last/pageSlots; number++ {
+		if i := int(number % pagesKept); p.number[i] == number+1 {
+			p.number[i] = 0
+		}
+	}
 }
 
 // table finds places by slot: open addressing, never more than half full, emptied only as a whole.
@@ -38,7 +79,7 @@ type table struct {
 
 func (t *table) cell(s Slot) int {
 	mask := len(t.cells) - 1
-	i := int(uint32(s)*0x9e3779b1>>7) & mask
+	i := (int(uint32(s>>3)*0x9e3779b1>>8)<<3 | int(s&7)) & mask // eight neighbours in one line of the cache
 	for t.cells[i] != 0 && Slot(t.cells[i]>>32) != s {
 		i = (i + 1) & mask
 	}
@@ -86,19 +127,24 @@ func (w *slotFile) put(s Slot, image []byte) {
 	w.images = append(w.images, image...)
 }
 
-// get is the content of s: that which waits, or else what is read into buf. Free slots are zeros.
-func (w *slotFile) get(s Slot, buf []byte) ([]byte, error) {
+// get is the content of s, valid until the next call. Free slots are zeros.
+func (w *slotFile) get(s Slot) ([]byte, error) {
 	if place, ok := w.found.get(s); ok {
 		return w.images[place*slotSize:][:slotSize], nil
 	}
-	buf = buf[:slotSize]
-	if err := w.read(s, buf); err != nil {
+	image, err := w.page(s)
+	if err != nil {
 		return nil, err
 	}
-	if err := checkImage(s, buf); err != nil {
-		return nil, fmt.Errorf("%s, byte %d: %w", slotsName, int64(s)*slotSize, err)
+	return image, w.check(s, image)
+}
+
+// check is checkImage with the place.
+func (w *slotFile) check(s Slot, image []byte) error {
+	if err := checkImage(s, image); err != nil {
+		return fmt.Errorf("%s, byte %d: %w", slotsName, int64(s)*slotSize, err)
 	}
-	return buf, nil
+	return nil
 }
 
 // read reads slots from s on, unchecked and without those that wait. Behind the end of the file are zeros.
@@ -189,6 +235,7 @@ func (w *slotFile) writeRun(order []uint64) error {
 		place := int(uint32(o))
 		copy(run[int(Slot(o>>32)-first)*slotSize:], w.images[place*slotSize:][:slotSize])
 	}
+	w.pages.forget(first, last)
 	if _, err := w.f.WriteAt(run, int64(first)*slotSize); err != nil {
 		return fmt.Errorf("writing slots from %d: %w", first, err)
 	}

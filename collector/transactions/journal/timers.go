@@ -30,13 +30,13 @@ type vector struct {
 const (
 	pieceBits = 16
 	pieceLen  = 1 << pieceBits
-	spare     = 8 // bytes behind a piece's last element: elements are read as 64-bit words
+	slack     = 8 // bytes behind a piece's last element: elements are read as 64-bit words
 )
 
 // reserve makes room for element i.
 func (v *vector) reserve(i int) {
 	for len(v.pieces) <= i>>pieceBits {
-		v.pieces = append(v.pieces, allocate(pieceLen*v.width+spare))
+		v.pieces = append(v.pieces, allocate(pieceLen*v.width+slack))
 	}
 }
 

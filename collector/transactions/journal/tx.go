@@ -26,9 +26,6 @@ type work struct {
 	live       int   // change in the number of records
 	metaGrowth int   // at most
 	err        error // of SetMeta
-
-	read  Slot // whose committed content is in image, 0 for none
-	image [slotSize]byte
 }
 
 // refChange is the slot that a ref leads to before and after a transaction, 0 for none.
@@ -39,7 +36,7 @@ func (w *work) reset(t *slotTable) {
 	w.meta, w.fresh, w.deleted = w.meta[:0], w.fresh[:0], w.deleted[:0]
 	w.places.clear()
 	clear(w.refs)
-	w.free, w.high, w.live, w.metaGrowth, w.err, w.read = t.free, t.high, 0, 0, nil, 0
+	w.free, w.high, w.live, w.metaGrowth, w.err = t.free, t.high, 0, 0, nil
 }
 
 func (w *work) records() int { return w.places.used }
@@ -84,7 +81,7 @@ func (t *Tx) owner(ref Ref) (Slot, error) {
 	hash := ref.hash()
 	p, print := t.j.index.part(hash)
 	for s, i := p.next(print, p.home(print)); s != 0; s, i = p.next(print, i) {
-		image, err := t.committed(s)
+		image, err := t.j.slots.get(s)
 		if err != nil {
 			return 0, err
 		}
@@ -95,20 +92,6 @@ func (t *Tx) owner(ref Ref) (Slot, error) {
 		}
 	}
 	return 0, nil
-}
-
-// committed is the content of s before the transaction, valid until the next call.
-func (t *Tx) committed(s Slot) ([]byte, error) {
-	w := &t.j.work
-	if w.read == s {
-		return w.image[:], nil
-	}
-	w.read = 0
-	image, err := t.j.slots.get(s, w.image[:])
-	if err == nil && &image[0] == &w.image[0] {
-		w.read = s
-	}
-	return image, err
 }
 
 // content is the content of s as the transaction sees it, valid until the next call.
@@ -123,7 +106,7 @@ func (t *Tx) content(s Slot) ([]byte, error) {
 	image := w.changed(s)
 	if image == nil {
 		var err error
-		if image, err = t.committed(s); err != nil {
+		if image, err = t.j.slots.get(s); err != nil {
 			return nil, err
 		}
 	}

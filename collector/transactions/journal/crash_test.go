@@ -1,0 +1,198 @@
+package journal
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"syscall"
+	"testing"
+)
+
+// workload runs random transactions until one fails or count are done, and returns what the journal must hold:
+// after the last acknowledged one, and, if one failed, after that.
+func workload(t *testing.T, rnd *rand.Rand, j *Journal, m model, count int) (acked, failed model, err error) {
+	t.Helper()
+	for range count {
+		tx, next := j.Begin(), m.clone()
+		for range 1 + rnd.IntN(8) {
+			step(t, rnd, tx, next)
+		}
+		if err := tx.Commit(); err != nil {
+			return m, next, err
+		}
+		m = next
+	}
+	return m, m, nil
+}
+
+// readAll is what a journal holds, in the form of the model.
+func readAll(t *testing.T, j *Journal) model {
+	t.Helper()
+	m := newModel()
+	check(t, j.Scan(func(s Slot, r Record) error { m.records[s] = r; return nil }))
+	check(t, j.ScanMeta("", func(key string, value []byte) error { m.meta[key] = string(value); return nil }))
+	return m
+}
+
+func (m model) equal(o model) bool {
+	return maps.Equal(m.records, o.records) && maps.Equal(m.meta, o.meta)
+}
+
+// TestPowerFailsAnywhere cuts power, or kills the process, at every operation of a workload, and again while the
+// journal recovers. All that was acknowledged must be there, and of the transaction that was not, all or nothing.
+func TestPowerFailsAnywhere(t *testing.T) {
+	o := Options{CheckpointBytes: 12_000}
+	for seed := range uint64(3) {
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+			t.Parallel()
+			for cutAt := 1; ; cutAt++ {
+				rnd := rand.New(rand.NewPCG(seed, 7))
+				d := newMemoryDisk()
+				d.cutAt = cutAt
+				acked, failed := newModel(), newModel()
+				j, err := open(d, o)
+				if err == nil {
+					acked, failed, err = workloadUnderPower(t, rnd, j)
+				}
+				if err == nil {
+					return // power lasted to the end
+				}
+				wantError(t, err, errPower)
+				abandon(j)
+				crash := rand.New(rand.NewPCG(seed, uint64(cutAt)))
+				d = d.crash(crash)
+				for range crash.IntN(4) { // and once more while it recovers
+					d.cutAt = d.operations + 1 + crash.IntN(40)
+					if j, err = open(d, o); err == nil {
+						_ = j.Close()
+					}
+					d = d.crash(crash)
+				}
+				j, err = open(d, o)
+				if err != nil {
+					t.Fatalf("power fails at operation %d: %v", cutAt, err)
+				}
+				got := readAll(t, j)
+				if !got.equal(acked) && !got.equal(failed) {
+					t.Fatalf("power fails at operation %d: got %d records, %v; want %d, %v", cutAt, len(got.records), got.meta, len(acked.records), acked.meta)
+				}
+				// What was recovered is fit for use.
+				m, _, err := workload(t, rnd, j, got, 3)
+				check(t, err)
+				compare(t, j, m)
+				check(t, j.Close())
+			}
+		})
+	}
+}
+
+// workloadUnderPower is workload and Close, where reads may fail too.
+func workloadUnderPower(t *testing.T, rnd *rand.Rand, j *Journal) (acked, failed model, err error) {
+	t.Helper()
+	acked = newModel()
+	for range 40 {
+		tx, next := j.Begin(), acked.clone()
+		for range 1 + rnd.IntN(8) {
+			r := randomRecord(rnd, 1<<40)
+			switch s, err := tx.Insert(r); {
+			case errors.Is(err, errPower):
+				tx.Discard()
+				return acked, acked, err
+			case err != nil: // the same ref twice by chance
+			default:
+				next.records[s] = r
+			}
+		}
+		for s := range acked.records {
+			if rnd.IntN(4) > 0 {
+				continue
+			}
+			r := randomRecord(rnd, 1<<40)
+			err := tx.Update(s, r)
+			if err == nil && rnd.IntN(3) == 0 {
+				if err = tx.Delete(s); err == nil {
+					delete(next.records, s)
+					continue
+				}
+			}
+			if errors.Is(err, errPower) {
+				tx.Discard()
+				return acked, acked, err
+			}
+			check(t, err)
+			next.records[s] = r
+		}
+		next.meta["n"] = fmt.Sprint(len(next.records))
+		tx.SetMeta("n", []byte(next.meta["n"]))
+		if err := tx.Commit(); err != nil {
+			return acked, next, err
+		}
+		acked = next
+	}
+	return acked, acked, j.Close()
+}
+
+// abandon gives back what a journal without power holds of the process. It may be nil.
+func abandon(j *Journal) {
+	if j != nil && j.syncing != nil {
+		<-j.syncing
+		j.syncing = nil
+	}
+	if j != nil {
+		_ = j.free()
+	}
+}
+
+// TestDiskFull fails one operation after the other with a full disk: that transaction fails and says why, nothing
+// of it can be seen, and the next is kept.
+func TestDiskFull(t *testing.T) {
+	o := Options{CheckpointBytes: 12_000}
+	unsure := 0
+	for failAt := range 250 {
+		rnd := rand.New(rand.NewPCG(uint64(failAt), 3))
+		d := newMemoryDisk()
+		j, err := open(d, o)
+		check(t, err)
+		d.failAt, d.failure, d.tear = d.changing+1+failAt, diskFull(), rnd
+		m, _, err := workload(t, rnd, j, newModel(), 60)
+		if err == nil {
+			reopen(t, rnd, j, m)
+			continue
+		}
+		wantError(t, err, syscall.ENOSPC)
+		if j.fail != nil { // it was a sync that failed
+			unsure++
+			tx := j.Begin()
+			tx.SetMeta("k", []byte("v"))
+			wantError(t, tx.Commit(), syscall.ENOSPC)
+			wantError(t, j.Close(), syscall.ENOSPC)
+			continue
+		}
+		compare(t, j, m)
+		if rnd.IntN(2) == 0 {
+			m, _, err = workload(t, rnd, j, m, 20)
+			check(t, err)
+			compare(t, j, m)
+		}
+		reopen(t, rnd, j, m)
+	}
+	if unsure == 0 || unsure > 200 {
+		t.Fatalf("%d failures that leave the disk's state unknown: not what this test is about", unsure)
+	}
+}
+
+// reopen leaves a journal, or closes it, perhaps on a full disk, and expects to find all of it after a crash.
+func reopen(t *testing.T, rnd *rand.Rand, j *Journal, m model) {
+	t.Helper()
+	if rnd.IntN(2) == 0 {
+		abandon(j)
+	} else if err := j.Close(); err != nil {
+		wantError(t, err, syscall.ENOSPC)
+	}
+	d, _ := j.disk.(*memoryDisk)
+	j, err := open(d.afterCrash(rnd), Options{})
+	check(t, err)
+	compare(t, j, m)
+	check(t, j.Close())
+}
