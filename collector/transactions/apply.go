@@ -127,7 +127,9 @@ func (w *writer) begin(e *told) error {
 		r.Flags |= flagOutside
 		r.TimerMs = w.nowMs + e.rail.within.Milliseconds()
 	case kind == rail.Return:
-		w.countReturn(e, &r)
+		if err := w.countReturn(e, &r); err != nil {
+			return err
+		}
 		w.close(&r)
 	case kind == rail.Open || kind == rail.InDoubt:
 		w.receive(e, &r)
@@ -227,7 +229,7 @@ func (w *writer) advance(e *told, r *journal.Record) (bool, error) {
 	}
 	switch ended := r.Flags&(flagClosed|flagEarly) != 0; {
 	case kind == rail.Return:
-		w.countReturn(e, r)
+		return true, w.countReturn(e, r)
 	case ended && terminal(kind):
 		w.totals.add(counterKey{Family: metricname.TransactionsConflicts, Rail: e.rail.Name}, 1, w.nowMs)
 	case r.Flags&flagEarly != 0:

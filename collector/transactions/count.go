@@ -41,15 +41,44 @@ func (w *writer) count(rs *railState, r *journal.Record, class reason.Class, own
 	}
 }
 
-// countReturn counts a settled movement that was sent back. That it had settled stays as it was counted.
-func (w *writer) countReturn(e *told, r *journal.Record) {
+// countReturn counts a settled movement that was sent back. That it had settled stays as it was counted. Whose
+// fault it is, is asked of the movement that comes back, which went the other way.
+func (w *writer) countReturn(e *told, r *journal.Record) error {
 	class, own, end := reason.Ambiguous, reason.No, reason.No
 	if e.key.Code != "" {
-		v := w.failure(e)
+		original := *e
+		var err error
+		if original.direction, err = w.directionBefore(e, r); err != nil {
+			return err
+		}
+		v := w.failure(&original)
 		class, own, end = v.Class, v.Own, v.EndToEnd
 	}
 	w.totals.add(counterKey{Family: metricname.TransactionsReturns, Rail: e.rail.Name, Direction: w.dict.lanes[r.Lane].Direction, Class: class,
 		Outcome: outcomeOf(class, own), EndToEnd: outcomeOf(class, end)}, 1, w.nowMs)
+	return nil
+}
+
+// directionBefore is which way the movement went that e brings back.
+func (w *writer) directionBefore(e *told, r *journal.Record) (string, error) {
+	if r.Parent == (journal.Ref{}) { // e tells it of the movement itself
+		return w.dict.lanes[r.Lane].Direction, nil
+	}
+	slot, found, err := w.tx.Find(r.Parent)
+	if err != nil {
+		return "", err
+	}
+	if found {
+		before, err := w.tx.Read(slot)
+		return w.dict.lanes[before.Lane].Direction, err
+	}
+	switch e.direction {
+	case "in":
+		return "out", nil
+	case "out":
+		return "in", nil
+	}
+	return "", nil
 }
 
 // maxUnmapped bounds how many codes that no pack knows are remembered, and unmappedFor for how long.

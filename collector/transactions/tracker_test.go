@@ -129,6 +129,20 @@ func TestReturnsAreNewMovements(t *testing.T) {
 	r.shows(total("sct-inst", "good", "good", "good", 1), `returns_total{class="business",direction="out",end_to_end="excluded",outcome="excluded",rail="sct-inst"} 1`)
 }
 
+// What a code says of whose fault it is depends on which way the payment went that comes back.
+func TestReturnOfWhatCameIn(t *testing.T) {
+	r := newRig(t, nil)
+	came := r.event("a", "sct-inst", "received")
+	came.Direction = "in"
+	ended := came
+	ended.State = "settled"
+	back := r.event("r1", "sct-inst", "returned") // goes out
+	back.Original, back.Reason = &Event{ID: "a"}, reason.Key{Code: "DUPL"} // burns our own budget only if we had sent it
+	r.put(came, ended, back)
+	r.shows(`total{class="good",direction="in",end_to_end="good",outcome="good",rail="sct-inst"} 1`,
+		`returns_total{class="duplicate",direction="out",end_to_end="bad",outcome="excluded",rail="sct-inst"} 1`)
+}
+
 func TestFoundByAnyIdentifier(t *testing.T) {
 	const uetr = "eb6305c9-1f7f-49de-aed0-16487c27b42d"
 	r := newRig(t, nil)
