@@ -14,6 +14,7 @@ import (
 	"github.com/assayer-io/assayer/collector/transactions/files"
 	"github.com/assayer-io/assayer/collector/transactions/iso20022"
 	"github.com/assayer-io/assayer/collector/transactions/kafka"
+	"github.com/assayer-io/assayer/collector/transactions/nacha"
 	"github.com/assayer-io/assayer/collector/transactions/ndjson"
 	"github.com/assayer-io/assayer/internal/config"
 	"github.com/assayer-io/assayer/internal/hooks"
@@ -52,6 +53,7 @@ func formatKinds() map[string]formatKind {
 	return map[string]formatKind{
 		"ndjson":   func(strictyaml.Node) (transactions.Decoder, problem.List) { return ndjson.New(), nil },
 		"iso20022": formatOf(iso20022.Default, iso20022.New),
+		"nacha":    formatOf(nacha.Default, nacha.New),
 	}
 }
 
