@@ -170,3 +170,44 @@ func DecodeAll(dec Decoder, data []byte) ([]Event, error) {
 	})
 	return events, err
 }
+
+// PutAtOnce is how many events sources put at once.
+const PutAtOnce = 1000
+
+// Decoded is what messages held: events, and the message that each is of.
+type Decoded[M any] struct {
+	Events []Event
+	Owners []M
+}
+
+// DecodeMessages decodes messages of one or several events each, whole or not at all; bad is told of the others.
+func DecodeMessages[M any](dec Decoder, messages []M, content func(M) []byte, bad func(M, error)) Decoded[M] {
+	var d Decoded[M]
+	for _, m := range messages {
+		events, err := DecodeAll(dec, content(m))
+		if err != nil {
+			bad(m, err)
+			continue
+		}
+		d.Events = append(d.Events, events...)
+		for range events {
+			d.Owners = append(d.Owners, m)
+		}
+	}
+	return d
+}
+
+// Put hands the events over, at most PutAtOnce at a time, until put gives an error. refused is told whose
+// events were refused.
+func (d Decoded[M]) Put(put func([]Event) (Receipt, error), refused func(M, error)) error {
+	for from := 0; from < len(d.Events); from += PutAtOnce {
+		receipt, err := put(d.Events[from:min(from+PutAtOnce, len(d.Events))])
+		if err != nil {
+			return err
+		}
+		for _, r := range receipt.Rejected {
+			refused(d.Owners[from+r.Index], r.Err)
+		}
+	}
+	return nil
+}

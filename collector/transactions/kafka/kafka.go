@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -22,7 +23,7 @@ import (
 )
 
 const (
-	// atOnce is how many messages are taken in at once, and how many events are put.
+	// atOnce is how many messages are taken in at once.
 	atOnce = 1000
 	// glance is how long a poll waits while what was there at the start has not been put.
 	glance = 200 * time.Millisecond
@@ -126,32 +127,31 @@ func failure(fetches kgo.Fetches) error {
 	return nil
 }
 
-// taken is what was decoded of one poll: which message each event is of, and which messages are of no use.
-type taken struct {
-	events []transactions.Event
-	owners []*kgo.Record
-	dead   []*kgo.Record
-}
-
 // take decodes and puts messages and then commits them. Its error is that ctx has ended.
 func (s *Source) take(ctx context.Context, client *kgo.Client, sink transactions.Sink, fetches kgo.Fetches) error {
 	records := fetches.Records()
 	if len(records) == 0 {
 		return nil
 	}
-	t := s.decode(records)
-	for from := 0; from < len(t.events); from += atOnce {
-		part := t.events[from:min(from+atOnce, len(t.events))]
-		receipt, err := s.put(ctx, client, sink, part)
-		if err != nil {
-			return err
-		}
-		for _, r := range receipt.Rejected {
-			owner := t.owners[from+r.Index]
-			s.unusable(&t, owner, "an event cannot be used", r.Err)
+	var dead []*kgo.Record
+	useless := func(what string) func(*kgo.Record, error) {
+		return func(r *kgo.Record, err error) {
+			s.complain.Tell(what, "topic", r.Topic, "partition", r.Partition, "offset", r.Offset, "err", err)
+			if n := len(dead); n == 0 || dead[n-1] != r {
+				dead = append(dead, r)
+			}
 		}
 	}
-	if err := s.bury(ctx, client, t.dead); err != nil {
+	// A marker, or the deletion of a key, says nothing.
+	telling := slices.DeleteFunc(slices.Clone(records), func(r *kgo.Record) bool { return r.Attrs.IsControl() || r.Value == nil })
+	d := transactions.DecodeMessages(s.dec, telling, func(r *kgo.Record) []byte { return r.Value }, useless("a message cannot be read and was left out"))
+	put := func(events []transactions.Event) (transactions.Receipt, error) {
+		return s.put(ctx, client, sink, events)
+	}
+	if err := d.Put(put, useless("an event cannot be used")); err != nil {
+		return err
+	}
+	if err := s.bury(ctx, client, dead); err != nil {
 		return err
 	}
 	if err := client.CommitRecords(ctx, records...); err != nil && ctx.Err() == nil {
@@ -160,33 +160,6 @@ func (s *Source) take(ctx context.Context, client *kgo.Client, sink transactions
 	}
 	s.advance(records)
 	return ctx.Err()
-}
-
-// decode reads each message whole or not at all.
-func (s *Source) decode(records []*kgo.Record) taken {
-	var t taken
-	for _, r := range records {
-		if r.Attrs.IsControl() || r.Value == nil {
-			continue // a marker, or the deletion of a key: says nothing
-		}
-		events, err := transactions.DecodeAll(s.dec, r.Value)
-		if err != nil {
-			s.unusable(&t, r, "a message cannot be read and was left out", err)
-			continue
-		}
-		t.events = append(t.events, events...)
-		for range events {
-			t.owners = append(t.owners, r)
-		}
-	}
-	return t
-}
-
-func (s *Source) unusable(t *taken, r *kgo.Record, message string, err error) {
-	s.complain.Tell(message, "topic", r.Topic, "partition", r.Partition, "offset", r.Offset, "err", err)
-	if n := len(t.dead); n == 0 || t.dead[n-1] != r {
-		t.dead = append(t.dead, r)
-	}
 }
 
 // put stores events; while that is not possible nothing more is fetched.
