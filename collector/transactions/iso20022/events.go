@@ -88,23 +88,19 @@ func (d *decoder) counterparty(direction string) string {
 	return institution(near)
 }
 
-// order is received when it was created, or on the day it is to be executed if that is a later one: a customer
-// who names a day counts as having ordered then (PSD2 Art. 78(2)).
+// order is received when it was created. One for a later day counts as ordered on that day (PSD2 Art. 78(2)), of
+// which nobody can tell yet; the transfer made then opens the movement.
 func (d *decoder) order() error {
 	e := d.about(d.get(msgID))
 	e.State = "received"
-	at, err := d.time(created)
-	if err != nil {
+	var err error
+	if e.At, err = d.time(created); err != nil {
 		return err
 	}
 	day, err := d.time(executionDate)
-	if err != nil {
+	if err != nil || day.After(e.At) {
 		return err
 	}
-	if day.After(at) {
-		at = day
-	}
-	e.At = at
 	return d.emit(e)
 }
 

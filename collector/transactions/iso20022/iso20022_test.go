@@ -109,7 +109,7 @@ func TestMessages(t *testing.T) {
 	}
 	want := map[string][]string{
 		"pain.001.001.03": order("2026-11-21T08:30:00Z", ""),
-		"pain.001.001.09": order("2026-11-22T23:00:00Z", u1), // to be executed on the 23rd
+		"pain.001.001.09": order("2026-11-21T08:30:00Z", u1),
 		"pacs.008.001.02": transfer("id TX-1 e2e INV-1 ref MSG-8"),
 		"pacs.008.001.08": transfer(u2 + "id TX-1 e2e INV-1 ref CSM-1"),
 		"pacs.008.001.10": transfer(u2 + "id TX-1 e2e INV-1 ref CSM-1"),
@@ -248,6 +248,18 @@ func TestTheSinksErrorEndsIt(t *testing.T) {
 	events, err := decode(t, config(), io.MultiReader(strings.NewReader(document("<TxInfAndSts><OrgnlTxId>T</OrgnlTxId><TxSts>ACSC</TxSts></TxInfAndSts>")+"<Docu"), iotest.ErrReader(lost)))
 	if !errors.Is(err, lost) || len(events) != 1 {
 		t.Errorf("%v after %d events", err, len(events))
+	}
+}
+
+// TestAnOrderForALaterDay: it counts as received on that day, and the transfer will tell.
+func TestAnOrderForALaterDay(t *testing.T) {
+	raw, err := io.ReadAll(read(t, "pain.001.001.09.xml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	later := strings.Replace(string(raw), "<Dt>2026-11-21</Dt>", "<Dt>2026-11-22</Dt>", 1)
+	if events, err := decode(t, config(), strings.NewReader(later)); err != nil || len(events) > 0 {
+		t.Errorf("%v, %v", lines(events), err)
 	}
 }
 
