@@ -72,17 +72,18 @@ func (p Period) nth(n int) time.Time {
 	return wallClock(time.Date(y, m, d, a.Hour(), a.Minute(), a.Second(), 0, time.UTC), a.Location())
 }
 
-// wallClock is the instant at which clocks in loc show what civil shows in UTC. One that a daylight-saving
-// change skips is moved forward by the change: time.Date does so in some zones only, and in others goes
-// back, before midnight even.
+// wallClock is the first instant at which clocks in loc show what civil shows in UTC. One that a
+// daylight-saving change skips is moved forward by the change. time.Date leaves open which of two instants it
+// takes, and goes back from a skipped one in some zones, before midnight even.
 func wallClock(civil time.Time, loc *time.Location) time.Time {
 	y, m, d := civil.Date()
+	shown := func(t time.Time) bool { return t.Hour() == civil.Hour() && t.Minute() == civil.Minute() }
 	t := time.Date(y, m, d, civil.Hour(), civil.Minute(), civil.Second(), 0, loc)
-	if t.Hour() == civil.Hour() && t.Minute() == civil.Minute() {
-		return t
-	}
 	_, before := t.Add(-12 * time.Hour).Zone()
-	return civil.Add(-time.Duration(before) * time.Second).In(loc)
+	if first := civil.Add(-time.Duration(before) * time.Second).In(loc); shown(first) || !shown(t) {
+		return first
+	}
+	return t
 }
 
 // estimate is near the number of the period that holds t; the caller corrects it by a few steps.

@@ -25,7 +25,8 @@ func TestPeriods(t *testing.T) {
 		"two weeks":                          {calendar.Week, 2, "UTC", "2026-01-05 00:00", "2026-01-20T00:00:00Z", "2026-01-19T00:00:00Z", "2026-02-02T00:00:00Z"},
 		"day of 23 hours":                    {calendar.Day, 1, "Europe/Berlin", "2026-01-01 00:00", "2026-03-29T12:00:00Z", "2026-03-28T23:00:00Z", "2026-03-29T22:00:00Z"},
 		"day of 25 hours":                    {calendar.Day, 1, "America/New_York", "2026-01-01 00:00", "2026-11-01T12:00:00Z", "2026-11-01T04:00:00Z", "2026-11-02T05:00:00Z"},
-		"a day that starts at 19:00":         {calendar.Day, 1, "America/New_York", "2026-01-01 19:00", "2026-07-01T22:59:59Z", "2026-06-30T23:00:00Z", "2026-07-01T23:00:00Z"},
+		"a day that starts at a time that comes twice": {calendar.Day, 1, "Europe/Berlin", "2026-01-01 02:00", "2026-10-25T00:30:00Z", "2026-10-25T00:00:00Z", "2026-10-26T01:00:00Z"},
+		"a day that starts at 19:00":                   {calendar.Day, 1, "America/New_York", "2026-01-01 19:00", "2026-07-01T22:59:59Z", "2026-06-30T23:00:00Z", "2026-07-01T23:00:00Z"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
