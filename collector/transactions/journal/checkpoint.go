@@ -18,7 +18,7 @@ func (j *Journal) flush() error {
 func (j *Journal) checkpoint() error {
 	const patience = 4
 	if j.syncing != nil {
-		if len(j.syncing) == 0 && j.redo.end < patience*j.checkpointBytes {
+		if j.redo.end < patience*j.checkpointBytes {
 			return nil
 		}
 		if err := j.checkpointed(); err != nil {

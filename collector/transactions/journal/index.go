@@ -11,7 +11,7 @@ import (
 // the first larger hash. A part grows by a quarter when four fifths are full, on its own, so that there is
 // never more than one part's worth of copying or of memory held twice.
 type index struct {
-	parts [256]part
+	parts [16]part
 	n     int
 }
 
@@ -32,7 +32,7 @@ func (ref Ref) hash() uint64 {
 	return c ^ d
 }
 
-func (x *index) part(hash uint64) (*part, uint32) { return &x.parts[hash>>56], uint32(hash >> 24) }
+func (x *index) part(hash uint64) (*part, uint32) { return &x.parts[hash>>60], uint32(hash >> 24) }
 
 func (p *part) home(print uint32) int { return int(uint64(print) * p.homes >> 32) }
 

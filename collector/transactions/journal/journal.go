@@ -1,6 +1,42 @@
 // Package journal keeps the movements of money that are open or were closed lately: fixed-size records on disk,
 // durable and all-or-nothing, found by the hash of what identifies them, woken by a timer each. It knows
 // nothing of rails or events.
+//
+//	tx := j.Begin()
+//	defer tx.Discard()
+//	slot, found, err := tx.Find(ref) // sees what this transaction did
+//	err = tx.Update(slot, record)
+//	tx.SetMeta("position/kafka", offset)
+//	err = tx.Commit() // nil: on disk, all of it
+//
+//	for _, slot := range j.Due(now, 1000) { … } // earliest timers first
+//
+// # The journal
+//
+// One folder, for one process at a time:
+//
+//	lock       held while the journal is open
+//	slots      record n at byte 128·n, with a CRC-32C that covers its place; slot 0 is the file's name and version
+//	log-7      frames: one a transaction, with the whole content of each record changed; the first has all named values
+//	spare-log  an old log, to be written over
+//
+// A commit appends one frame to the log and syncs it; then it is visible, and not before. Only after that do the
+// changed records go to their slots, many at once and in order. When the log is 64 MiB long a new one begins,
+// and beside the commits that go on the slots are synced, after which the log before is not needed any more.
+//
+// Opening plays the logs into the slots: each slot that may have been torn by a crash is whole in one of them. Then
+// one pass over the slots builds what is in memory: of each record with one ref and a timer about 25 bytes, outside
+// of the heap that Go's collector looks after, and nothing that grows with how far apart the timers are. Records
+// are read with pread; what was read lately is the page cache's to keep.
+//
+// What was not synced can be there or not, in parts and in any order, when power fails. The end of a log that is no
+// whole frame is a commit that nobody was told had happened, and is left out. Whole frames after one that is not
+// cannot come from a crash: that, a checksum that is wrong, and another number of records than the log says are
+// ErrCorrupted with file and byte. Nothing is repaired by guess; Restore a Backup.
+//
+// When a write fails, as on a full disk, that transaction fails, the log is cut back to its last frame, and the next
+// may succeed. When a sync fails nobody knows what is on disk: the journal takes nothing more, says why, and has
+// to be opened anew.
 package journal
 
 import (
@@ -142,6 +178,11 @@ func (j *Journal) commit() error {
 		return j.fail
 	case !j.metaFits():
 		return fmt.Errorf("named values together: %w", ErrTooMuch)
+	}
+	if len(j.syncing) > 0 { // a checkpoint has ended
+		if err := j.checkpointed(); err != nil {
+			return err
+		}
 	}
 	if err := j.slots.reserve(w.high); err != nil {
 		return err

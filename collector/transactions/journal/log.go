@@ -52,9 +52,10 @@ func createLog(d disk, base frame, buf []byte) (*redoLog, error) {
 	}
 	if err == nil {
 		if err = d.Rename(newLog, logName(base.log)); err == nil {
-			if err = d.Sync(); err != nil {
-				err = unsureError{err}
-			}
+			err = d.Sync()
+		}
+		if err != nil {
+			err = unsureError{err}
 		}
 	}
 	if err != nil {

@@ -31,9 +31,15 @@ type work struct {
 // refChange is the slot that a ref leads to before and after a transaction, 0 for none.
 type refChange struct{ old, new Slot }
 
+// largeTx is more records than most transactions change.
+const largeTx = 4096
+
 func (w *work) reset(t *slotTable) {
 	w.buf = append(w.buf[:0], make([]byte, frameHeader)...)
 	w.meta, w.fresh, w.deleted = w.meta[:0], w.fresh[:0], w.deleted[:0]
+	if w.records() > largeTx { // do not clear as much again for each small transaction that follows
+		w.places, w.refs = table{}, map[Ref]refChange{}
+	}
 	w.places.clear()
 	clear(w.refs)
 	w.free, w.high, w.live, w.metaGrowth, w.err = t.free, t.high, 0, 0, nil
