@@ -20,7 +20,8 @@ func newDemo(s Streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "demo", Short: "Watch a payment company's budget burn and a rollback heal it, in a minute",
 		Long: `Start a simulated payment company and a real agent on loopback, deploy a bad release, and tell what
-happens: the budget burns, a tier fires, the rollback hook is called, the recovery is verified. Then it
+happens: the budget burns, a tier fires, the rollback hook is called, the recovery is verified. Then
+settlement stops: nothing fails, nothing completes, and the budget burns all the same. After that it
 runs on until Ctrl-C, with the page open at the address it prints. It needs nothing else.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

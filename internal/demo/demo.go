@@ -1,5 +1,6 @@
-// Package demo tells one story with the real agent: a payment company takes money, a bad release
-// goes out, the agent notices, rolls it back and verifies, and the company recovers. The company is
+// Package demo tells two stories with the real agent. A payment company takes money, a bad release
+// goes out, the agent notices, rolls it back and verifies, and the company recovers. Then settlement
+// stops: nothing fails, nothing completes, and the budget burns all the same. The company is
 // internal/paysim; what the agent thinks is read from its HTTP API and from nowhere else.
 //
 //	[  0.3s] agent at http://127.0.0.1:9797 — open it
@@ -11,6 +12,11 @@
 //	[ 40.3s] rollback done: 4 of 4 instances run v1 again
 //	[ 44.3s] verified on data from after the action
 //	[ 44.3s] recovered, 11.0 s after the release
+//	[ 47.3s] instant-transfer: settlement stops.
+//	[ 57.5s] 10.2 s after the stop the first deadlines pass: 2 (EUR 553) overdue.
+//	[ 57.8s] page-5s fires for instant-settlement-errors 0.2 s after the first deadline.
+//	[ 62.8s] settlement resumes; 130 (EUR 28,123) overdue have to go out now
+//	[ 71.3s] settled, 24.0 s after the stop
 package demo
 
 import (
@@ -58,13 +64,15 @@ type plan struct {
 	bake    time.Duration // from when the agent knows the service to the bad release; longer than the hook's
 	rollout time.Duration // of any revision
 	calm    time.Duration // between two lines when all is well
-	bound   time.Duration // to recover in
+	pause   time.Duration // between the two stories
+	stall   time.Duration // from the alert of the settlement stop to its end
+	bound   time.Duration // to end in
 }
 
 func defaultPlan() plan {
 	return plan{
 		poll: 250 * time.Millisecond, table: 6 * time.Second, bake: 5 * time.Second,
-		rollout: 2 * time.Second, calm: 30 * time.Second, bound: 3 * time.Minute,
+		rollout: 2 * time.Second, calm: 30 * time.Second, pause: 3 * time.Second, stall: 5 * time.Second, bound: 3 * time.Minute,
 	}
 }
 
@@ -92,8 +100,8 @@ func (o *Options) defaults() error {
 	return nil
 }
 
-// Run tells the story. It returns nil when ctx ends after the recovery, or at the recovery itself
-// with ExitWhenRecovered, and otherwise an error that says how far the story came.
+// Run tells both stories. It returns nil when ctx ends after them, or once they are told with
+// ExitWhenRecovered, and otherwise an error that says how far the story came.
 func Run(ctx context.Context, opts Options) (err error) {
 	if err := opts.defaults(); err != nil {
 		return fmt.Errorf("starting demo: %w", err)
@@ -136,6 +144,7 @@ func Run(ctx context.Context, opts Options) (err error) {
 		return fmt.Errorf("starting the agent: %w", err)
 	}
 	cleanup = append(cleanup, stop)
+	company.TellTo(base + "/api/v1/transactions")
 
 	t := &teller{
 		opts: opts, company: company,

@@ -3,6 +3,7 @@ package demo
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -20,7 +21,7 @@ import (
 func hurried() plan {
 	return plan{
 		poll: 5 * time.Millisecond, table: 40 * time.Millisecond, bake: 60 * time.Millisecond,
-		rollout: 20 * time.Millisecond, calm: 20 * time.Millisecond, bound: 20 * time.Second,
+		rollout: 20 * time.Millisecond, calm: 20 * time.Millisecond, pause: 20 * time.Millisecond, stall: 20 * time.Millisecond, bound: 20 * time.Second,
 	}
 }
 
@@ -43,7 +44,8 @@ type configuration struct {
 }
 
 // understudy stands in for the agent: it reads the real configuration, waits for the record of v2,
-// calls the real rollback endpoint and says that all went well.
+// calls the real rollback endpoint and says that all went well. Then it counts the movements it is told of, and says that
+// some are overdue for a while.
 type understudy struct {
 	script
 	t      *testing.T
@@ -51,6 +53,8 @@ type understudy struct {
 	called bool
 	looks  int
 	stops  int
+	good   int // movements told of as settled
+	ended  int // as rejected
 }
 
 func (u *understudy) start(_ context.Context, path, listen string) (string, func(context.Context) error, error) {
@@ -65,17 +69,21 @@ func (u *understudy) start(_ context.Context, path, listen string) (string, func
 		u.t.Errorf("told to listen on %s", listen)
 	}
 	u.ready = true
-	u.set(knownSLOs, noActions)
+	u.set(settlesWith(knownSLOs, false), noActions)
 	srv := httptest.NewServer(u)
 	return srv.URL, func(context.Context) error { u.stops++; srv.Close(); return nil }, nil
 }
 
 func (u *understudy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method+" "+r.URL.Path == "POST /api/v1/transactions" {
+		u.take(r)
+		return
+	}
 	u.script.ServeHTTP(w, r)
 	u.mu.Lock()
 	recorded := len(u.changes)
 	u.mu.Unlock()
-	if recorded < 2 {
+	if recorded < 2 || r.URL.Path != "/api/v1/slos" {
 		return
 	}
 	at := time.Now().UTC().Format(time.RFC3339Nano)
@@ -86,8 +94,31 @@ func (u *understudy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		u.rollBack()
 		u.set(firingSLOs, strings.Replace(runningAction, "2026-11-21T10:00:23Z", at, 1))
 	case u.looks > 20:
-		u.set(recoveredSLOs, strings.Replace(action("verified", "verification", "fine"), "2026-11-21T10:00:23Z", at, 1))
+		overdue := u.looks > 40 && u.looks < 60
+		u.set(settlesWith(recoveredSLOs, overdue), strings.Replace(action("verified", "verification", "fine"), "2026-11-21T10:00:23Z", at, 1))
+		u.mu.Lock()
+		defer u.mu.Unlock()
+		u.rails = sctInst(9, map[bool]int{true: 5}[overdue])
 	}
+}
+
+// take counts events, as the agent's metrics do.
+func (u *understudy) take(r *http.Request) {
+	var events []struct{ ID, State string }
+	if err := json.NewDecoder(r.Body).Decode(&events); err != nil {
+		u.t.Error(err)
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for _, e := range events {
+		switch e.State {
+		case "settled":
+			u.good++
+		case "rejected":
+			u.ended++
+		}
+	}
+	u.metrics = railCounts(u.good, 0, u.ended)
 }
 
 func (u *understudy) rollBack() {
@@ -134,7 +165,8 @@ func TestRunFromStartToRecovery(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%v\n%s", err, out.String())
 			}
-			inOrder(t, out.String(), "agent at", "release v2 goes out", "hook rollback called", "rollback done", "recovered")
+			inOrder(t, out.String(), "agent at", "release v2 goes out", "hook rollback called", "rollback done", "recovered", "settlement stops", "5 (EUR 500) overdue",
+				"fires for instant-settlement-errors", "settlement resumes", "overdue is down to 0", "settled late                    0  the company says 0")
 			if exit == strings.Contains(out.String(), "calm: ") {
 				t.Errorf("with ExitWhenRecovered %v:\n%s", exit, out.String())
 			}
@@ -174,7 +206,7 @@ func TestRunWritesFilesThatStayInAGivenFolder(t *testing.T) {
 		t.Errorf("an interrupted story ends with %v", err)
 	}
 	objectives, err := filepath.Glob(u.config.Objectives[0])
-	if err != nil || len(objectives) != 4 {
+	if err != nil || len(objectives) != 5 {
 		t.Errorf("objectives in %s: %v %v", u.config.Objectives[0], objectives, err)
 	}
 	targets := map[string]bool{}

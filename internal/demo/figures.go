@@ -85,6 +85,9 @@ func (t *teller) statusBlock(now time.Time) []string {
 	if s, ok := t.objective(); ok {
 		lines = append(lines, "  "+t.budgetLine(s, now))
 	}
+	if t.rail.Rail != "" {
+		lines = append(lines, fmt.Sprintf("  settlement of %s: open %s, overdue %s", t.rail.Rail, t.rail.Open, t.rail.Overdue))
+	}
 	return append(lines, "  "+t.agent.base+"  Ctrl-C ends")
 }
 
@@ -118,19 +121,27 @@ func (t *teller) summary(s slo.Status) []string {
 	failed := after.Outcomes[paysim.Technical] - before.Outcomes[paysim.Technical]
 	atRisk := paysim.InEUR(after.AmountMinor[paysim.Technical]) - paysim.InEUR(before.AmountMinor[paysim.Technical])
 	inWindow := after.Outcomes[paysim.Technical] - t.recent[0].tallies[0].Outcomes[paysim.Technical]
-	row := func(what, value, remark string) string {
-		return strings.TrimRight(fmt.Sprintf("  %-20s %12s  %s", what, value, remark), " ")
-	}
-	lines := []string{
+	return []string{
 		"",
-		row("detected after", seconds(t.fired.Sub(t.released)), "by "+t.tier),
-		row("acted after", seconds(t.called.Sub(t.released)), "hook "+hookName+", "+badRevision+" to "+goodRevision),
-		row("recovered after", seconds(t.recovered.Sub(t.released)), "verified on fresh data"),
-		row("budget spent", percent(spent(s)), "all of it within "+seconds(t.exhaustion())+" if nobody acts"),
-		row("faults counted", grouped(int64(s.Events.Bad)), "card-auth itself says "+grouped(inWindow)),
-		row("payments", grouped(served), "on three rails"),
-		row("customers' declines", grouped(declined), "among them, counted against no budget"),
-		row("money at risk", "EUR "+grouped(atRisk/100), grouped(failed)+" card payments failed"),
+		figure("detected after", seconds(t.fired.Sub(t.released)), "by "+t.tier),
+		figure("acted after", seconds(t.called.Sub(t.released)), "hook "+hookName+", "+badRevision+" to "+goodRevision),
+		figure("recovered after", seconds(t.recovered.Sub(t.released)), "verified on fresh data"),
+		figure("budget spent", percent(spent(s)), "all of it within "+seconds(t.exhaustion())+" if nobody acts"),
+		figure("faults counted", grouped(int64(s.Events.Bad)), "card-auth itself says "+grouped(inWindow)),
+		figure("payments", grouped(served), "on three rails"),
+		figure("customers' declines", grouped(declined), "among them, counted against no budget"),
+		figure("money at risk", "EUR "+grouped(atRisk/100), grouped(failed)+" card payments failed"),
+		"",
+	}
+}
+
+func figure(what, value, remark string) string {
+	return strings.TrimRight(fmt.Sprintf("  %-20s %12s  %s", what, value, remark), " ")
+}
+
+// whereNext says where there is more to see.
+func (t *teller) whereNext() []string {
+	lines := []string{
 		"",
 		"  Where to look next",
 		"  page       " + t.agent.base + "/",

@@ -29,6 +29,7 @@ type company interface {
 	Truth() []paysim.Tally
 	Services() []paysim.Service
 	Deploy(service string, rev paysim.Revision) error
+	SetFaults(service string, f paysim.Faults) error
 }
 
 // sample is what the company had done at a moment.
@@ -45,13 +46,15 @@ type teller struct {
 	screen  *screen
 	files   files
 
-	ready, tabled, known, released, rising, fired, called, done, verified, recovered time.Time
+	ready, tabled, known, released, rising, fired, called, done, verified, recovered, finished time.Time
 
 	lastBudget, lastCalm time.Time
 	recent               []sample // of the last window, oldest first
 	atRelease            []paysim.Tally
 	statuses             []slo.Status
 	actions              []hooks.Action
+	rail                 railStatus
+	settle               settling
 	lookErr              error // of the last look at the agent
 	tier                 string
 	peakBurn             float64
@@ -82,7 +85,7 @@ func (t *teller) tell(ctx context.Context) error {
 		if t.screen.err != nil {
 			return fmt.Errorf("telling the demo: %w", t.screen.err)
 		}
-		if t.opts.ExitWhenRecovered && !t.recovered.IsZero() {
+		if t.opts.ExitWhenRecovered && !t.finished.IsZero() {
 			t.screen.status()
 			return nil
 		}
@@ -97,7 +100,8 @@ func (t *teller) step(ctx context.Context, now time.Time) error {
 	t.observe(ctx, now)
 	chapters := []func(context.Context, time.Time) error{
 		t.tellMoney, t.tellKnown, t.tellRelease, t.tellErrors, t.tellBudget, t.tellFiring, t.tellActions,
-		t.tellRollback, t.tellVerified, t.tellRecovered, t.tellCalm,
+		t.tellRollback, t.tellVerified, t.tellRecovered,
+		t.tellStop, t.tellPiling, t.tellOverdueFires, t.tellDrained, t.tellSettled, t.tellCalm,
 	}
 	for _, chapter := range chapters {
 		if err := chapter(ctx, now); err != nil {
@@ -105,7 +109,7 @@ func (t *teller) step(ctx context.Context, now time.Time) error {
 		}
 	}
 	t.screen.status(t.statusBlock(now)...)
-	if t.recovered.IsZero() && now.Sub(t.ready) > t.opts.plan.bound {
+	if t.finished.IsZero() && now.Sub(t.ready) > t.opts.plan.bound {
 		return fmt.Errorf("no recovery within %s: %s", t.opts.plan.bound, t.soFar())
 	}
 	return nil
@@ -139,9 +143,9 @@ func (t *teller) observe(ctx context.Context, now time.Time) {
 	for len(t.recent) > 2 && now.Sub(t.recent[1].at) >= window {
 		t.recent = t.recent[1:]
 	}
-	statuses, actions, err := t.agent.look(ctx)
+	statuses, actions, rail, err := t.agent.look(ctx)
 	if t.lookErr = err; err == nil {
-		t.statuses, t.actions = statuses, actions
+		t.statuses, t.actions, t.rail = statuses, actions, rail
 	}
 }
 
@@ -335,14 +339,14 @@ func (t *teller) tellRecovered(_ context.Context, now time.Time) error {
 	if _, firing := paging(status); firing {
 		return nil
 	}
-	t.recovered, t.lastCalm = now, now
+	t.recovered = now
 	t.screen.say(now, green, "recovered, %s after the release", seconds(now.Sub(t.released)))
 	t.screen.print(t.summary(status)...)
 	return nil
 }
 
 func (t *teller) tellCalm(_ context.Context, now time.Time) error {
-	if t.recovered.IsZero() || now.Sub(t.lastCalm) < t.opts.plan.calm {
+	if t.finished.IsZero() || now.Sub(t.lastCalm) < t.opts.plan.calm {
 		return nil
 	}
 	t.lastCalm = now
@@ -367,7 +371,9 @@ func (t *teller) soFar() string {
 	for _, m := range []struct {
 		at   time.Time
 		what string
-	}{{t.fired, t.tier + " fired"}, {t.called, "the hook was called"}, {t.done, "the rollback is done"}, {t.verified, "it is verified"}} {
+	}{{t.fired, t.tier + " fired"}, {t.called, "the hook was called"}, {t.done, "the rollback is done"}, {t.verified, "it is verified"},
+		{t.settle.stopped, "settlement stopped"}, {t.settle.overdue, "transfers are overdue"}, {t.settle.fired, "that fired"}, {t.settle.resumed, "settlement resumed"},
+		{t.settle.drained, fmt.Sprintf("nothing is overdue, the agent counts %+v, the company %+v", t.settle.agent, t.settle.company)}} {
 		if !m.at.IsZero() {
 			parts = append(parts, m.what)
 		}
@@ -389,9 +395,11 @@ func (t *teller) soFar() string {
 }
 
 // objective is the status of the objective that the story is about.
-func (t *teller) objective() (slo.Status, bool) {
+func (t *teller) objective() (slo.Status, bool) { return t.status(objective) }
+
+func (t *teller) status(name string) (slo.Status, bool) {
 	for _, s := range t.statuses {
-		if s.Name == objective {
+		if s.Name == name {
 			return s, true
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -30,6 +32,8 @@ type script struct {
 	ready   bool
 	slos    string
 	actions string
+	rails   string
+	metrics string
 	changes []hooks.Change
 }
 
@@ -51,6 +55,10 @@ func (s *script) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		_, _ = w.Write([]byte(s.slos))
 	case "GET /api/v1/actions":
 		_, _ = w.Write([]byte(s.actions))
+	case "GET /api/v1/transactions":
+		_, _ = w.Write([]byte(`{"rails":[` + s.rails + `]}`))
+	case "GET /metrics":
+		_, _ = w.Write([]byte(s.metrics))
 	case "POST /api/v1/changes":
 		var c hooks.Change
 		if err := json.NewDecoder(r.Body).Decode(&c); err != nil {
@@ -86,6 +94,18 @@ const (
 		"service":"card-auth","tier":"page-5s","reasons":["page-5s fires since 10:00:22","v1 is recorded good"],"to_revision":"v1","created_at":"2026-11-21T10:00:23Z"}]}`
 )
 
+// settlesWith adds the objective of settlement to an answer, firing or not.
+func settlesWith(slos string, firing bool) string {
+	return strings.Replace(slos, `[{"name"`, fmt.Sprintf(`[{"name":"instant-settlement-errors","service":"instant-transfer","objective":0.999,"window":"30s","state":"ok",
+		"error_budget":{"remaining_ratio":-99},"tiers":[{"name":"page-5s","severity":"page","firing":%v,"why":"100 of 100 events bad"}]},{"name"`, firing), 1)
+}
+
+// sctInst is how the agent says that the rail stands.
+func sctInst(open, overdue int) string {
+	return fmt.Sprintf(`{"rail":"swift","open":{"count":9}},{"rail":"sct-inst","open":{"count":%d,"values":{"EUR":%d}},"overdue":{"count":%d,"values":{"EUR":%d}},"oldest_open_age_seconds":7.4}`,
+		open, open*10_000, overdue, overdue*10_000)
+}
+
 func action(state, field, text string) string {
 	a := strings.Replace(runningAction, `"state":"running"`, `"state":"`+state+`"`, 1)
 	return strings.Replace(a, `"hook"`, `"`+field+`":"`+text+`","hook"`, 1)
@@ -94,12 +114,16 @@ func action(state, field, text string) string {
 // till is a company with steady business: 40 card payments a second, of which 4 are declined and,
 // while v2 runs, 10 fail.
 type till struct {
-	revision string
-	card     paysim.Tally
+	revision  string
+	card      paysim.Tally
+	transfers paysim.Tally
+	stopped   []bool // what was asked of settlement
 }
 
 func newTill() *till {
-	return &till{revision: "v1", card: paysim.Tally{
+	return &till{revision: "v1", transfers: paysim.Tally{
+		Service: "instant-transfer", Outcomes: map[string]int64{}, AmountMinor: map[string]map[string]int64{"accepted": {"EUR": 0}},
+	}, card: paysim.Tally{
 		Service: "card-auth", Outcomes: map[string]int64{},
 		AmountMinor: map[string]map[string]int64{"approved": {"EUR": 0}, "technical": {"EUR": 0}},
 	}}
@@ -115,16 +139,28 @@ func (c *till) second() {
 	}
 	c.card.Outcomes["approved"] += good
 	c.card.AmountMinor["approved"]["EUR"] += good * 5000
+	c.transfers.Outcomes["accepted"] += 20
+	c.transfers.AmountMinor["accepted"]["EUR"] += 20 * 10_000
 }
 
 func (c *till) Truth() []paysim.Tally {
-	t := c.card
-	t.Outcomes = maps.Clone(t.Outcomes)
-	t.AmountMinor = map[string]map[string]int64{}
-	for outcome, amounts := range c.card.AmountMinor {
-		t.AmountMinor[outcome] = maps.Clone(amounts)
+	all := []paysim.Tally{c.card, c.transfers}
+	for i := range all {
+		amounts := map[string]map[string]int64{}
+		for outcome, minor := range all[i].AmountMinor {
+			amounts[outcome] = maps.Clone(minor)
+		}
+		all[i].Outcomes, all[i].AmountMinor = maps.Clone(all[i].Outcomes), amounts
 	}
-	return []paysim.Tally{t}
+	return all
+}
+
+func (c *till) SetFaults(service string, f paysim.Faults) error {
+	if service != "instant-transfer" {
+		return errors.New("no such service")
+	}
+	c.stopped = append(c.stopped, f.SettlementStop)
+	return nil
 }
 
 func (c *till) Services() []paysim.Service {
@@ -187,8 +223,11 @@ func (s *stage) until20() {
 	s.mustPlay(9)
 }
 
-// wholeStory plays a run in which all goes well.
-func (s *stage) wholeStory() {
+// verified is how the agent answers once its action has helped.
+var verified = action("verified", "verification", "0 of 200 events bad since the action.")
+
+// toRecovery plays the first half of a run in which all goes well, to second 29.
+func (s *stage) toRecovery() {
 	s.t.Helper()
 	s.until20()
 	s.mustPlay(2)
@@ -198,10 +237,43 @@ func (s *stage) wholeStory() {
 	s.mustPlay(1)
 	s.till.revision = "v1"
 	s.mustPlay(2)
-	s.agent.set(firingSLOs, action("verified", "verification", "0 of 200 events bad since the action."))
+	s.agent.set(firingSLOs, verified)
 	s.mustPlay(2)
-	s.agent.set(recoveredSLOs, action("verified", "verification", "0 of 200 events bad since the action."))
+	s.agent.set(settlesWith(recoveredSLOs, false), verified)
 	s.mustPlay(1)
+}
+
+// wholeStory plays on: settlement stops at 32 s, the first deadline passes at 43 s, that fires at 45 s, settlement goes on
+// at 50 s, nothing is overdue at 52 s, and both sides agree at 54 s.
+func (s *stage) wholeStory() {
+	s.t.Helper()
+	s.toRecovery()
+	s.agent.rails = sctInst(30, 0)
+	s.mustPlay(3)
+	s.agent.rails = sctInst(200, 0)
+	s.mustPlay(10)
+	s.agent.rails = sctInst(250, 20)
+	s.mustPlay(2)
+	s.agent.rails = sctInst(300, 60)
+	s.agent.set(settlesWith(recoveredSLOs, true), verified)
+	s.mustPlay(6)
+	s.agent.rails = sctInst(200, 80)
+	s.mustPlay(1)
+	s.agent.rails = sctInst(30, 0)
+	s.mustPlay(1)
+	s.till.transfers.Settled = paysim.Settled{InTime: 900, Late: 110, LateMinor: 1_100_000, Declined: 12}
+	s.agent.set(settlesWith(recoveredSLOs, false), verified)
+	s.agent.metrics = railCounts(899, 110, 12)
+	s.mustPlay(1)
+	s.agent.metrics = railCounts(900, 110, 12)
+	s.mustPlay(1)
+}
+
+// railCounts is an exposition with so many movements settled in time, late and declined.
+func railCounts(good, late, declined int) string {
+	const line = "assayer_transactions_total{class=%q,direction=\"out\",end_to_end=%q,outcome=%q,rail=%q} %d\n"
+	return fmt.Sprintf(line+line+line+line, "good", "good", "good", "sct-inst", good, "late", "bad", "bad", "sct-inst", late,
+		"business", "excluded", "excluded", "sct-inst", declined, "good", "good", "good", "swift", 7)
 }
 
 func inOrder(t *testing.T, out string, want ...string) {
@@ -240,11 +312,27 @@ func TestStoryIsToldInOrderWithItsNumbers(t *testing.T) {
 		"recovered after            12.0 s",
 		"budget spent                  64%  all of it within 6.0 s if nobody acts", // 30 s ÷ 5
 		"faults counted                 60  card-auth itself says 70",              // 7 s of v2 × 10
-		"payments                    1,160",                                        // 29 s × 40
+		"payments                    1,740",                                        // 29 s × 60
 		"customers' declines           116  among them",                            // 29 s × 4
 		"money at risk             EUR 863  70 card payments",                      // 70 × 12.34
+		"[ 32.0s] instant-transfer: settlement stops.",
+		"[ 34.0s] instant-transfer: 20/s accepted, 0% fail; open 200 (EUR 20,000),\n         overdue 0, oldest 7 s",
+		"[ 43.0s] 11.0 s after the stop the first deadlines pass: 20 (EUR 2,000) overdue.",
+		"[ 45.0s] page-5s fires for instant-settlement-errors 2.0 s after the first\n         deadline. 100 of 100 events bad",
+		"the service's own error rate is 0% all the while",
+		"[ 50.0s] settlement resumes; 60 (EUR 6,000) overdue",
+		"[ 52.0s] overdue is down to 0, 2.0 s after settlement resumed",
+		"[ 54.0s] settled, 22.0 s after the stop",
+		"overdue after              11.0 s  the scheme allows 10.0 s",
+		"detected after              2.0 s  from the first deadline, by page-5s",
+		"errors meanwhile               0%",
+		"overdue at once                80  EUR 8,000",
+		"budget spent            100 times  that of instant-settlement-errors",
+		"settled in time               900  the company says 900",
+		"settled late                  110  the company says 110, worth EUR 11,000",
+		"declined                       12  the company says 12",
 		"/metrics", "/demo/data/audit.jsonl", "assayer audit verify /demo/data/audit.jsonl",
-		"[ 59.0s] calm: 40 payments/s, EUR 1,800/s, 0 alerts firing",
+		"[ 84.0s] calm: 60 payments/s, EUR 3,800/s, 0 alerts firing",
 	)
 	if strings.Contains(s.out.String(), "\x1b") {
 		t.Error("escape codes without a terminal")
@@ -253,6 +341,9 @@ func TestStoryIsToldInOrderWithItsNumbers(t *testing.T) {
 		if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > 80 {
 			t.Errorf("%d columns: %s", n, line)
 		}
+	}
+	if got := s.till.stopped; !slices.Equal(got, []bool{true, false}) {
+		t.Errorf("settlement was stopped and let go on: %v", got)
 	}
 	if got := s.agent.changes; len(got) != 2 || got[0].Revision != "v1" || got[1].Revision != "v2" ||
 		got[1].Service != "card-auth" || got[1].Kind != "deploy" || !got[1].At.Equal(began.Add(17*time.Second)) {
@@ -265,11 +356,11 @@ func TestTerminalHasColoursAndAStatusBlock(t *testing.T) {
 	s.wholeStory()
 	out := s.out.String()
 	inOrder(t, out, "\x1b[1magent at", "\x1b[31merrors rise", "\x1b[32mrecovered")
-	// Blank, heading, one service, budget and address make 5 lines.
-	if !strings.Contains(out, "\x1b[5A\x1b[J") {
+	// Blank, heading, two services, budget and address make 6 lines, and settlement is one more once the agent knows of it.
+	if !strings.Contains(out, "\x1b[6A\x1b[J") || !strings.Contains(out, "\x1b[7A\x1b[J") {
 		t.Errorf("the status block is not redrawn:\n%q", out)
 	}
-	inOrder(t, out, "budget of card-auth: [█", "Ctrl-C ends")
+	inOrder(t, out, "budget of card-auth: [█", "Ctrl-C ends", "settlement of sct-inst: open 250 (EUR 25,000), overdue 20 (EUR 2,000)", "\x1b[32moverdue is down to 0")
 }
 
 func TestHookThatHoldsBackIsToldOnceAndFailsTheDemo(t *testing.T) {

@@ -52,7 +52,9 @@ func start(t *testing.T, opts paysim.Options) *paysim.Simulator {
 	opts.Manual = true
 	opts.Secret = []byte("between us")
 	opts.Verify = verify
-	opts.Now = func() time.Time { return signedAt }
+	if opts.Now == nil {
+		opts.Now = func() time.Time { return signedAt }
+	}
 	if opts.Seed == 0 {
 		opts.Seed = 7
 	}

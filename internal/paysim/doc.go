@@ -13,6 +13,10 @@
 // Latencies are modelled: a request is answered at once and the histogram records how long it would
 // have taken, so that a payment company costs a few percent of one core.
 //
+// Instant transfers are accepted first and settle later. Whoever is named with [Simulator.TellTo] is told of each
+// of them, as events: received, then settled or rejected. A settlement stop is the fault that no metric of a
+// service shows: payments are accepted and none completes.
+//
 // An admin server deploys revisions, switches faults on, takes signed rollback calls, and tells at
 // /truth what was served, counted beside the metrics: what an agent counts has to equal it.
 //

@@ -39,11 +39,12 @@ type rail struct {
 	buckets    []float64
 	amount     float64 // median, major units
 	currencies []weighted
-	capacity   float64 // requests in flight at which the service is full, for one request a second in all
+	capacity   float64     // requests in flight at which the service is full, for one request a second in all
+	settles    *settlement // of what it accepts; nil: nothing follows an answer
 }
 
 // rails lists the three in the order in which screens show them. The codes are field 39 of ISO 8583
-// for cards and the ISO 20022 status reasons for transfers; the chain has no standard, so ours are words.
+// for cards and the ISO 20022 status reasons for transfers, which are accepted here and settle later; the chain has no standard, so ours are words.
 func rails() []rail {
 	return []rail{
 		{
@@ -60,17 +61,21 @@ func rails() []rail {
 			capacity: .5,
 		},
 		{
-			service: "instant-transfer", prefix: "instant_transfer", seconds: "instant_transfer_seconds", success: "settled",
+			service: "instant-transfer", prefix: "instant_transfer", seconds: "instant_transfer_seconds", success: "accepted",
 			byLabel: "scheme", by: []weighted{{"sct_inst", 1}},
 			share:     .30,
-			successes: []weighted{{"ACSC", 1}},
+			successes: []weighted{{"ACSP", 1}},
 			business:  []weighted{{"AM04", .40}, {"AC04", .20}, {"AC01", .20}, {"AC06", .10}, {"AG01", .10}},
 			technical: []weighted{{"AB06", .4}, {"AB05", .3}, {"AB09", .2}, {"AB10", .1}},
-			declines:  .03, faults: .0005,
-			median: 1.2, sigma: .7, limit: 10,
+			declines:  .03,
+			median:    1.2, sigma: .7, limit: 10,
 			buckets: []float64{.25, .5, 1, 2, 5, 10, 20},
 			amount:  180, currencies: []weighted{{"EUR", 1}},
 			capacity: 1.6,
+			settles: &settlement{
+				rail: "sct-inst", median: 1.1, sigma: .4, longest: 8 * time.Second, limit: 10 * time.Second,
+				banks: []weighted{{"BANKDEFF", .5}, {"BANKFRPP", .3}, {"BANKESMM", .2}},
+			},
 		},
 		{
 			service: "crypto-withdrawal", prefix: "crypto_withdrawal", seconds: "crypto_withdrawal_broadcast_seconds", success: "broadcast",

@@ -37,16 +37,18 @@ type Faults struct {
 	LatencyFactor  float64 `json:"latency_factor"`  // multiplies the revision's; 1 or 0: as usual
 	DropTraffic    bool    `json:"drop_traffic"`    // customers cannot reach us: no requests arrive
 	Down           bool    `json:"down"`            // every connection breaks, that of a scrape too
+	SettlementStop bool    `json:"settlement_stop"` // payments are accepted, and none completes
 }
 
 // Tally is what a service did since it was first started, counted beside its metrics. Restarts of
 // instances do not reset it.
 type Tally struct {
 	Service     string                      `json:"service"`
-	Outcomes    map[string]int64            `json:"outcomes"`     // outcome to payments
-	AmountMinor map[string]map[string]int64 `json:"amount_minor"` // outcome to currency to minor units
-	Slow        int64                       `json:"slow"`         // answered after the rail's limit
-	Unanswered  int64                       `json:"unanswered"`   // sent by the load generator, never answered
+	Outcomes    map[string]int64            `json:"outcomes"`         // outcome to payments
+	AmountMinor map[string]map[string]int64 `json:"amount_minor"`     // outcome to currency to minor units
+	Slow        int64                       `json:"slow"`             // answered after the rail's limit
+	Unanswered  int64                       `json:"unanswered"`       // sent by the load generator, never answered
+	Settled     Settled                     `json:"settled,omitzero"` // of what was accepted; zero: the service settles nothing
 }
 
 // Answered is the number of payments with an outcome.
@@ -64,6 +66,7 @@ type service struct {
 	rail
 	rollout time.Duration // how long replacing all instances takes
 	full    float64       // requests in flight at which the service is full
+	clears  *clearing     // nil: nothing follows an answer
 
 	mu        sync.Mutex
 	rng       *rand.Rand
@@ -90,6 +93,9 @@ func newService(r rail, opts Options, stream uint64) *service {
 		tally: Tally{
 			Service: r.service, Outcomes: map[string]int64{}, AmountMinor: map[string]map[string]int64{},
 		},
+	}
+	if r.settles != nil {
+		s.clears = newClearing(*r.settles, opts)
 	}
 	for _, outcome := range []string{r.success, Business, Technical} {
 		s.tally.Outcomes[outcome] = 0
@@ -130,6 +136,9 @@ func (s *service) answer(p payment) (outcome, reason string) {
 		s.tally.Slow++
 	}
 	s.metrics.observe(p, outcome, reason, latency)
+	if s.clears != nil {
+		s.clears.accept(p, outcome, reason)
+	}
 	return outcome, reason
 }
 
@@ -151,6 +160,9 @@ func (s *service) advance(d time.Duration) {
 	s.busy = 0
 	s.loadRatio += (inFlight/s.full - s.loadRatio) * (1 - math.Exp(-d.Seconds()/loadSmooths.Seconds()))
 	s.metrics.inFlight.Set(min(1, s.loadRatio))
+	if s.clears != nil {
+		s.clears.advance(d)
+	}
 }
 
 // replaceOne puts the target revision on one instance and reports whether there was one to replace.
@@ -201,6 +213,9 @@ func (s *service) setFaults(f Faults) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.faults = f
+	if s.clears != nil {
+		s.clears.stop(f.SettlementStop)
+	}
 }
 
 func (s *service) currentFaults() Faults {
@@ -227,6 +242,9 @@ func (s *service) snapshot() Tally {
 		amounts := map[string]int64{}
 		maps.Copy(amounts, s.tally.AmountMinor[outcome])
 		t.AmountMinor[outcome] = amounts
+	}
+	if s.clears != nil {
+		t.Settled = s.clears.settled()
 	}
 	return t
 }

@@ -106,6 +106,11 @@ func Start(ctx context.Context, opts Options) (*Simulator, error) {
 	}
 	if !opts.Manual {
 		s.running.Go(func() { s.drive(ctx) })
+		for _, c := range s.clearings() {
+			s.running.Go(func() {
+				c.keepTelling(ctx, func(err error) { opts.Logger.Warn("events are told again later", "err", err) })
+			})
+		}
 	}
 	return s, nil
 }
@@ -173,6 +178,32 @@ func (s *Simulator) Step(ctx context.Context, d time.Duration) {
 		s.elapsed += step
 		d -= step
 	}
+	if !s.opts.Manual {
+		return
+	}
+	for _, c := range s.clearings() {
+		if err := c.flush(ctx); err != nil {
+			s.opts.Logger.Warn("events are told again later", "err", err)
+		}
+	}
+}
+
+func (s *Simulator) clearings() []*clearing {
+	var all []*clearing
+	for _, svc := range s.services {
+		if svc.clears != nil {
+			all = append(all, svc.clears)
+		}
+	}
+	return all
+}
+
+// TellTo follows payments from now on from acceptance to settlement, and tells of each as events that an agent
+// takes: POST url, a JSON array.
+func (s *Simulator) TellTo(url string) {
+	for _, c := range s.clearings() {
+		c.listen(url)
+	}
 }
 
 // expected is the present rate of payments to svc, a second.
@@ -225,6 +256,9 @@ func (s *Simulator) Close(ctx context.Context) error {
 	}
 	s.running.Wait()
 	s.client.CloseIdleConnections()
+	for _, c := range s.clearings() {
+		c.client.CloseIdleConnections()
+	}
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("closing payment simulator: %w", err)
 	}
@@ -250,7 +284,7 @@ func (s *Simulator) Services() []Service {
 // AdminURL is where /deploy, /rollback, /faults, /restart and /truth are.
 func (s *Simulator) AdminURL() string { return s.adminURL }
 
-// Truth is what was served, in the order of Services.
+// Truth is what was served and what has settled, in the order of Services.
 func (s *Simulator) Truth() []Tally {
 	out := make([]Tally, len(s.services))
 	for i, svc := range s.services {
@@ -282,6 +316,9 @@ func (s *Simulator) SetFaults(service string, f Faults) error {
 	}
 	if f.TechnicalRatio < 0 || f.TechnicalRatio > 1 {
 		return fmt.Errorf("setting faults of %s: technical ratio %g: allowed are 0 to 1", service, f.TechnicalRatio)
+	}
+	if f.SettlementStop && svc.clears == nil {
+		return fmt.Errorf("setting faults of %s: its payments end with the answer, so no settlement can stop", service)
 	}
 	svc.setFaults(f)
 	return nil
