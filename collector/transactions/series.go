@@ -79,7 +79,9 @@ func (t *Tracker) counters(g *gatherer) {
 	for _, rail := range slices.Sorted(maps.Keys(buckets)) {
 		if rs := t.rules.Load().rails[rail]; rs != nil {
 			for _, le := range rs.Buckets {
-				buckets[rail][le] = buckets[rail][le] // all bounds are there from the first settlement on
+				if _, counted := buckets[rail][le]; !counted { // all bounds are there from the first settlement on
+					buckets[rail][le] = Metric{}
+				}
 			}
 		}
 		g.histogram(rail, buckets[rail])

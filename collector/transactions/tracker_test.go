@@ -136,7 +136,7 @@ func TestReturnOfWhatCameIn(t *testing.T) {
 	came.Direction = "in"
 	ended := came
 	ended.State = "settled"
-	back := r.event("r1", "sct-inst", "returned") // goes out
+	back := r.event("r1", "sct-inst", "returned")                          // goes out
 	back.Original, back.Reason = &Event{ID: "a"}, reason.Key{Code: "DUPL"} // burns our own budget only if we had sent it
 	r.put(came, ended, back)
 	r.shows(`total{class="good",direction="in",end_to_end="good",outcome="good",rail="sct-inst"} 1`,

@@ -293,5 +293,5 @@ func (r *reader) hints() {
 			r.add(at.Wrong(strings.Join(units(), ", ")))
 		}
 	}
-	r.rail.Dashboard = Dashboard{Order: in.Order, TimeUnit: in.TimeUnit, RateUnit: in.RateUnit}
+	r.rail.Dashboard = Dashboard(in)
 }
