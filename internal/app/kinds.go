@@ -12,6 +12,7 @@ import (
 	"github.com/assayer-io/assayer/collector/prometheus"
 	"github.com/assayer-io/assayer/collector/transactions"
 	"github.com/assayer-io/assayer/collector/transactions/files"
+	"github.com/assayer-io/assayer/collector/transactions/fixlog"
 	"github.com/assayer-io/assayer/collector/transactions/iso20022"
 	"github.com/assayer-io/assayer/collector/transactions/kafka"
 	"github.com/assayer-io/assayer/collector/transactions/nacha"
@@ -53,6 +54,7 @@ func formatKinds() map[string]formatKind {
 	return map[string]formatKind{
 		"ndjson":   func(strictyaml.Node) (transactions.Decoder, problem.List) { return ndjson.New(), nil },
 		"iso20022": formatOf(iso20022.Default, iso20022.New),
+		"fix":      formatOf(fixlog.Default, fixlog.New),
 		"nacha":    formatOf(nacha.Default, nacha.New),
 	}
 }
