@@ -26,6 +26,7 @@ import (
 
 	"github.com/assayer-io/assayer/collector"
 	"github.com/assayer-io/assayer/collector/transactions"
+	"github.com/assayer-io/assayer/collector/transactions/journal"
 	exporter "github.com/assayer-io/assayer/exporters/prometheus"
 	"github.com/assayer-io/assayer/internal/audit"
 	"github.com/assayer-io/assayer/internal/exclusions"
@@ -82,6 +83,7 @@ type App struct {
 	told         transitions        // likewise
 	policies     budgetPolicies
 	tracker      *transactions.Tracker // nil: no movements of money are followed
+	journal      *journal.Journal      // of the movements; nil likewise
 	sources      *sources
 	providers    map[string]provider
 	current      atomic.Pointer[Loaded]

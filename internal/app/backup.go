@@ -27,12 +27,13 @@ func (a *App) serveBackup(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	a.save() // what was counted up to now is part of it
-	a.auditLife("backup", "a backup of budgets, journal and audit log was asked for")
+	a.auditLife("backup", "a backup of budgets, journals and audit log was asked for")
 	w.Header().Set("Content-Disposition", `attachment; filename="assayer.backup"`)
 	out := patient{w, http.NewResponseController(w)}
 	began := a.now()
 	h := backup.Header{Created: began.UTC().Truncate(time.Second), AgentVersion: version.Version}
-	if err := backup.Write(out, h, a.store, a.loaded().Config.Audit.Path, nil); err != nil {
+	from := backup.From{Store: a.store, AuditLog: a.loaded().Config.Audit.Path, Journal: a.journal, Spool: a.loaded().Config.Storage.Path}
+	if err := backup.Write(out, h, from, nil); err != nil {
 		// What was sent lacks its checksum, so nobody will take it for a backup.
 		a.log.Error("backup failed", "err", err)
 		return

@@ -14,6 +14,7 @@ import (
 	"github.com/assayer-io/assayer/collector/transactions"
 	"github.com/assayer-io/assayer/collector/transactions/httpin"
 	"github.com/assayer-io/assayer/collector/transactions/journal"
+	"github.com/assayer-io/assayer/internal/backup"
 	"github.com/assayer-io/assayer/internal/config"
 	"github.com/assayer-io/assayer/internal/problem"
 	"github.com/assayer-io/assayer/internal/strictyaml"
@@ -201,6 +202,7 @@ func (a *App) openTransactions(context.Context) error {
 	if err != nil {
 		return fmt.Errorf("opening the journal of transactions: %w", err)
 	}
+	a.journal = j
 	a.onStop("journal of transactions", func(context.Context) error { return j.Close() })
 	a.tracker, err = transactions.New(transactions.Deps{Journal: j, Rules: rules, Now: a.now, Log: log})
 	if err != nil {
@@ -210,9 +212,7 @@ func (a *App) openTransactions(context.Context) error {
 	return a.sources.prepare(p.sources)
 }
 
-func (a *App) journalDir() string {
-	return filepath.Join(a.loaded().Config.Storage.Path, "transactions")
-}
+func (a *App) journalDir() string { return backup.JournalDir(a.loaded().Config.Storage.Path) }
 
 // startTransactions follows movements and reads sources until Stop.
 func (a *App) startTransactions(ctx context.Context) {

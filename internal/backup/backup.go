@@ -1,12 +1,14 @@
 // Package backup writes an agent's data into one file, and puts it back. The file:
 //
-//	assayer-backup 1
+//	assayer-backup 2
 //	{"created":"2026-11-21T10:00:00Z","agent_version":"1.4.0"}
-//	…                    a tar archive, zstd-compressed: audit.jsonl, .head and .pub, assayer.db
+//	…                    a tar archive, zstd-compressed: audit.jsonl, .head and .pub, assayer.db, transactions
 //	…                    32 bytes: the SHA-256 of all before
 //
 // The store is a snapshot of one moment, taken while the agent goes on; the audit log is whole lines
-// up to about then. The log's private key is never in it.
+// up to about then. The log's private key is never in it. The journal of transactions is of a moment after the
+// store's, so that its counters are never behind what the store has counted of them. Without one, the file
+// is of format 1, which has all but that.
 package backup
 
 import (
@@ -20,12 +22,14 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/klauspost/compress/zstd"
 
+	"github.com/assayer-io/assayer/collector/transactions/journal"
 	"github.com/assayer-io/assayer/internal/audit"
 )
 
@@ -45,12 +49,16 @@ var (
 
 const (
 	magic     = "assayer-backup "
-	version   = 1
+	version   = 2    // the newest; 1 has no journal of transactions
 	maxHeader = 4096 // bytes of the first two lines
 
-	storeName = "assayer.db"
-	auditName = "audit.jsonl"
+	storeName   = "assayer.db"
+	auditName   = "audit.jsonl"
+	journalName = "transactions"
 )
+
+// JournalDir is where the journal of transactions lies, beside the store in directory storeDir.
+func JournalDir(storeDir string) string { return filepath.Join(storeDir, journalName) }
 
 // sidecars are the files that belong to an audit log and may leave the machine, by their endings.
 func sidecars() []string { return []string{".head", ".pub"} }
@@ -60,16 +68,27 @@ type Store interface {
 	Snapshot(begin func(size int64) (io.Writer, error)) error
 }
 
-// Write writes a backup of the store and of the audit log at path auditLog, which need not exist.
-// progress, unless nil, is told how many bytes of how many are done.
-func Write(w io.Writer, h Header, store Store, auditLog string, progress func(done, whole int64)) error {
+// From is what a backup is made of.
+type From struct {
+	Store    Store
+	AuditLog string           // path; it need not exist
+	Journal  *journal.Journal // of transactions; nil: there is none
+	Spool    string           // directory with room for a copy of the journal while it is sent
+}
+
+// Write writes a backup. progress, unless nil, is told how many bytes of how many are done.
+func Write(w io.Writer, h Header, from From, progress func(done, whole int64)) error {
+	format := version
+	if from.Journal == nil {
+		format = 1
+	}
 	sum := sha256.New()
 	out := io.MultiWriter(w, sum)
 	head, err := json.Marshal(h)
 	if err != nil {
 		return fmt.Errorf("encoding the backup's header: %w", err)
 	}
-	if _, err := fmt.Fprintf(out, "%s%d\n%s\n", magic, version, head); err != nil {
+	if _, err := fmt.Fprintf(out, "%s%d\n%s\n", magic, format, head); err != nil {
 		return err
 	}
 	z, err := zstd.NewWriter(out, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedFastest))
@@ -77,11 +96,14 @@ func Write(w io.Writer, h Header, store Store, auditLog string, progress func(do
 		return err
 	}
 	archive := tar.NewWriter(z)
-	err = writeAudit(archive, auditLog)
+	err = writeAudit(archive, from.AuditLog)
 	if err == nil {
-		err = store.Snapshot(func(size int64) (io.Writer, error) {
+		err = from.Store.Snapshot(func(size int64) (io.Writer, error) {
 			return &counting{w: archive, whole: size, progress: progress}, archive.WriteHeader(&tar.Header{Name: storeName, Mode: 0o600, Size: size})
 		})
+	}
+	if err == nil && from.Journal != nil {
+		err = writeJournal(archive, from, progress)
 	}
 	if err == nil {
 		err = archive.Close()
@@ -91,6 +113,28 @@ func Write(w io.Writer, h Header, store Store, auditLog string, progress func(do
 	}
 	_, err = w.Write(sum.Sum(nil))
 	return err
+}
+
+// writeJournal adds the journal of transactions. Movements wait while it is read, so it is read into a file first:
+// whoever takes the backup may be slow.
+func writeJournal(archive *tar.Writer, from From, progress func(done, whole int64)) (err error) {
+	spool, err := os.CreateTemp(from.Spool, ".backing-up-")
+	if err != nil {
+		return fmt.Errorf("copying the journal of transactions: %w", err)
+	}
+	defer func() { err = errors.Join(err, spool.Close()) }()
+	err = os.Remove(spool.Name()) // it goes with its handle, also when the agent is killed
+	if err == nil {
+		err = from.Journal.Backup(spool)
+	}
+	if err != nil {
+		return fmt.Errorf("copying the journal of transactions: %w", err)
+	}
+	size, err := spool.Seek(0, io.SeekCurrent)
+	if err != nil {
+		return fmt.Errorf("copying the journal of transactions: %w", err)
+	}
+	return writePart(archive, journalName, size, io.TeeReader(io.NewSectionReader(spool, 0, size), &counting{w: io.Discard, whole: size, progress: progress}))
 }
 
 // counting tells of what passes through it.
@@ -170,53 +214,61 @@ func Check(path string, progress func(done, whole int64)) (Header, error) {
 		return Header{}, fmt.Errorf("opening the backup: %w", err)
 	}
 	defer f.Close()
-	h, _, err := check(f, progress)
+	found, err := check(f, progress)
 	if err != nil {
-		return h, fmt.Errorf("checking %s: %w", path, err)
+		return found.Header, fmt.Errorf("checking %s: %w", path, err)
 	}
-	return h, nil
+	return found.Header, nil
 }
 
-// check also returns where the archive lies in the file.
-func check(f *os.File, progress func(done, whole int64)) (Header, *io.SectionReader, error) {
+// checked is a backup whose bytes are those that were written.
+type checked struct {
+	Header
+	format  int
+	begins  int64             // where the archive lies
+	archive *io.SectionReader // compressed
+}
+
+func check(f *os.File, progress func(done, whole int64)) (checked, error) {
 	info, err := f.Stat()
 	if err != nil {
-		return Header{}, nil, err
+		return checked{}, err
 	}
 	size := info.Size() - sha256.Size
-	h, begins, err := readHeader(io.NewSectionReader(f, 0, max(0, size)))
+	found, err := readHeader(io.NewSectionReader(f, 0, max(0, size)))
 	if err != nil {
-		return h, nil, err
+		return found, err
 	}
 	sum, written := sha256.New(), make([]byte, sha256.Size)
 	if _, err := io.Copy(&counting{w: sum, whole: size, progress: progress}, io.NewSectionReader(f, 0, size)); err != nil {
-		return h, nil, err
+		return found, err
 	}
 	if _, err := f.ReadAt(written, size); err != nil {
-		return h, nil, err
+		return found, err
 	}
 	if !bytes.Equal(sum.Sum(nil), written) {
-		return h, nil, fmt.Errorf("%w: its checksum does not match; it was cut short or changed", ErrBroken)
+		return found, fmt.Errorf("%w: its checksum does not match; it was cut short or changed", ErrBroken)
 	}
-	return h, io.NewSectionReader(f, begins, size-begins), nil
+	found.archive = io.NewSectionReader(f, found.begins, size-found.begins)
+	return found, nil
 }
 
-// readHeader reads the first two lines and returns how long they are.
-func readHeader(r io.Reader) (Header, int64, error) {
+// readHeader reads the first two lines.
+func readHeader(r io.Reader) (found checked, err error) {
 	br := bufio.NewReaderSize(io.LimitReader(r, maxHeader), maxHeader)
 	first, err := br.ReadString('\n')
 	number, ours := strings.CutPrefix(strings.TrimSuffix(first, "\n"), magic)
 	v, notNumber := strconv.Atoi(number)
 	switch {
 	case err != nil || !ours || notNumber != nil || v < 1:
-		return Header{}, 0, fmt.Errorf("%w: it does not begin as one", ErrBroken)
+		return found, fmt.Errorf("%w: it does not begin as one", ErrBroken)
 	case v > version:
-		return Header{}, 0, fmt.Errorf("%w: format %d, this one reads %d", ErrVersion, v, version)
+		return found, fmt.Errorf("%w: format %d, this one reads %d", ErrVersion, v, version)
 	}
 	second, err := br.ReadString('\n')
-	var h Header
-	if err != nil || json.Unmarshal([]byte(second), &h) != nil {
-		return Header{}, 0, fmt.Errorf("%w: its second line is no header", ErrBroken)
+	if err != nil || json.Unmarshal([]byte(second), &found.Header) != nil {
+		return checked{}, fmt.Errorf("%w: its second line is no header", ErrBroken)
 	}
-	return h, int64(len(first) + len(second)), nil
+	found.format, found.begins = v, int64(len(first)+len(second))
+	return found, nil
 }

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/assayer-io/assayer/collector/transactions/journal"
 	"github.com/assayer-io/assayer/internal/audit"
 	"github.com/assayer-io/assayer/internal/backup"
 	"github.com/assayer-io/assayer/internal/storage"
@@ -54,7 +55,13 @@ func write(t testing.TB, dir string) []byte {
 	must(t, err)
 	defer db.Close()
 	var out bytes.Buffer
-	must(t, backup.Write(&out, backup.Header{Created: created, AgentVersion: "1.2.3"}, db, filepath.Join(dir, "audit.jsonl"), nil))
+	from := backup.From{Store: db, AuditLog: filepath.Join(dir, "audit.jsonl"), Spool: dir}
+	if _, err := os.Stat(backup.JournalDir(dir)); err == nil {
+		from.Journal, err = journal.Open(backup.JournalDir(dir), journal.Options{})
+		must(t, err)
+		defer from.Journal.Close()
+	}
+	must(t, backup.Write(&out, backup.Header{Created: created, AgentVersion: "1.2.3"}, from, nil))
 	return out.Bytes()
 }
 
@@ -157,7 +164,7 @@ func TestDamageIsRefused(t *testing.T) {
 	if content(t, to) != before {
 		t.Error("the store was touched")
 	}
-	newer := bytes.Replace(sound, []byte("assayer-backup 1"), []byte("assayer-backup 2"), 1)
+	newer := bytes.Replace(sound, []byte("assayer-backup 1"), []byte("assayer-backup 3"), 1)
 	if _, err := backup.Check(file(t, newer), nil); !errors.Is(err, backup.ErrVersion) {
 		t.Errorf("a newer format: %v, want ErrVersion", err)
 	}
@@ -180,7 +187,7 @@ func TestBrokenContentIsRefused(t *testing.T) {
 		}
 	}
 	var broken bytes.Buffer
-	must(t, backup.Write(&broken, backup.Header{}, rotten{}, filepath.Join(t.TempDir(), "none"), nil))
+	must(t, backup.Write(&broken, backup.Header{}, backup.From{Store: rotten{}, AuditLog: filepath.Join(t.TempDir(), "none")}, nil))
 	if _, err := backup.Restore(file(t, broken.Bytes()), target(to, true), nil); !errors.Is(err, storage.ErrCorrupted) || content(t, to) != before {
 		t.Errorf("pages that are none: %v, want ErrCorrupted", err)
 	}
@@ -201,6 +208,10 @@ func FuzzRestore(f *testing.F) {
 	f.Add([]byte("assayer-backup 1\n{}\n"))
 	f.Add([]byte("assayer-backup 99\n"))
 	f.Add([]byte("assayer-backup 1\n" + strings.Repeat("x", 5000)))
+	withJournal := place(f, 3)
+	movements(f, withJournal, 3, "the backup's")
+	sound = write(f, withJournal)
+	f.Add(sound[:len(sound)-sha256.Size])
 	to := place(f, 3)
 	store := func(t testing.TB) []byte {
 		data, err := os.ReadFile(filepath.Join(to, "assayer.db"))

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/assayer-io/assayer/collector/transactions/journal"
 	"github.com/assayer-io/assayer/internal/backup"
 	"github.com/assayer-io/assayer/internal/config"
 	"github.com/assayer-io/assayer/internal/storage"
@@ -24,8 +25,9 @@ type backupFlags struct{ config, server, out string }
 func newBackup(s Streams) *cobra.Command {
 	var f backupFlags
 	cmd := &cobra.Command{
-		Use: "backup --out FILE (--config F | --server URL)", Short: "Write an agent's budgets, journal and audit log into one file",
-		Long: `Write budgets, the journal of actions and the audit log into one file that assayer restore puts back.
+		Use: "backup --out FILE (--config F | --server URL)", Short: "Write an agent's budgets, journals and audit log into one file",
+		Long: `Write budgets, the journals of actions and of transactions and the audit log into one file that assayer
+restore puts back.
 With --server the agent goes on running, and the file holds its state of one moment; with --config the
 agent must be stopped. The audit log's private key is not in the file: keep a copy of it elsewhere.`,
 		Args: cobra.NoArgs,
@@ -92,9 +94,24 @@ func backupStopped(path string, w io.Writer, bar *progress) error {
 	if err != nil {
 		return err
 	}
-	err = backup.Write(w, backup.Header{Created: time.Now().UTC().Truncate(time.Second), AgentVersion: version.Version}, db, cfg.Audit.Path,
-		func(done, whole int64) { bar.show("backing up", float64(done), float64(whole)) })
+	from := backup.From{Store: db, AuditLog: cfg.Audit.Path, Spool: cfg.Storage.Path}
+	if from.Journal, err = stoppedJournal(cfg.Storage.Path); err == nil {
+		err = backup.Write(w, backup.Header{Created: time.Now().UTC().Truncate(time.Second), AgentVersion: version.Version}, from,
+			func(done, whole int64) { bar.show("backing up", float64(done), float64(whole)) })
+	}
+	if from.Journal != nil {
+		err = errors.Join(err, from.Journal.Close())
+	}
 	return errors.Join(err, db.Close())
+}
+
+// stoppedJournal opens the journal of transactions of an agent that does not run; nil: it has none.
+func stoppedJournal(storeDir string) (*journal.Journal, error) {
+	dir := backup.JournalDir(storeDir)
+	if _, err := os.Stat(dir); errors.Is(err, os.ErrNotExist) {
+		return nil, nil //nolint:nilnil // there is none
+	}
+	return journal.Open(dir, journal.Options{})
 }
 
 // fetchBackup asks a running agent. It takes as long as bytes come.

@@ -22,14 +22,14 @@ func newRestore(s Streams) *cobra.Command {
 	var f restoreFlags
 	cmd := &cobra.Command{
 		Use: "restore FILE", Short: "Put back what a backup holds, for a stopped agent",
-		Long: `Put the store of a backup in the place that the agent file names, and its audit log beside the agent's
-own. Everything is checked before anything is touched, and a crash leaves the old or the new. What
+		Long: `Put the store and the journal of transactions of a backup in the place that the agent file names, and its
+audit log beside the agent's own. Everything is checked before anything is touched, and a crash leaves the old or the new. What
 targets counted since the backup is booked at the first scrape, as after any pause.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error { return restore(args[0], f, s) },
 	}
 	cmd.Flags().StringVar(&f.config, "config", "assayer.yaml", "agent file")
-	cmd.Flags().BoolVar(&f.force, "force", false, "set a store that holds something aside instead of refusing")
+	cmd.Flags().BoolVar(&f.force, "force", false, "set a store and a journal that hold something aside instead of refusing")
 	return cmd
 }
 
@@ -51,6 +51,12 @@ func restore(path string, f restoreFlags, s Streams) error {
 	fmt.Fprintf(s.Out, "%s: restored as of %s, written by assayer %s\n", cfg.Storage.Path, res.Created.UTC().Format(time.RFC3339), res.AgentVersion)
 	if res.OldStore != "" {
 		fmt.Fprintf(s.Out, "the store that was there is kept as %s\n", filepath.Base(res.OldStore))
+	}
+	if res.Journal != "" {
+		fmt.Fprintf(s.Out, "its journal of transactions has %s\n", plural(res.Movements, "movement", "movements"))
+	}
+	if res.OldJournal != "" {
+		fmt.Fprintf(s.Out, "the journal that was there is kept as %s\n", filepath.Base(res.OldJournal))
 	}
 	if res.AuditLog != "" {
 		fmt.Fprintf(s.Out, "its audit log, %s, intact, is %s\n", plural(res.Entries, "entry", "entries"), res.AuditLog)

@@ -2,6 +2,7 @@ package cli_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/assayer-io/assayer/collector/transactions/journal"
 	"github.com/assayer-io/assayer/internal/cli"
 	"github.com/assayer-io/assayer/internal/storage"
 )
@@ -37,10 +39,25 @@ func fillStore(t *testing.T, dir, which string) {
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
+	j, err := journal.Open(filepath.Join(dir, "transactions"), journal.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tx := j.Begin()
+	tx.SetMeta("which", []byte(which))
+	for i := range 2000 {
+		if _, err := tx.Insert(journal.Record{Refs: [3]journal.Ref{{byte(i), byte(i >> 8), 1}}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(tx.Commit(), j.Close()); err != nil {
+		t.Fatal(err)
+	}
 }
 
-// TestRestoreKilled kills a restore at many moments: there is always a whole store, the old one or the
-// new one.
+// TestRestoreKilled kills a restore at many moments: there is always a whole store and a whole journal of
+// transactions, the old ones or the new ones, and never a new journal with an old store, whose counts would
+// be ahead of it.
 func TestRestoreKilled(t *testing.T) {
 	dir := t.TempDir()
 	for _, name := range []string{"new", "old"} {
@@ -78,15 +95,31 @@ func TestRestoreKilled(t *testing.T) {
 		<-time.After(takes * time.Duration(i+1) / kills)
 		_ = cmd.Process.Kill() // it may have ended
 		ended := cmd.Wait()
-		got := whichStore(t, data)
+		got, movements := whichStore(t, data), whichJournal(t, data)
 		kept[got]++
-		if got != "old" && got != "new" || ended == nil && got != "new" {
-			t.Errorf("killed after %d of %d parts of its time (%v), the store says %q", i+1, kills, ended, got)
+		if got != "old" && got != "new" || ended == nil && movements != "new" || movements != got && movements != "old" {
+			t.Errorf("killed after %d of %d parts of its time (%v), the store says %q, the journal %q", i+1, kills, ended, got, movements)
 		}
 	}
 	if kept["old"] == 0 {
 		t.Errorf("no kill came before the end: %v", kept)
 	}
+}
+
+func whichJournal(t *testing.T, dir string) string {
+	t.Helper()
+	if _, err := os.Stat(filepath.Join(dir, "transactions")); err != nil {
+		t.Fatal(err) // opening would make an empty one
+	}
+	j, err := journal.Open(filepath.Join(dir, "transactions"), journal.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer j.Close()
+	if j.Len() != 2000 {
+		t.Errorf("%d movements of 2000", j.Len())
+	}
+	return string(j.Meta("which"))
 }
 
 func whichStore(t *testing.T, dir string) string {

@@ -29,7 +29,7 @@ var mayImport = map[string][]string{
 	"internal/paysim":     {},
 	"internal/kube":       {},
 	"internal/storage":    {},
-	"internal/backup":     {"internal/storage", "internal/audit"},
+	"internal/backup":     {"internal/storage", "internal/audit", "collector/transactions/journal"},
 	"internal/storage/*":  {"internal/storage"},
 	"internal/importtest": {},
 

@@ -37,6 +37,8 @@ func (s *Bolt) Snapshot(begin func(size int64) (io.Writer, error)) error {
 type Replacing struct {
 	Force bool  // set a store that holds something aside instead of refusing
 	Stamp int64 // Unix seconds, for the name of what is set aside
+	// Also, unless nil, runs when the new store is in place and before anybody can open it: for what belongs to it.
+	Also func() error
 }
 
 // Replace puts the store that fill writes, which is one that Snapshot gave, into directory dir. All of
@@ -81,7 +83,10 @@ func Replace(dir string, how Replacing, fill func(io.Writer) error) (old string,
 	if err := os.Rename(fresh, path); err != nil {
 		return old, fmt.Errorf("putting the new store in place: %w", err)
 	}
-	return old, lock.Sync()
+	if err := lock.Sync(); err != nil || how.Also == nil {
+		return old, err
+	}
+	return old, how.Also()
 }
 
 // SetAside is where Replace keeps the store that was in directory dir.
