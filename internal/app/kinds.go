@@ -14,8 +14,10 @@ import (
 	"github.com/assayer-io/assayer/collector/transactions/files"
 	"github.com/assayer-io/assayer/collector/transactions/fixlog"
 	"github.com/assayer-io/assayer/collector/transactions/iso20022"
+	"github.com/assayer-io/assayer/collector/transactions/iso8583"
 	"github.com/assayer-io/assayer/collector/transactions/kafka"
 	"github.com/assayer-io/assayer/collector/transactions/nacha"
+	"github.com/assayer-io/assayer/collector/transactions/nats"
 	"github.com/assayer-io/assayer/collector/transactions/ndjson"
 	"github.com/assayer-io/assayer/internal/config"
 	"github.com/assayer-io/assayer/internal/hooks"
@@ -45,6 +47,9 @@ func sourceKinds() map[string]sourceKind {
 		"kafka": sourceOf(kafka.Default, func(c kafka.Config, d sourceDeps) (transactions.Source, error) {
 			return kafka.New(c, kafka.Deps{Decoders: d.decoders, Log: d.log})
 		}),
+		"nats": sourceOf(nats.Default, func(c nats.Config, d sourceDeps) (transactions.Source, error) {
+			return nats.New(c, nats.Deps{Decoders: d.decoders, Log: d.log})
+		}),
 	}
 }
 
@@ -55,6 +60,7 @@ func formatKinds() map[string]formatKind {
 		"ndjson":   func(strictyaml.Node) (transactions.Decoder, problem.List) { return ndjson.New(), nil },
 		"iso20022": formatOf(iso20022.Default, iso20022.New),
 		"fix":      formatOf(fixlog.Default, fixlog.New),
+		"iso8583":  formatOf(iso8583.Default, iso8583.New),
 		"nacha":    formatOf(nacha.Default, nacha.New),
 	}
 }
