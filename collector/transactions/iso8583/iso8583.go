@@ -36,11 +36,11 @@ type Config struct {
 	Approved []string `yaml:"approved"`
 
 	// Of JSON: the keys of the message type, of the object that holds the fields (empty: they stand beside it)
-	// and of the time (RFC 3339; empty or missing: field 7, in UTC), and names of fields other than their numbers.
-	MTIKey    string         `yaml:"mti_key"`
-	FieldsKey string         `yaml:"fields_key"`
-	TimeKey   string         `yaml:"time_key"`
-	Names     map[int]string `yaml:"field_names"`
+	// and of the time (RFC 3339; empty or missing: field 7, in UTC), and names of fields by number, where they are others.
+	MTIKey    string            `yaml:"mti_key"`
+	FieldsKey string            `yaml:"fields_key"`
+	TimeKey   string            `yaml:"time_key"`
+	Names     map[string]string `yaml:"field_names"`
 }
 
 // Default is the configuration when nothing is written.
@@ -81,9 +81,9 @@ func (c Config) Validate() error {
 	if len(c.IDFields) == 0 {
 		errs = append(errs, errors.New("id_fields: has no value, allowed: numbers of fields, such as 37"))
 	}
-	for n, name := range c.Names {
-		if !slices.Contains(Fields(), n) || name == "" {
-			errs = append(errs, fmt.Errorf("field_names: got %d: %q, allowed: names of %v", n, name, Fields()))
+	for number, name := range c.Names {
+		if n, err := strconv.Atoi(number); err != nil || !slices.Contains(Fields(), n) || name == "" {
+			errs = append(errs, fmt.Errorf("field_names: got %s: %q, allowed: names of %v", number, name, Fields()))
 		}
 	}
 	if c.MTIKey == "" {
@@ -141,7 +141,7 @@ func readerOf(cfg Config) func(r io.Reader, tell func(message) error) error {
 		names := map[int]string{}
 		for _, n := range Fields() {
 			names[n] = strconv.Itoa(n)
-			if own := cfg.Names[n]; own != "" {
+			if own := cfg.Names[names[n]]; own != "" {
 				names[n] = own
 			}
 		}

@@ -77,7 +77,7 @@ func TestJSON(t *testing.T) {
 func TestOtherKeys(t *testing.T) {
 	c := Default()
 	c.MTIKey, c.FieldsKey, c.TimeKey, c.Direction, c.IDFields = "type", "", "ts", "in", []int{32, 37}
-	c.Names = map[int]string{37: "rrn", 39: "response_code", 32: "acquirer"}
+	c.Names = map[string]string{"37": "rrn", "39": "response_code", "32": "acquirer"}
 	got, err := decode(t, c, strings.NewReader(`{"type":"0110","ts":"2026-11-21T11:00:00+01:00","rrn":"1","response_code":"05","acquirer":"400123"}`))
 	if want := "declinedin  at 2026-11-21T10:00:00 id 400123 1 with 400123 for iso8583/f39/05"; err != nil || len(got) != 1 || got[0] != want {
 		t.Errorf("%v, %v", got, err)
@@ -192,7 +192,7 @@ func TestMistakes(t *testing.T) {
 	if err := dec(strings.NewReader(ok), func(transactions.Event) error { return full }); err != full {
 		t.Errorf("got %v, want the sink's own error", err)
 	}
-	_, err = New(Config{Direction: "up", Encoding: "ebcdic", IDFields: []int{2, 39}, Names: map[int]string{2: "pan"}})
+	_, err = New(Config{Direction: "up", Encoding: "ebcdic", IDFields: []int{2, 39}, Names: map[string]string{"2": "pan"}})
 	for _, part := range []string{"rail: has no value", `direction: got "up"`, `encoding: got "ebcdic"`, `length: got ""`, "id_fields[0]: got 2", "id_fields[1]: got 39", `field_names: got 2: "pan"`, "mti_key: has no value"} {
 		if err == nil || !strings.Contains(err.Error(), part) {
 			t.Errorf("%v lacks %s", err, part)
