@@ -83,6 +83,20 @@ func (pg *Postgres) psql(ctx context.Context, database, statement string) (strin
 	return text, nil
 }
 
+// Bench runs pgbench's own clients with a script of theirs against a database, until they are done.
+func (pg *Postgres) Bench(t testing.TB, database, script string, args ...string) error {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "script.sql")
+	if err := os.WriteFile(file, []byte(script), 0o600); err != nil {
+		return fmt.Errorf("writing the script: %w", err)
+	}
+	args = append([]string{"-n", "-f", file}, append(args, pg.DSN(database))...)
+	if out, err := exec.CommandContext(t.Context(), filepath.Join(pg.bin, "pgbench"), args...).CombinedOutput(); err != nil {
+		return fmt.Errorf("running pgbench: %w: %s", err, out)
+	}
+	return nil
+}
+
 // DSN returns the connection string of a database.
 func (pg *Postgres) DSN(database string) string {
 	return "postgresql://postgres@" + pg.Address + "/" + database + "?sslmode=disable"
