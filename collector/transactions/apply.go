@@ -2,6 +2,7 @@ package transactions
 
 import (
 	"math"
+	"slices"
 	"strconv"
 	"time"
 
@@ -23,7 +24,11 @@ const (
 	flagEarly                       // how it ended was told before that it began
 	flagOwnBad                      // of how it ended: burns the own budget
 	flagEndBad                      // likewise: burns the end-to-end budget
-	flagDated                       // its receipt was told, and is not only guessed from a later state
+	flagDated                       // something before its end was told, and ReceivedMs is when
+	flagDeadline                    // its deadline was told, and is not the rail's
+	flagTheirs                      // its amount is the other side's
+	flagItem                        // counted as an item of reconciliation
+	flagParties                     // was held against others, to find what is paid twice
 )
 
 // classes are the numbers of classes in records: their order is on disk.
@@ -34,6 +39,8 @@ func classes() []reason.Class {
 
 // abandonAfter is when what never settled is given up: longer than any budget looks back.
 const abandonAfter = 400 * 24 * time.Hour
+
+const dayMs = 86_400_000
 
 // earlyWait is at least how long the beginning of a movement is waited for whose end was told first.
 const earlyWait = 2 * time.Second
@@ -55,34 +62,72 @@ type move struct {
 	n      int64
 }
 
-func (w *writer) find(i *identity) (journal.Slot, bool, error) {
+// find looks for a movement that e is about; otherDay says that only an end-to-end id of another day led to it.
+func (w *writer) find(i *identity) (s journal.Slot, found, otherDay bool, err error) {
 	for _, r := range i.refs[:i.n] {
-		if s, found, err := w.tx.Find(r); found || err != nil {
-			return s, found, err
+		if s, found, err = w.tx.Find(r); found || err != nil {
+			return s, found, false, err
 		}
 	}
-	if i.endToEnd != "" {
-		for days := int64(1); days <= endToEndDays; days++ {
-			if s, found, err := w.tx.Find(w.hash.earlier(i, days)); found || err != nil {
-				return s, found, err
-			}
+	if i.endToEnd == "" {
+		return 0, false, false, nil
+	}
+	for days := int64(1); days <= endToEndDays; days++ {
+		if s, found, err = w.tx.Find(w.hash.earlier(i, days)); found || err != nil {
+			return s, found, true, err
 		}
 	}
-	return 0, false, nil
+	// What was told first may be of a later day, but for days that have not come.
+	for ahead := min(endToEndDays, floorDiv(w.nowMs+maxAhead.Milliseconds(), dayMs)-i.day); ahead > 0; ahead-- {
+		if s, found, err = w.tx.Find(w.hash.earlier(i, -ahead)); found || err != nil {
+			return s, found, true, err
+		}
+	}
+	return 0, false, false, nil
+}
+
+// seek finds and reads the movement that e is about. A movement is one leg: what has the same identifiers and goes
+// the other way, as the two halves of a payment between customers of ours do, is another one, with refs of its own.
+func (w *writer) seek(e *told) (s journal.Slot, r journal.Record, found bool, err error) {
+	s, r, found, err = w.leg(e)
+	if err != nil || found && !w.opposite(e, &r) || e.direction == "" {
+		return s, r, found, err
+	}
+	plain := e.identity
+	w.hash.toLeg(&e.identity, e.direction)
+	s, r, there, err := w.leg(e)
+	if !there && !found { // neither is known: the first has the plain refs
+		e.identity = plain
+	}
+	return s, r, there, err
+}
+
+func (w *writer) leg(e *told) (s journal.Slot, r journal.Record, found bool, err error) {
+	s, found, otherDay, err := w.find(&e.identity)
+	if !found || err != nil {
+		return s, r, false, err
+	}
+	r, err = w.tx.Read(s)
+	// What begins again on another day, with the same end-to-end id, is another movement.
+	again := otherDay && !e.external && r.Seen&e.rail.first&(1<<e.state) != 0 && e.day != floorDiv(r.ReceivedMs, dayMs)
+	return s, r, !again, err
+}
+
+// opposite reports whether e is of a movement that goes the other way than r. That a movement is returned is told of
+// itself.
+func (w *writer) opposite(e *told, r *journal.Record) bool {
+	direction := w.dict.lanes[r.Lane].Direction
+	return direction != "" && e.direction != direction && e.rail.kind(e.state) != rail.Return
 }
 
 // apply takes one event in, and reports whether it said anything new.
 func (w *writer) apply(e *told) (bool, error) {
-	slot, found, err := w.find(&e.identity)
+	slot, r, found, err := w.seek(e)
 	if err != nil {
 		return false, err
 	}
 	if !found {
 		return true, w.begin(e)
-	}
-	r, err := w.tx.Read(slot)
-	if err != nil {
-		return false, err
 	}
 	before := r
 	changed, err := w.advance(e, &r)
@@ -102,8 +147,11 @@ func (w *writer) insert(r *journal.Record) error {
 }
 
 func (w *writer) update(s journal.Slot, before, after *journal.Record) error {
+	if err := w.tx.Update(s, *after); err != nil {
+		return err
+	}
 	w.moves = append(w.moves, move{*before, -1}, move{*after, 1})
-	return w.tx.Update(s, *after)
+	return nil
 }
 
 // begin makes a record of a movement that nothing was known of.
@@ -111,33 +159,49 @@ func (w *writer) begin(e *told) error {
 	if w.journal.Len()+w.inserted >= w.rules.Config.MaxRecords {
 		return journal.ErrFull // before anything is counted
 	}
-	if w.nowMs-e.atMs > w.rules.Config.ClosedRetention.Milliseconds() {
+	if w.nowMs-e.atMs >= w.rules.Config.ClosedRetention.Milliseconds() {
 		return errStale
 	}
-	r := journal.Record{Refs: e.refs, Parent: e.parent, State: e.state, Seen: 1 << e.state, Peer: w.dict.peer(e.peer), ReceivedMs: e.atMs, ChangedMs: e.atMs}
+	if e.external && e.rail.within == 0 {
+		return notReconciled(e.rail)
+	}
+	r := journal.Record{Refs: e.refs, Parent: e.parent, State: e.state, Peer: w.dict.peer(e.peer), ReceivedMs: e.atMs, ChangedMs: e.atMs}
 	if err := w.tell(e, &r, false); err != nil {
 		return err
 	}
-	w.suspect(e)
-	switch kind := e.rail.kind(e.state); {
-	case e.external:
-		if err := w.outside(e, &r); err != nil {
-			return err
-		}
+	if e.external {
+		w.outside(e, &r)
 		r.Flags |= flagOutside
 		r.TimerMs = w.nowMs + e.rail.within.Milliseconds()
-	case kind == rail.Return:
-		if err := w.countReturn(e, &r); err != nil {
-			return err
-		}
-		w.close(&r)
-	case kind == rail.Open || kind == rail.InDoubt:
-		w.receive(e, &r)
-	default:
-		w.judge(e, &r)
-		w.wait(&r)
+		return w.insert(&r)
+	}
+	if err := w.start(e, &r); err != nil {
+		return err
 	}
 	return w.insert(&r)
+}
+
+// start takes in the first that our own side tells of a movement.
+func (w *writer) start(e *told, r *journal.Record) error {
+	r.State, r.ReceivedMs, r.ChangedMs = e.state, e.atMs, e.atMs
+	r.Seen |= 1 << e.state
+	w.setDeadline(e, r)
+	switch kind := e.rail.kind(e.state); {
+	case kind == rail.Return:
+		if err := w.countReturn(e, r); err != nil {
+			return err
+		}
+		w.close(r)
+	case terminal(kind):
+		w.judge(e, r)
+		w.wait(r)
+	default:
+		r.Flags |= flagDated
+		w.date(e.rail, r)
+		w.doubt(e.rail, r)
+		w.arm(e.rail, r)
+	}
+	return nil
 }
 
 // tell adds what an event says of amount and direction to what is known.
@@ -149,55 +213,87 @@ func (w *writer) tell(e *told, r *journal.Record, known bool) error {
 	if l.Direction == "" {
 		l.Direction = e.direction
 	}
-	if r.Amount.IsZero() && e.currency != "" {
-		l.Currency, r.Amount = e.currency, e.amount
-		r.Value = w.values.value(w.rules.Rules, e.amount, e.currency, floorDiv(r.ReceivedMs, 86_400_000))
+	if e.currency != "" {
+		w.tellAmount(e, r, &l)
+	}
+	if e.parties != (journal.Ref{}) && r.Flags&flagParties == 0 && !e.external {
+		r.Flags |= flagParties
+		w.suspect(e)
 	}
 	number, err := w.dict.lane(l)
 	r.Lane = number
 	return err
 }
 
-// receive notes that a movement has begun, which decides when it is due.
-func (w *writer) receive(e *told, r *journal.Record) {
-	r.State, r.ReceivedMs, r.ChangedMs = e.state, e.atMs, e.atMs
-	r.Flags |= flagDated
-	w.date(e, r)
-	w.doubt(e, r)
+// tellAmount notes an amount. Our own comes before the other side's, which it is held against.
+func (w *writer) tellAmount(e *told, r *journal.Record, l *lane) {
+	theirs := r.Flags&flagTheirs != 0 && !e.external
+	if !theirs && !r.Amount.IsZero() {
+		return
+	}
+	if theirs && (r.Amount != e.amount || l.Currency != e.currency) {
+		w.item(e.rail, r, Bad)
+		r.Flags |= flagBreak
+	}
+	r.Flags &^= flagTheirs
+	if e.external {
+		r.Flags |= flagTheirs
+	}
+	l.Currency, r.Amount = e.currency, e.amount
+	w.value(r, e.currency)
 }
 
-// date decides when a movement is due, and when that fires: not before whoever tells of its settlement has had
-// the time to.
-func (w *writer) date(e *told, r *journal.Record) {
-	due, err := e.rail.Due(time.UnixMilli(r.ReceivedMs), e.rail.calendar, e.rail.settles...)
-	if err == nil {
-		r.DeadlineMs, r.Day = due.At.UnixMilli(), int32(dayNumber(due.Day))
+// value notes what the amount is worth on the day of the receipt.
+func (w *writer) value(r *journal.Record, currency string) {
+	if !r.Amount.IsZero() {
+		r.Value = w.values.value(w.rules.Rules, r.Amount, currency, floorDiv(r.ReceivedMs, dayMs))
 	}
-	if e.deadlineMs > 0 {
+}
+
+// setDeadline notes a deadline that is told. Of several the latest holds, in whichever order they come.
+func (w *writer) setDeadline(e *told, r *journal.Record) {
+	if e.deadlineMs > 0 && (r.Flags&flagDeadline == 0 || e.deadlineMs > r.DeadlineMs) {
 		r.DeadlineMs = e.deadlineMs
+		r.Flags |= flagDeadline
 	}
-	w.arm(r)
 }
 
-func (w *writer) arm(r *journal.Record) {
-	delay := w.rules.Config.ConfirmationDelay.Milliseconds()
-	if r.DeadlineMs == 0 { // a rail without deadlines
+// date decides, by when a movement was received, which day it belongs to and when it is due.
+func (w *writer) date(rs *railState, r *journal.Record) {
+	due, err := rs.Due(time.UnixMilli(r.ReceivedMs), rs.calendar, rs.settles...)
+	if err != nil { // a rail without deadlines
+		return
+	}
+	if r.Day = int32(dayNumber(due.Day)); r.Flags&flagDeadline == 0 {
+		r.DeadlineMs = due.At.UnixMilli()
+	}
+}
+
+// arm sets when a movement counts as bad: not before whoever tells of its settlement has had the time to.
+func (w *writer) arm(rs *railState, r *journal.Record) {
+	limit := rs.limit(r)
+	if limit == 0 {
 		r.TimerMs = w.nowMs + abandonAfter.Milliseconds()
 		return
 	}
-	r.TimerMs = max(r.DeadlineMs, w.nowMs) + delay
+	r.TimerMs = max(limit, w.nowMs) + w.rules.Config.ConfirmationDelay.Milliseconds()
+}
+
+// limit is until when a movement has to end, or somebody to know what became of it; 0: there is no such time.
+func (r *railState) limit(m *journal.Record) int64 {
+	if m.Flags&flagInDoubt != 0 && r.InDoubt > 0 {
+		if limit := m.ChangedMs + r.InDoubt.Milliseconds(); m.DeadlineMs == 0 || limit < m.DeadlineMs {
+			return limit
+		}
+	}
+	return m.DeadlineMs
 }
 
 // doubt notes whether anybody knows what became of a movement.
-func (w *writer) doubt(e *told, r *journal.Record) {
+func (w *writer) doubt(rs *railState, r *journal.Record) {
 	r.Flags &^= flagInDoubt
-	if e.rail.kind(r.State) != rail.InDoubt {
-		return
-	}
-	r.Flags |= flagInDoubt
-	if limit := e.atMs + e.rail.InDoubt.Milliseconds(); e.rail.InDoubt > 0 && r.Flags&flagOverdue == 0 && (r.DeadlineMs == 0 || limit < r.DeadlineMs) {
-		r.DeadlineMs = limit
-		w.arm(r)
+	if rs.kind(r.State) == rail.InDoubt {
+		r.Flags |= flagInDoubt
 	}
 }
 
@@ -216,72 +312,156 @@ func (w *writer) advance(e *told, r *journal.Record) (bool, error) {
 		if r.Flags&(flagMatched|flagOutside) != 0 {
 			return false, nil
 		}
-		return true, w.outside(e, r)
-	case r.Flags&flagOutside != 0:
-		return true, w.fromOutside(e, r)
-	case r.Seen&bit != 0:
+		if e.rail.within == 0 {
+			return false, notReconciled(e.rail)
+		}
+		same := w.sameAmount(e, r)
+		if err := w.tell(e, r, true); err != nil {
+			return false, err
+		}
+		w.outsideKnown(e, r, same)
+		return true, w.know(e, r)
+	case r.Flags&flagOutside == 0 && r.Seen&bit != 0:
 		return false, nil
 	}
-	r.Seen |= bit
-	w.know(e, r)
+	begun, same := r.Seen&e.rail.first != 0, w.sameAmount(e, r)
 	if err := w.tell(e, r, true); err != nil {
 		return false, err
 	}
-	switch ended := r.Flags&(flagClosed|flagEarly) != 0; {
-	case kind == rail.Return:
-		return true, w.countReturn(e, r)
-	case ended && terminal(kind):
-		w.totals.add(counterKey{Family: metricname.TransactionsConflicts, Rail: e.rail.Name}, 1, w.nowMs)
-	case r.Flags&flagEarly != 0:
-		r.ReceivedMs = e.atMs
-		r.Flags = r.Flags&^flagEarly | flagDated
-		w.date(e, r)
-		w.conclude(e.rail, r)
-	case ended:
-	case terminal(kind):
-		r.State, r.ChangedMs = e.state, e.atMs
-		w.judge(e, r)
-		w.conclude(e.rail, r)
-	case e.rail.rank(e.state) > e.rail.rank(r.State):
-		r.State, r.ChangedMs = e.state, e.atMs
-		if e.deadlineMs > 0 && r.Flags&flagOverdue == 0 {
-			r.DeadlineMs = e.deadlineMs
-			w.arm(r)
+	if r.Flags&flagOutside != 0 && same { // if it was late, it is there now
+		r.Flags &^= flagBreak
+	}
+	unknown := r.Flags&flagOutside != 0 || kind != rail.Return && w.onlyReturned(e.rail, r)
+	r.Seen |= bit
+	if err := w.moveOn(e, r, begun, unknown); err != nil {
+		return false, err
+	}
+	if r.Flags&(flagClosed|flagAwaiting) == flagClosed {
+		w.keepClosed(r)
+	}
+	return true, w.know(e, r)
+}
+
+// onlyReturned reports whether nothing was told of a movement yet but that it was sent back. What sends another one
+// back is that and nothing else.
+func (w *writer) onlyReturned(rs *railState, r *journal.Record) bool {
+	return r.Flags&flagClosed != 0 && rs.kind(r.State) == rail.Return && r.Parent == (journal.Ref{})
+}
+
+// moveOn takes in a state that is new; begun says that the movement's first one was told, unknown that our side has
+// told nothing of it.
+func (w *writer) moveOn(e *told, r *journal.Record, begun, unknown bool) error {
+	switch kind := e.rail.kind(e.state); {
+	case unknown:
+		r.Flags &^= flagOutside | flagClosed
+		r.Parent = e.parent
+		if err := w.start(e, r); err != nil {
+			return err
 		}
-		w.doubt(e, r)
-	case e.atMs < r.ReceivedMs: // it began earlier than what was told first
+		w.value(r, w.dict.lanes[r.Lane].Currency)
+	case kind == rail.Return:
+		return w.sentBack(e, r)
+	case terminal(kind):
+		w.end(e, r, begun)
+	case r.Flags&flagClosed == 0:
+		w.progress(e, r, begun)
+	}
+	return nil
+}
+
+// end takes in how a movement ended; the first end that is told stands. Before its beginning is told it waits for
+// that, since what it was due by and how long it took come from there.
+func (w *writer) end(e *told, r *journal.Record, begun bool) {
+	if r.Flags&(flagClosed|flagEarly) != 0 {
+		if was := e.rail.kind(r.State); was != rail.Return && was != e.rail.kind(e.state) {
+			w.totals.add(counterKey{Family: metricname.TransactionsConflicts, Rail: e.rail.Name}, 1, w.nowMs)
+		}
+		return
+	}
+	if r.Flags&flagOverdue == 0 {
+		w.setDeadline(e, r)
+	}
+	r.State, r.ChangedMs = e.state, e.atMs
+	r.Flags &^= flagInDoubt
+	w.judge(e, r)
+	if !begun && r.Flags&flagOverdue == 0 {
+		w.wait(r)
+		return
+	}
+	w.conclude(e.rail, r)
+}
+
+// progress takes in a state of a movement on its way. It is received when its first state says, else at the earliest
+// moment that is told.
+func (w *writer) progress(e *told, r *journal.Record, begun bool) {
+	first := e.rail.first&(1<<e.state) != 0
+	if r.Flags&flagDated == 0 || first && !begun || first == begun && e.atMs < r.ReceivedMs {
 		r.ReceivedMs = e.atMs
+		r.Flags |= flagDated
+		w.value(r, w.dict.lanes[r.Lane].Currency)
 		if r.Flags&flagOverdue == 0 {
-			w.date(e, r)
+			w.date(e.rail, r)
 		}
 	}
-	return true, nil
+	if r.Flags&flagOverdue == 0 {
+		w.setDeadline(e, r)
+	}
+	if r.Flags&flagEarly != 0 {
+		if first {
+			w.conclude(e.rail, r)
+		}
+		return
+	}
+	if e.rail.rank(e.state) > e.rail.rank(r.State) {
+		r.State, r.ChangedMs = e.state, e.atMs
+		w.doubt(e.rail, r)
+	}
+	if r.Flags&flagOverdue == 0 {
+		w.arm(e.rail, r)
+	}
+}
+
+// sentBack takes in that a movement was returned, or that it returns another one: then it is nothing else.
+func (w *writer) sentBack(e *told, r *journal.Record) error {
+	own := e.parent != (journal.Ref{}) && !slices.Contains(r.Refs[:], e.parent)
+	if own && r.Parent == (journal.Ref{}) {
+		r.Parent = e.parent
+	}
+	if err := w.countReturn(e, r); err != nil {
+		return err
+	}
+	if own && r.Flags&(flagClosed|flagOverdue) == 0 {
+		r.State, r.ChangedMs = e.state, e.atMs
+		w.close(r)
+	}
+	return nil
 }
 
 func terminal(k rail.Kind) bool {
 	return k == rail.Success || k == rail.Failure || k == rail.Cancelled
 }
 
-// know adds what else a movement can be found by. An end-to-end id counts on the movement's own day alone.
-func (w *writer) know(e *told, r *journal.Record) {
-	otherDay := e.endToEnd != "" && e.day != floorDiv(r.ReceivedMs, 86_400_000)
+// know adds what else a movement can be found by, unless another one is found by it. An end-to-end id counts on
+// the movement's own day alone.
+func (w *writer) know(e *told, r *journal.Record) error {
+	otherDay := e.endToEnd != "" && e.day != floorDiv(r.ReceivedMs, dayMs)
 	for n, ref := range e.refs[:e.n] {
-		if otherDay && n == e.endToEndAt {
+		free := slices.Index(r.Refs[:], journal.Ref{})
+		if free < 0 || otherDay && n == e.endToEndAt || slices.Contains(r.Refs[:], ref) {
 			continue
 		}
-		for i, have := range r.Refs {
-			if have == ref {
-				break
-			}
-			if have == (journal.Ref{}) {
-				r.Refs[i] = ref
-				break
-			}
+		_, taken, err := w.tx.Find(ref)
+		if err != nil {
+			return err
+		}
+		if !taken {
+			r.Refs[free] = ref
 		}
 	}
 	if r.Peer == 0 {
 		r.Peer = w.dict.peer(e.peer)
 	}
+	return nil
 }
 
 // judge notes whose fault a terminal state is.
@@ -361,15 +541,19 @@ func (w *writer) conclude(rs *railState, r *journal.Record) {
 		w.settled(rs, r)
 	}
 	w.close(r)
-	if class == reason.Good && rs.within > 0 {
+	switch {
+	case rs.within == 0:
+	case class == reason.Good:
 		w.expect(rs, r)
+	case r.Flags&flagMatched != 0: // the other side says that it has settled
+		w.breaks(rs, r)
 	}
 }
 
 // close ends a movement, which is kept for a while.
 func (w *writer) close(r *journal.Record) {
 	r.Flags = r.Flags&^(flagInDoubt|flagEarly) | flagClosed
-	r.TimerMs = w.nowMs + w.rules.Config.ClosedRetention.Milliseconds()
+	w.keepClosed(r)
 }
 
 // settled counts how long a settlement took.
@@ -414,7 +598,7 @@ func (w *writer) fire(slot journal.Slot) error {
 	case r.Flags&flagEarly != 0:
 		r.Flags &^= flagEarly
 		w.conclude(rs, &r)
-	case r.Flags&flagOverdue != 0 || r.DeadlineMs == 0:
+	case r.Flags&flagOverdue != 0 || r.DeadlineMs == 0 && r.Flags&flagInDoubt == 0:
 		w.totals.add(counterKey{Family: metricname.TransactionsAbandoned, Rail: rs.Name}, 1, w.nowMs)
 		w.close(&r)
 	default:
@@ -423,6 +607,7 @@ func (w *writer) fire(slot journal.Slot) error {
 			class = reason.InDoubt
 		}
 		w.count(rs, &r, class, Bad, Bad)
+		r.DeadlineMs = rs.limit(&r)
 		r.Flags |= flagOverdue
 		r.TimerMs = w.nowMs + abandonAfter.Milliseconds()
 	}

@@ -12,63 +12,51 @@ import (
 	"github.com/assayer-io/assayer/collector/transactions/journal"
 	"github.com/assayer-io/assayer/slo/calendar"
 	"github.com/assayer-io/assayer/slo/metricname"
-	"github.com/assayer-io/assayer/slo/rail"
+	"github.com/assayer-io/assayer/slo/reason"
 )
 
 // Reconciliation holds what we say has settled against what the other side says: each movement by itself,
 // and counts and sums for each rail and business day.
 
-// outside takes in what the other side tells of a movement.
-func (w *writer) outside(e *told, r *journal.Record) error {
+func notReconciled(rs *railState) error {
+	return &unusable{fmt.Sprintf("external: rail %s is not reconciled; collectors.transactions.reconcile.%s sets how soon the other side tells of a settlement", rs.Name, rs.Name)}
+}
+
+// outside begins with what only the other side tells.
+func (w *writer) outside(e *told, r *journal.Record) { w.outsideKnown(e, r, true) }
+
+// outsideKnown takes in what the other side tells of a movement; same says that it told no other amount than ours.
+func (w *writer) outsideKnown(e *told, r *journal.Record, same bool) {
 	rs := e.rail
-	if rs.within == 0 {
-		return fmt.Errorf("external: rail %s is not reconciled; collectors.transactions.reconcile.%s sets how soon the other side tells of a settlement", rs.Name, rs.Name)
-	}
 	w.cycles.add(rs.Name, rs.day(e.atMs), false, e.currency, e.amount.Int())
 	r.Flags |= flagMatched
-	same := e.currency == "" || r.Amount.IsZero() || r.Amount == e.amount && w.dict.lanes[r.Lane].Currency == e.currency
+	if class := classes()[r.Class]; r.Flags&flagClosed != 0 && class != "" && class != reason.Good {
+		same = false // by us it has failed
+	}
 	switch {
 	case !same && r.Flags&flagBreak == 0:
-		w.item(rs, Bad)
+		w.item(rs, r, Bad)
 		w.keepClosed(r)
 		r.Flags = r.Flags&^flagAwaiting | flagBreak
 	case r.Flags&flagAwaiting != 0:
-		w.item(rs, Good)
+		w.item(rs, r, Good)
 		w.keepClosed(r)
 		r.Flags &^= flagAwaiting
 	case same:
 		r.Flags &^= flagBreak // it was late, and is there now
 	}
-	return nil
 }
 
-// keepClosed keeps what need not be waited for any more as long as all that has ended.
+// sameAmount reports whether e tells no other amount than is known.
+func (w *writer) sameAmount(e *told, r *journal.Record) bool {
+	return e.currency == "" || r.Amount.IsZero() || r.Amount == e.amount && w.dict.lanes[r.Lane].Currency == e.currency
+}
+
+// keepClosed keeps what has ended until nothing that was told of it can begin it again.
 func (w *writer) keepClosed(r *journal.Record) {
 	if r.Flags&flagClosed != 0 {
-		r.TimerMs = w.nowMs + w.rules.Config.ClosedRetention.Milliseconds()
+		r.TimerMs = max(w.nowMs, r.ChangedMs, r.ReceivedMs) + w.rules.Config.ClosedRetention.Milliseconds()
 	}
-}
-
-// fromOutside begins a movement that only the other side had told of.
-func (w *writer) fromOutside(e *told, r *journal.Record) error {
-	amount, currency := r.Amount, w.dict.lanes[r.Lane].Currency
-	r.Flags &^= flagOutside | flagBreak
-	r.Seen, r.State, r.ReceivedMs, r.ChangedMs = 1<<e.state, e.state, e.atMs, e.atMs
-	w.know(e, r)
-	if err := w.tell(e, r, true); err != nil {
-		return err
-	}
-	if e.currency != "" && !amount.IsZero() && (amount != e.amount || currency != e.currency) {
-		w.item(e.rail, Bad)
-		r.Flags |= flagBreak
-	}
-	if kind := e.rail.kind(e.state); !terminal(kind) && kind != rail.Return {
-		w.receive(e, r)
-		return nil
-	}
-	w.judge(e, r)
-	w.wait(r)
-	return nil
 }
 
 // expect waits for the other side to tell of a settlement, unless it has.
@@ -77,7 +65,7 @@ func (w *writer) expect(rs *railState, r *journal.Record) {
 	switch {
 	case r.Flags&flagBreak != 0: // counted
 	case r.Flags&flagMatched != 0:
-		w.item(rs, Good)
+		w.item(rs, r, Good)
 	default:
 		r.Flags |= flagAwaiting
 		r.TimerMs = w.nowMs + rs.within.Milliseconds()
@@ -86,13 +74,17 @@ func (w *writer) expect(rs *railState, r *journal.Record) {
 
 // breaks counts a movement that only one side has told of.
 func (w *writer) breaks(rs *railState, r *journal.Record) {
-	w.item(rs, Bad)
+	w.item(rs, r, Bad)
 	r.Flags = r.Flags&^flagAwaiting | flagBreak
 	r.TimerMs = w.nowMs + w.rules.Config.ClosedRetention.Milliseconds()
 }
 
-func (w *writer) item(rs *railState, o Outcome) {
-	w.totals.add(counterKey{Family: metricname.ReconciliationItems, Rail: rs.Name, Outcome: o}, 1, w.nowMs)
+// item counts a movement once, as good or bad.
+func (w *writer) item(rs *railState, r *journal.Record, o Outcome) {
+	if r.Flags&flagItem == 0 {
+		r.Flags |= flagItem
+		w.totals.add(counterKey{Family: metricname.ReconciliationItems, Rail: rs.Name, Outcome: o}, 1, w.nowMs)
+	}
 }
 
 // day is the business day that a moment belongs to.
@@ -233,7 +225,7 @@ type suspect struct {
 // suspect counts a movement that looks like one just before it.
 func (w *writer) suspect(e *told) {
 	window := w.rules.Config.DuplicateWindow.Milliseconds()
-	if window == 0 || e.parties == (journal.Ref{}) || e.external {
+	if window == 0 {
 		return
 	}
 	s := &w.suspects

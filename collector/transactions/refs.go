@@ -21,6 +21,7 @@ const (
 	kindEndToEnd
 	kindReference
 	kindParties
+	kindLeg
 )
 
 // endToEndDays is for how many days after its own an end-to-end id is looked for: what is told of a movement
@@ -54,7 +55,8 @@ type identity struct {
 	// What an end-to-end id would have been called on another day.
 	rail, endToEnd string
 	day            int64
-	endToEndAt     int // its index in refs
+	endToEndAt     int    // its index in refs
+	leg            string // the direction that refs stand for, of a movement whose identifiers another one has too
 }
 
 func (i *identity) add(r journal.Ref) {
@@ -68,13 +70,13 @@ func (i *identity) add(r journal.Ref) {
 func (h *hasher) identify(e *Event) identity {
 	var i identity
 	if e.UETR != "" {
-		i.add(h.ref(kindUETR, "", strings.ToLower(e.UETR)))
+		i.add(h.ref(kindUETR, e.Rail, strings.ToLower(e.UETR)))
 	}
 	switch {
 	case e.ID == "":
 	case isUUID(e.ID):
 		if !strings.EqualFold(e.ID, e.UETR) {
-			i.add(h.ref(kindUETR, "", strings.ToLower(e.ID)))
+			i.add(h.ref(kindUETR, e.Rail, strings.ToLower(e.ID)))
 		}
 	default:
 		i.add(h.ref(kindID, e.Rail, e.ID))
@@ -91,7 +93,19 @@ func (h *hasher) identify(e *Event) identity {
 
 // earlier is the end-to-end id's ref so many days before the event's own.
 func (h *hasher) earlier(i *identity, days int64) journal.Ref {
-	return h.endToEnd(i.rail, i.endToEnd, i.day-days)
+	r := h.endToEnd(i.rail, i.endToEnd, i.day-days)
+	if i.leg != "" {
+		return h.ref(kindLeg, i.leg, string(r[:]))
+	}
+	return r
+}
+
+// toLeg makes i the identity of the movement that goes this way, beside one that goes the other way.
+func (h *hasher) toLeg(i *identity, direction string) {
+	i.leg = direction
+	for n, r := range i.refs[:i.n] {
+		i.refs[n] = h.ref(kindLeg, direction, string(r[:]))
+	}
 }
 
 func dayOf(t time.Time) int64 { return floorDiv(t.Unix(), 86_400) }

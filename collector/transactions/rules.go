@@ -37,15 +37,20 @@ func (r *Rules) digits(currency string) (int, bool) {
 	return money.MinorDigits(currency)
 }
 
+// unusable is a mistake in an event that shows only when it is held against what is known.
+type unusable struct{ text string }
+
+func (u *unusable) Error() string { return u.text }
+
 // Mistakes in events. They name no identifier.
 var (
 	errNoIdentity  = errors.New("has none of id, uetr, end_to_end_id and reference")
 	errNoTime      = errors.New("at: is missing")
 	errFuture      = errors.New("at: is more than 5 minutes ahead of this agent's clock")
-	errStale       = errors.New("at: is longer ago than closed_retention, and nothing is known of the movement: it could have been counted already")
+	errStale       = error(&unusable{"at: is longer ago than closed_retention, and nothing is known of the movement: it could have been counted already"})
 	errNoCurrency  = errors.New("amount.currency: is missing")
 	errUnknownRail = errors.New("rail: is not known")
-	errManyLanes   = errors.New("currency: more combinations of rail, direction and currency than can be kept")
+	errManyLanes   = error(&unusable{"currency: more combinations of rail, direction and currency than can be kept"})
 )
 
 // maxAhead is how far an event's time may lie ahead: clocks differ, and one that is a day off must not
@@ -155,7 +160,8 @@ type railState struct {
 	settles  []*calendar.Business // the deadline's second one, or none
 	states   []rail.State         // by the number that records keep
 	byName   map[string]uint8
-	capped   int64 // minor units of the reporting currency; 0: no cap
+	first    uint32 // bits of the states that a movement begins with: those of the lowest rank
+	capped   int64  // minor units of the reporting currency; 0: no cap
 	within   time.Duration
 }
 

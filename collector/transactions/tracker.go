@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/big"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -62,9 +63,13 @@ type request struct {
 	source   string
 	position string
 	receipt  Receipt
+	full     bool // some of it begins movements that cannot be kept
 	err      error
 	done     chan struct{}
 }
+
+// moves reports whether the position of the source moves with it.
+func (r *request) moves() bool { return r.source != "" && r.position != "" && !r.full }
 
 const (
 	maxQueued    = 1024   // batches
@@ -173,6 +178,12 @@ func (t *Tracker) useRail(r *Rules, one *rail.Rail) (*railState, error) {
 	var err error
 	if rs.states, rs.byName, err = t.dict.number(one); err != nil {
 		return nil, err
+	}
+	lowest := slices.MinFunc(one.States, func(a, b rail.State) int { return a.Rank - b.Rank }).Rank
+	for _, s := range one.States {
+		if s.Rank == lowest {
+			rs.first |= 1 << rs.byName[s.Name]
+		}
 	}
 	if digits, known := r.digits(r.Reporting); known && one.Capped != "" {
 		capped, err := money.ParseMinor(one.Capped, digits)
@@ -376,12 +387,12 @@ func (w *writer) fireIfDue(s journal.Slot) error {
 func (w *writer) take(r *request, e *told) error {
 	changed, err := w.apply(e)
 	switch {
-	case errors.Is(err, journal.ErrCorrupted):
-		return err
 	case errors.Is(err, journal.ErrFull):
-		r.receipt.Rejected = append(r.receipt.Rejected, Rejection{e.index, ErrFull})
-	case err != nil:
+		r.full = true
+	case errors.As(err, new(*unusable)):
 		r.receipt.Rejected = append(r.receipt.Rejected, Rejection{e.index, err})
+	case err != nil: // what is wrong is not the event
+		return err
 	case changed:
 		r.receipt.Accepted++
 	default:
@@ -393,7 +404,7 @@ func (w *writer) take(r *request, e *told) error {
 // save writes everything beside the records.
 func (w *writer) save(requests []*request) error {
 	for _, r := range requests {
-		if r.source != "" && r.position != "" {
+		if r.moves() {
 			w.tx.SetMeta(positionsKey+r.source, []byte(r.position))
 		}
 	}
@@ -419,10 +430,12 @@ func (t *Tracker) settle(requests []*request, nowMs int64, err error) {
 	}
 	t.moves, t.finished = t.moves[:0], t.finished[:0]
 	for _, r := range requests {
-		if err == nil && r.source != "" && r.position != "" {
+		if err == nil && r.moves() {
 			t.positions[r.source] = r.position
 		}
-		r.err = err
+		if r.err = err; err == nil && r.full {
+			r.err = ErrFull
+		}
 		close(r.done)
 	}
 }

@@ -22,7 +22,7 @@ import (
 // Event is one thing that was told about one movement of money.
 type Event struct {
 	// What identifies the movement, at least one of them; looked up in this order.
-	UETR       string // UUID of the whole chain of payments, any case
+	UETR       string // UUID of the whole chain of payments, any case: a movement is one on one rail in one direction
 	ID         string // the teller's own; one that is a UUID counts as UETR
 	EndToEndID string // unique only within a rail and a day; NOTPROVIDED counts as none
 	Reference  string // the scheme's or clearing system's
@@ -39,7 +39,7 @@ type Event struct {
 	// Parties tells payer and payee apart from others, in any form: it is hashed at once, and two movements of
 	// the same amount between the same parties are suspected of being one paid twice. Empty: not told.
 	Parties  string
-	Deadline time.Time // overrides the rail's; zero: the rail's
+	Deadline time.Time // overrides the rail's, of several the latest; zero: the rail's
 	// Original identifies, in the same way, the movement that this one returns or recalls.
 	Original *Event
 	// External is set when the other side of a reconciliation tells it: a statement, a clearing report. It is
@@ -76,7 +76,8 @@ var (
 	ErrBusy = errors.New("transactions: too many events are waiting")
 	// ErrStopping: the agent is stopping. What it was told may or may not be on disk; tell it again.
 	ErrStopping = errors.New("transactions: the agent is stopping")
-	// ErrFull: no more open movements can be kept.
+	// ErrFull: no more movements can be kept. What the batch told of others was taken, and its position was not:
+	// hand all of it over again later.
 	ErrFull = errors.New("transactions: the journal holds as many open movements as it may")
 )
 
