@@ -22,7 +22,7 @@ build: ## build bin/assayer
 run: build ## build the agent and watch it at work on simulated payments, until Ctrl-C
 	./bin/assayer demo
 
-demo: build ## the same, but end by itself once the simulated incident is over
+demo: build ## the same, but end by itself once the simulated incidents are over
 	./bin/assayer demo --exit-when-recovered
 
 test: ## vet, all unit tests with the race detector, a short run of every fuzz target

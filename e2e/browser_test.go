@@ -72,7 +72,8 @@ func TestDemo(t *testing.T) {
 	if err := d.cmd.Wait(); err != nil {
 		t.Fatalf("%v\n%s", err, d.said())
 	}
-	for _, want := range []string{"fires", "hook rollback called", "verified on data from after the action", "recovered"} {
+	for _, want := range []string{"fires", "hook rollback called", "verified on data from after the action", "recovered",
+		"settlement stops", "the first deadlines pass", "fires for instant-settlement-errors", "the service's own error rate is 0%", "overdue is down to 0", "settled, "} {
 		if !strings.Contains(d.said(), want) {
 			t.Errorf("the demo never said %q:\n%s", want, d.said())
 		}
@@ -80,6 +81,15 @@ func TestDemo(t *testing.T) {
 	counted := regexp.MustCompile(`faults counted\s+(\d+)\s+card-auth itself says (\d+)`).FindStringSubmatch(d.said())
 	if counted == nil || counted[1] != counted[2] || counted[1] == "0" {
 		t.Errorf("the agent's and the service's counts of faults: %q", counted)
+	}
+	for _, what := range []string{"settled in time", "settled late", "declined"} {
+		counted := regexp.MustCompile(what + `\s+([\d,]+)\s+the company says ([\d,]+)`).FindStringSubmatch(d.said())
+		if counted == nil || counted[1] != counted[2] || counted[1] == "0" {
+			t.Errorf("the agent's and the company's counts of what is %s: %q", what, counted)
+		}
+	}
+	if took := time.Since(begin); took > 90*time.Second {
+		t.Errorf("the story took %v", took)
 	}
 	t.Logf("the story took %v", time.Since(begin).Round(time.Second))
 	out, err := exec.CommandContext(t.Context(), binary, "audit", "verify", filepath.Join(dir, "data", "audit.jsonl")).CombinedOutput()
@@ -128,6 +138,7 @@ func TestPage(t *testing.T) {
 	if err := chromedp.Run(ctx, poll(`[...document.querySelectorAll("[id^='a-']")].some(e => /verified/i.test(e.innerText))`)); err != nil {
 		t.Errorf("the page never showed the verified action: %v", err)
 	}
+	settlementStops(ctx, t, d)
 	if err := chromedp.Run(ctx, chromedp.Navigate(url+"/slo/card-auth-errors"), poll(`document.querySelectorAll("main svg path").length > 0`)); err != nil {
 		t.Errorf("the objective's own page has no chart: %v", err)
 	}
@@ -137,6 +148,31 @@ func TestPage(t *testing.T) {
 	}
 	if got := foreign(url); len(got) > 0 {
 		t.Errorf("the page asked elsewhere for: %s", strings.Join(got, "\n"))
+	}
+}
+
+// settlementStops looks at the page while transfers are overdue, which it says by more than a colour, and afterwards.
+func settlementStops(ctx context.Context, t *testing.T, d *demo) {
+	t.Helper()
+	const overdue = `#r-sct-inst .late b`
+	d.await(t, `(first deadlines pass)`)
+	var mark, color, usual string
+	if err := chromedp.Run(ctx,
+		poll(`document.querySelector("`+overdue+`")`),
+		chromedp.Evaluate(`getComputedStyle(document.querySelector("`+overdue+`"), "::before").content`, &mark),
+		chromedp.Evaluate(`getComputedStyle(document.querySelector("`+overdue+`")).color`, &color),
+		chromedp.Evaluate(`getComputedStyle(document.querySelector("#r-sct-inst b")).color`, &usual),
+	); err != nil {
+		t.Fatalf("the page never showed that transfers are overdue: %v", err)
+	}
+	if !strings.Contains(mark, "▲") || color == usual {
+		t.Errorf("overdue transfers are marked %s in %s, other text is %s", mark, color, usual)
+	}
+	fits(ctx, t, 1280)
+	fits(ctx, t, 390)
+	d.await(t, `(overdue is down to 0)`)
+	if err := chromedp.Run(ctx, poll(`document.querySelector("#r-sct-inst") && !document.querySelector("`+overdue+`")`)); err != nil {
+		t.Errorf("the page still shows transfers as overdue: %v", err)
 	}
 }
 

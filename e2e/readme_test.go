@@ -56,7 +56,7 @@ func TestReadme(t *testing.T) {
 		case strings.HasPrefix(s.command, "git clone"), s.command == "make test e2e":
 			// Done above; and this is what is running.
 		case s.command == "make run":
-			background(t, clone, s.command, "recovered")
+			background(t, clone, s.command, "settled, ")
 			ran++
 		case strings.HasPrefix(s.command, "./bin/assayer run"):
 			background(t, clone, s.command, "msg=listening")

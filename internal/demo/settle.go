@@ -96,7 +96,7 @@ func (t *teller) tellPiling(_ context.Context, now time.Time) error {
 			seconds(now.Sub(s.stopped)), rail.Overdue, seconds(railLimit))
 		return nil
 	}
-	if t.opts.Live || now.Sub(s.last) < 2*time.Second {
+	if t.opts.Live || now.Sub(s.last) < 3*time.Second {
 		return nil
 	}
 	s.last = now
@@ -108,7 +108,7 @@ func (t *teller) tellPiling(_ context.Context, now time.Time) error {
 func (t *teller) railLine() string {
 	i, _ := t.transferTally()
 	f := t.rate(i)
-	return fmt.Sprintf("%s: %.0f/s accepted, %s fail; open %s, overdue %s, oldest %.0f s", transfers, f.perSecond, percent(f.faults), t.rail.Open, t.rail.Overdue, t.rail.Oldest)
+	return fmt.Sprintf("%.0f/s accepted, %s fail; open %s, overdue %s, oldest %.0f s", f.perSecond, percent(f.faults), grouped(t.rail.Open.Count), t.rail.Overdue, t.rail.Oldest)
 }
 
 // tellOverdueFires tells of the alert, and lets settlement go on a moment after it.
@@ -197,7 +197,7 @@ func (t *teller) settlementFigures(status slo.Status) []string {
 	company := func(n int64) string { return "the company says " + grouped(n) }
 	return []string{
 		"",
-		figure("overdue after", seconds(s.overdue.Sub(s.stopped)), "the scheme allows "+seconds(railLimit)),
+		figure("overdue after", seconds(s.overdue.Sub(s.stopped)), seconds(railLimit)+" allowed; the first was under way"),
 		figure("detected after", seconds(s.fired.Sub(s.overdue)), "from the first deadline, by "+s.tier),
 		figure("errors meanwhile", percent(t.errorsSinceStop()), "says the service, and it is right"),
 		figure("overdue at once", grouped(s.most.Count), "EUR "+grouped(s.most.Values["EUR"]/100)),

@@ -316,14 +316,14 @@ func TestStoryIsToldInOrderWithItsNumbers(t *testing.T) {
 		"customers' declines           116  among them",                            // 29 s × 4
 		"money at risk             EUR 863  70 card payments",                      // 70 × 12.34
 		"[ 32.0s] instant-transfer: settlement stops.",
-		"[ 34.0s] instant-transfer: 20/s accepted, 0% fail; open 200 (EUR 20,000),\n         overdue 0, oldest 7 s",
+		"[ 35.0s] 20/s accepted, 0% fail; open 200, overdue 0, oldest 7 s\n",
 		"[ 43.0s] 11.0 s after the stop the first deadlines pass: 20 (EUR 2,000) overdue.",
 		"[ 45.0s] page-5s fires for instant-settlement-errors 2.0 s after the first\n         deadline. 100 of 100 events bad",
 		"the service's own error rate is 0% all the while",
 		"[ 50.0s] settlement resumes; 60 (EUR 6,000) overdue",
 		"[ 52.0s] overdue is down to 0, 2.0 s after settlement resumed",
 		"[ 54.0s] settled, 22.0 s after the stop",
-		"overdue after              11.0 s  the scheme allows 10.0 s",
+		"overdue after              11.0 s  10.0 s allowed",
 		"detected after              2.0 s  from the first deadline, by page-5s",
 		"errors meanwhile               0%",
 		"overdue at once                80  EUR 8,000",
