@@ -103,10 +103,13 @@ func (a *App) settlement() func() web.Settlement {
 // maxDrain keeps the time that something takes within what a duration holds.
 const maxDrain = 100 * 365 * 24 * time.Hour
 
-// amounts writes what a pile comes to, by currency.
+// amounts writes what a pile comes to, by currency, where that is not nothing.
 func amounts(minor map[string]*big.Int, assets map[string]int) []string {
 	var out []string
 	for _, currency := range slices.Sorted(maps.Keys(minor)) {
+		if minor[currency].Sign() == 0 {
+			continue
+		}
 		value, _ := new(big.Float).SetInt(minor[currency]).Float64()
 		if digits, ours := assets[currency]; ours {
 			out = append(out, money.TextOf(value, digits, currency))

@@ -50,6 +50,7 @@ const (
 
 // settlementView is the section about movements.
 type settlementView struct {
+	Late         string // how much is overdue, and where; "": nothing
 	List         []railRow
 	More         int // rails that are not listed
 	Unmapped     []UnmappedCode
@@ -75,12 +76,29 @@ func (s *Server) settlementView(now time.Time) *settlementView {
 	v := &settlementView{Unmapped: all.Unmapped[:min(len(all.Unmapped), maxUnmapped)]}
 	v.MoreUnmapped = len(all.Unmapped) - len(v.Unmapped)
 	v.More = max(0, len(rails)-maxRails)
+	v.Late = late(rails)
 	for _, r := range rails[:len(rails)-v.More] {
 		row := railRow{Rail: r}
 		row.Drains, row.Short = r.drains(now)
 		v.List = append(v.List, row)
 	}
 	return v
+}
+
+// late says how much is overdue on rails, of which the worst comes first.
+func late(rails []Rail) string {
+	total, on := int64(0), 0
+	for _, r := range rails {
+		total += r.Overdue.Count
+		on += int(min(r.Overdue.Count, 1))
+	}
+	switch {
+	case total == 0:
+		return ""
+	case on == 1:
+		return plural(int(total), "movement of money is", "movements of money are") + " overdue on " + rails[0].Name
+	}
+	return plural(int(total), "movement of money is", "movements of money are") + " overdue on " + plural(on, "rail", "rails")
 }
 
 // drains sets the time that what is due takes against the time that is left.

@@ -12,6 +12,7 @@ func TestSettlementOnThePage(t *testing.T) {
 	_, page := ask(t, newFixture().server(t), "GET", "/", "")
 	got := text(mainOf(page))
 	for _, want := range []string{
+		"1 action waits for a person to decide. See what and why ▲ 1,240 movements of money are overdue on sct-inst. See how each rail stands",
 		// Instant: no cut-off; 1,240 overdue.
 		"sct-inst SEPA Instant Credit Transfer Business declines of DEUTDEFF rose from 3 % to 41 % of 900.",
 		"Open 1,300 235,000.00 EUR Overdue 1,240 224,100.50 EUR In doubt 3 550.00 EUR Oldest 2 min Next cut-off none: each has its own deadline Reconciliation breaks 0",
@@ -56,6 +57,25 @@ func TestSettlementSaysWhyThereIsNone(t *testing.T) {
 	}
 	if _, page := ask(t, s.Handler(), "GET", "/", ""); strings.Contains(page, "settlement-h") || strings.Contains(page, "#settlement") {
 		t.Error("an agent that follows no movements shows how they stand")
+	}
+}
+
+func TestHowMuchIsOverdueIsSummedUp(t *testing.T) {
+	of := func(counts ...int64) (rails []Rail) {
+		for i, n := range counts {
+			rails = append(rails, Rail{Name: fmt.Sprint("r", i), Overdue: Pile{Count: n}})
+		}
+		return rails
+	}
+	for want, rails := range map[string][]Rail{
+		"":                                       of(0, 0),
+		"1 movement of money is overdue on r0":   of(1, 0),
+		"7 movements of money are overdue on r0": of(7),
+		"1,007 movements of money are overdue on 2 rails": of(1000, 7, 0),
+	} {
+		if got := late(rails); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
 	}
 }
 
