@@ -19,6 +19,7 @@ import (
 	"github.com/assayer-io/assayer/collector/transactions/nacha"
 	"github.com/assayer-io/assayer/collector/transactions/nats"
 	"github.com/assayer-io/assayer/collector/transactions/ndjson"
+	"github.com/assayer-io/assayer/collector/transactions/postgresql"
 	"github.com/assayer-io/assayer/internal/config"
 	"github.com/assayer-io/assayer/internal/hooks"
 	"github.com/assayer-io/assayer/internal/hooks/webhook"
@@ -49,6 +50,9 @@ func sourceKinds() map[string]sourceKind {
 		}),
 		"nats": sourceOf(nats.Default, func(c nats.Config, d sourceDeps) (transactions.Source, error) {
 			return nats.New(c, nats.Deps{Decoders: d.decoders, Log: d.log})
+		}),
+		"postgresql": sourceOf(postgresql.Default, func(c postgresql.Config, d sourceDeps) (transactions.Source, error) {
+			return postgresql.New(c, postgresql.Deps{Log: d.log})
 		}),
 	}
 }
