@@ -40,8 +40,9 @@ check: ## format, vet, linters, known vulnerabilities, import directions
 	scripts/vulncheck.sh
 	go test ./internal/importtest
 
-e2e: ## the agent against real servers; installs those that are missing with apt-get
+e2e: ## the agent against real servers; installs those that are missing with apt-get, and builds geth once
 	scripts/install-servers.sh
+	scripts/build-geth.sh
 	go test -tags e2e -race -timeout 15m ./e2e/... ./internal/testkit/servers ./internal/testkit/accuracy
 
 bench: build ## measure the agent in ten minutes and print the table of docs/performance.md (PARTS=go,objectives,scraping,hook: four)

@@ -1,5 +1,5 @@
 // Package servers starts real servers for tests: Prometheus, Alertmanager, etcd, PostgreSQL with its
-// exporter, NATS, and Assayer itself. Each runs on free loopback ports with its data in a temporary
+// exporter, NATS, geth, and Assayer itself. Each runs on free loopback ports with its data in a temporary
 // directory, is ready when its function returns, and is stopped when the test ends. When the test
 // has failed, the end of the server's log is shown with it:
 //
