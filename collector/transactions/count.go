@@ -27,17 +27,18 @@ func (w *writer) count(rs *railState, r *journal.Record, class reason.Class, own
 		w.totals.add(counterKey{Family: metricname.TransactionsUnvalued, Rail: rs.Name, Currency: l.Currency}, 1, w.nowMs)
 	default:
 		k.Currency = w.rules.Reporting
-		if k.Currency == "" {
-			k.Currency = l.Currency
+		value := sum{lo: uint64(r.Value)}
+		if k.Currency == "" || k.Currency == l.Currency {
+			// As it was told: ten ether are more wei than a record's value holds.
+			k.Currency, value = l.Currency, sum{hi: r.Amount.Hi, lo: r.Amount.Lo}
 		}
 		k.Family = metricname.TransactionsValue
-		w.totals.add(k, uint64(r.Value), w.nowMs)
+		w.totals.addSum(k, value, w.nowMs)
 		k.Family = metricname.TransactionsCapped
-		capped := r.Value
-		if rs.capped > 0 {
-			capped = min(capped, rs.capped)
+		if limit := uint64(rs.capped); limit > 0 && (value.hi > 0 || value.lo > limit) {
+			value = sum{lo: limit}
 		}
-		w.totals.add(k, uint64(capped), w.nowMs)
+		w.totals.addSum(k, value, w.nowMs)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"math/bits"
 	"slices"
 	"sort"
 
@@ -51,11 +52,10 @@ type counterKey struct {
 // sum is 128 bits of a counter's value: it cannot overflow in the time that is left to any of us.
 type sum struct{ hi, lo uint64 }
 
-func (s *sum) add(n uint64) {
-	s.lo += n
-	if s.lo < n {
-		s.hi++
-	}
+func (s *sum) add(n sum) {
+	var carry uint64
+	s.lo, carry = bits.Add64(s.lo, n.lo, 0)
+	s.hi += n.hi + carry
 }
 
 func (s sum) float() float64 { return math.Ldexp(float64(s.hi), 64) + float64(s.lo) }
@@ -65,8 +65,8 @@ type counter struct {
 	number  uint32
 	fromMs  int64 // when it was first counted
 	value   sum
-	staged  uint64 // counted in the transaction that is being made
-	touched bool   // staged is in totals.touched
+	staged  sum  // counted in the transaction that is being made
+	touched bool // staged is in totals.touched
 }
 
 // totals are the tracker's counters. What is staged counts once the transaction is on disk.
@@ -101,7 +101,10 @@ func newTotals(j *journal.Journal) (*totals, error) {
 	return t, err
 }
 
-func (t *totals) add(k counterKey, n uint64, nowMs int64) {
+func (t *totals) add(k counterKey, n uint64, nowMs int64) { t.addSum(k, sum{lo: n}, nowMs) }
+
+// addSum is add for what may be more than 64 bits hold: wei.
+func (t *totals) addSum(k counterKey, n sum, nowMs int64) {
 	c := t.of[k]
 	if c == nil {
 		c = &counter{number: uint32(len(t.keys)), fromMs: nowMs}
@@ -113,7 +116,7 @@ func (t *totals) add(k counterKey, n uint64, nowMs int64) {
 		c.touched = true
 		t.touched = append(t.touched, c)
 	}
-	c.staged += n
+	c.staged.add(n)
 }
 
 // save writes what was staged.
@@ -140,7 +143,7 @@ func (t *totals) settle(ok bool) {
 		if ok {
 			c.value.add(c.staged)
 		}
-		c.staged, c.touched = 0, false
+		c.staged, c.touched = sum{}, false
 	}
 	t.touched = t.touched[:0]
 	if !ok {

@@ -73,6 +73,15 @@ func TestRestatedRateMovesNothing(t *testing.T) {
 	r.worth("capped_value_total EUR 240", "value_total EUR 240")
 }
 
+// Without a reporting currency amounts count as they were told, also those of more wei than 64 bits hold.
+func TestValueOfWei(t *testing.T) {
+	r := newRig(t, func(rules *Rules) { rules.Assets = map[string]int{"ETH": 18} })
+	for i, amount := range []string{"20", "0.5", "1000"} {
+		r.settle(fmt.Sprint(i), "sct-inst", amount, "ETH")
+	}
+	r.worth("capped_value_total ETH 1020500000000000000000", "value_total ETH 1020500000000000000000")
+}
+
 // All wei there are, a thousand times over, are counted to the last one.
 func TestSumsOfWei(t *testing.T) {
 	r := newRig(t, func(rules *Rules) { rules.Assets = map[string]int{"ETH": 18} })
