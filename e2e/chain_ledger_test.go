@@ -52,8 +52,8 @@ func (e entry) outcome(now time.Time) string {
 	return "open"
 }
 
-// ledger is what all blocks and the node's pool say.
-type ledger struct {
+// witness is what all blocks and the node's pool say.
+type witness struct {
 	of      map[int]entry
 	finals  []entry       // that came through
 	longest time.Duration // between two blocks, after the first, which is the beginning of time
@@ -73,7 +73,7 @@ type block struct {
 func (b *block) time() time.Time { return time.Unix(number(b.Timestamp).Int64(), 0) }
 
 // add notes a transaction and returns the withdrawal's number, 0 if it is none's.
-func (l *ledger) add(tx transaction, e entry) int {
+func (l *witness) add(tx transaction, e entry) int {
 	m := marked.FindStringSubmatch(tx.Input)
 	if m == nil {
 		return 0
@@ -86,8 +86,8 @@ func (l *ledger) add(tx transaction, e entry) int {
 
 // chain reads the pool, then every block from the first to the head: what was in the pool and is in a block by then
 // counts as what the block says.
-func (x *exchange) chain(ctx context.Context) (*ledger, error) {
-	l := &ledger{of: map[int]entry{}}
+func (x *exchange) chain(ctx context.Context) (*witness, error) {
+	l := &witness{of: map[int]entry{}}
 	var pool map[string]map[string]map[string]transaction // pending or queued, account, nonce
 	if err := x.geth.Call(ctx, &pool, "txpool_content"); err != nil {
 		return nil, err
@@ -121,7 +121,7 @@ func (x *exchange) chain(ctx context.Context) (*ledger, error) {
 }
 
 // enter notes the withdrawals of block n.
-func (x *exchange) enter(ctx context.Context, l *ledger, blocks []block, n int) error {
+func (x *exchange) enter(ctx context.Context, l *witness, blocks []block, n int) error {
 	if len(blocks[n].Transactions) == 0 {
 		return nil
 	}
