@@ -81,17 +81,21 @@ func settleBench(b *testing.B, j *Journal, from, to int, ref func(n int) Ref) {
 func BenchmarkOpenSettle(b *testing.B) {
 	const lag = 100 * benchTx
 	j := openBench(b)
+	longest := time.Duration(0)
 	b.ReportAllocs()
 	b.ResetTimer()
 	records, cpu := b.N/2, cpuTime(b)
 	for n := 0; n < records+lag; n += benchTx {
+		start := time.Now()
 		if n < records {
 			insertBench(b, j, n, min(n+benchTx, records))
 		}
 		if n >= lag {
 			settleBench(b, j, n-lag, min(n-lag+benchTx, records), benchRef)
 		}
+		longest = max(longest, time.Since(start))
 	}
+	b.ReportMetric(float64(longest.Microseconds())/1000, "ms-longest-pair")
 	b.ReportMetric(float64((cpuTime(b)-cpu).Nanoseconds())/float64(b.N), "cpu-ns/op")
 }
 
