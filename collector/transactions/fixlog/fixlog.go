@@ -66,20 +66,20 @@ func New(cfg Config) (transactions.Decoder, error) {
 		in := bufio.NewReaderSize(r, maxLine)
 		for n := 1; ; n++ {
 			line, err := in.ReadSlice('\n')
+			last := errors.Is(err, io.EOF)
 			switch {
 			case errors.Is(err, bufio.ErrBufferFull):
 				return fmt.Errorf("line %d: more than %d bytes", n, maxLine)
-			case err != nil && !errors.Is(err, io.EOF):
+			case err != nil && !last:
 				return fmt.Errorf("reading FIX messages: line %d: %w", n, err)
 			}
 			if wrong := messages(cfg, line, emit); wrong != nil {
-				var m *mistake
-				if errors.As(wrong, &m) {
+				if m, is := errors.AsType[*mistake](wrong); is {
 					return fmt.Errorf("line %d: %w", n, m)
 				}
 				return wrong
 			}
-			if err != nil {
+			if last {
 				return nil
 			}
 		}

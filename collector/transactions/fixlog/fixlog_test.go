@@ -149,7 +149,7 @@ func TestTheSinksErrorEndsIt(t *testing.T) {
 		t.Fatal(err)
 	}
 	full, n := errors.New("full"), 0
-	if err = dec(strings.NewReader(ack+"\n"+ack), func(transactions.Event) error { n++; return full }); err != full || n != 1 {
+	if err = dec(strings.NewReader(ack+"\n"+ack), func(transactions.Event) error { n++; return full }); !errors.Is(err, full) || n != 1 {
 		t.Errorf("%v after %d events", err, n)
 	}
 	lost := errors.New("connection lost")

@@ -66,7 +66,7 @@ func (d *decoder) run() error {
 	for {
 		tok, err := d.in.next()
 		switch {
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			return d.over()
 		case err != nil:
 			return d.named(err)
@@ -322,8 +322,7 @@ type fault struct{ text string }
 func (f *fault) Error() string { return f.text }
 
 func (d *decoder) placed(err error) error {
-	var f *fault
-	if errors.As(err, &f) {
+	if f, is := errors.AsType[*fault](err); is {
 		return d.mistake("%s", f.text)
 	}
 	return err

@@ -2,6 +2,7 @@ package iso20022
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"strconv"
 	"strings"
@@ -20,7 +21,7 @@ const (
 // open looks at the first bytes: a mark of UTF-8 is skipped, what is in two or four bytes a character is refused.
 func (t *tokens) open() error {
 	for t.to < 4 {
-		if err := t.more(); err == io.EOF {
+		if err := t.more(); errors.Is(err, io.EOF) {
 			break
 		} else if err != nil {
 			return err

@@ -3,6 +3,7 @@ package iso20022_test
 import (
 	"bytes"
 	"encoding/xml"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -200,7 +201,7 @@ func FuzzDecode(f *testing.F) {
 		}
 		theirs := xml.NewDecoder(bytes.NewReader(in))
 		for {
-			if _, err := theirs.Token(); err == io.EOF {
+			if _, err := theirs.Token(); errors.Is(err, io.EOF) {
 				return
 			} else if err != nil {
 				t.Fatalf("accepted, and encoding/xml says %v", err)

@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"regexp"
 	"strings"
 	"time"
@@ -108,9 +109,7 @@ func statuses(own map[string]string) map[string]string {
 		"RJCT": "rejected", "BLCK": "blocked", "CANC": "cancelled",
 		"PART": "", "RCVC": "", "RVMC": "", "RVNM": "", "RVNA": "", "RVCM": "",
 	}
-	for status, state := range own {
-		m[status] = state
-	}
+	maps.Copy(m, own)
 	return m
 }
 

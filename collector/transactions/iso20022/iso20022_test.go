@@ -241,7 +241,7 @@ func TestTheSinksErrorEndsIt(t *testing.T) {
 		}
 		return nil
 	})
-	if err != full || n != 2 {
+	if !errors.Is(err, full) || n != 2 {
 		t.Errorf("%v after %d events", err, n)
 	}
 	lost := errors.New("connection lost")

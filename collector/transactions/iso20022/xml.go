@@ -119,7 +119,7 @@ func (t *tokens) next() (token, error) {
 // ended turns the end of the input into a mistake where elements are open.
 func (t *tokens) ended(err error) error {
 	t.begin = t.line
-	if err == io.EOF && t.depth() > 0 {
+	if errors.Is(err, io.EOF) && t.depth() > 0 {
 		return t.mistake("the input ends within an element")
 	}
 	return err
@@ -130,7 +130,7 @@ func (t *tokens) one() (token, error) {
 	t.begin = t.line
 	if t.buf[t.from] != '<' {
 		raw, err := t.upTo("<", 0)
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			raw, err = t.take(t.to-t.from), nil
 		}
 		if err == nil {
@@ -148,7 +148,7 @@ func (t *tokens) one() (token, error) {
 		return token{}, nil
 	}
 	for t.to-t.from < len("<![CDATA[") {
-		if err := t.more(); err == io.EOF {
+		if err := t.more(); errors.Is(err, io.EOF) {
 			break
 		} else if err != nil {
 			return token{}, err
@@ -191,7 +191,7 @@ func (t *tokens) upTo(mark string, offset int) ([]byte, error) {
 // whole is upTo with the mark, which has to come.
 func (t *tokens) whole(mark string, offset int) ([]byte, error) {
 	raw, err := t.upTo(mark, offset)
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return nil, t.mistake("the input ends within a tag")
 	}
 	if err != nil {
@@ -331,7 +331,7 @@ func (t *tokens) tag() ([]byte, error) {
 		if seen > maxToken {
 			return nil, t.mistake("a tag or text of more than %d bytes", maxToken)
 		}
-		if err := t.more(); err == io.EOF {
+		if err := t.more(); errors.Is(err, io.EOF) {
 			return nil, t.mistake("the input ends within a tag")
 		} else if err != nil {
 			return nil, err

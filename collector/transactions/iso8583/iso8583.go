@@ -121,8 +121,7 @@ type refused struct{ error }
 
 // placed says where a mistake is; errors of the sink's have no place.
 func placed(err error, where string, n int) error {
-	var sink *refused
-	if errors.As(err, &sink) {
+	if sink, is := errors.AsType[*refused](err); is {
 		return sink.error
 	}
 	return fmt.Errorf("%s %d: %w", where, n, err)

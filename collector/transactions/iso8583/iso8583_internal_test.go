@@ -189,7 +189,7 @@ func TestMistakes(t *testing.T) {
 		t.Fatal(err)
 	}
 	full := errors.New("full")
-	if err := dec(strings.NewReader(ok), func(transactions.Event) error { return full }); err != full {
+	if err := dec(strings.NewReader(ok), func(transactions.Event) error { return full }); !errors.Is(err, full) {
 		t.Errorf("got %v, want the sink's own error", err)
 	}
 	_, err = New(Config{Direction: "up", Encoding: "ebcdic", IDFields: []int{2, 39}, Names: map[string]string{"2": "pan"}})

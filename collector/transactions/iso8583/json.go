@@ -21,10 +21,11 @@ func lines(cfg Config, names map[int]string, r io.Reader, tell func(message) err
 	in := bufio.NewReaderSize(r, maxLine)
 	for n := 1; ; n++ {
 		line, err := in.ReadSlice('\n')
+		last := errors.Is(err, io.EOF)
 		switch {
 		case errors.Is(err, bufio.ErrBufferFull):
 			return fmt.Errorf("line %d: more than %d bytes", n, maxLine)
-		case err != nil && !errors.Is(err, io.EOF):
+		case err != nil && !last:
 			return fmt.Errorf("reading ISO 8583 messages: line %d: %w", n, err)
 		}
 		if line = bytes.TrimSpace(line); len(line) > 0 {
@@ -36,7 +37,7 @@ func lines(cfg Config, names map[int]string, r io.Reader, tell func(message) err
 				return placed(wrong, "line", n)
 			}
 		}
-		if err != nil {
+		if last {
 			return nil
 		}
 	}

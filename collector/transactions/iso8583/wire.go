@@ -49,7 +49,7 @@ func wire(cfg Config) func(r io.Reader, tell func(message) error) error {
 
 // framed is the next message of a stream; io.EOF: there is none.
 func framed(in *bufio.Reader, length string) ([]byte, error) {
-	size := 0
+	var size int
 	switch length {
 	case "none":
 		raw, err := io.ReadAll(io.LimitReader(in, maxMessage+1))

@@ -150,8 +150,7 @@ func told(err error) error {
 	if record == "" {
 		record = "record"
 	}
-	var field *ach.FieldError
-	if errors.As(at.Err, &field) {
+	if field, is := errors.AsType[*ach.FieldError](at.Err); is {
 		return fmt.Errorf("line %d: %s: %s: not as NACHA's rules have it", at.Line, record, field.FieldName)
 	}
 	return fmt.Errorf("line %d: %s: missing, misplaced or not as NACHA's rules have it", at.Line, record)

@@ -143,7 +143,7 @@ func TestTheSinksErrorEndsIt(t *testing.T) {
 	}
 	full, n := errors.New("full"), 0
 	err = dec(bytes.NewReader(read(t, "forward.ach")), func(transactions.Event) error { n++; return full })
-	if err != full || n != 1 {
+	if !errors.Is(err, full) || n != 1 {
 		t.Errorf("%v after %d events", err, n)
 	}
 }

@@ -20,7 +20,7 @@ func oracle(in []byte) ([]transactions.Event, error) {
 	dec := json.NewDecoder(bytes.NewReader(in))
 	for {
 		var raw json.RawMessage
-		if err := dec.Decode(&raw); err == io.EOF {
+		if err := dec.Decode(&raw); errors.Is(err, io.EOF) {
 			return events, nil
 		} else if err != nil {
 			return events, err

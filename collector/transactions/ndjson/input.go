@@ -86,7 +86,7 @@ func (in *input) object() ([]byte, error) {
 			in.line += bytes.Count(raw, []byte{'\n'})
 			return raw, nil
 		}
-		if err := in.more(); err == io.EOF {
+		if err := in.more(); errors.Is(err, io.EOF) {
 			return nil, fmt.Errorf("line %d: the input ends within an object", in.line)
 		} else if err != nil {
 			return nil, err
@@ -103,7 +103,7 @@ type scanner struct {
 
 // scan returns how much of chunk it has read: all of it, or up to where depth fell to 0 or something is wrong.
 func (s *scanner) scan(chunk []byte) (int, error) {
-	for i := 0; i < len(chunk); i++ {
+	for i := range chunk {
 		c := chunk[i]
 		if s.inString {
 			switch {

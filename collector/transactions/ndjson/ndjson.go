@@ -8,6 +8,7 @@
 package ndjson
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -55,7 +56,7 @@ func (d *decoder) run(emit func(transactions.Event) error) error {
 	for {
 		c, err := d.in.next()
 		switch {
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			return nil
 		case err != nil:
 			return err
@@ -84,13 +85,13 @@ func (d *decoder) array(emit func(transactions.Event) error) error {
 			err = fmt.Errorf("line %d: got %s in an array, allowed: an object", d.in.line, kind(c))
 		}
 		if err == nil {
-			err = d.object(emit)
-		}
-		if err == nil {
+			if err := d.object(emit); err != nil {
+				return err
+			}
 			c, err = d.in.next()
 		}
 		switch {
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			return fmt.Errorf("line %d: the input ends within an array", d.in.line)
 		case err != nil:
 			return err

@@ -157,8 +157,12 @@ func TestEmitAndReadErrorsEndIt(t *testing.T) {
 		}
 		return nil
 	})
-	if err != full || seen != 2 {
+	if !errors.Is(err, full) || seen != 2 {
 		t.Errorf("got %v after %d events, want the sink's own error after 2", err, seen)
+	}
+	// A sink whose own connection has ended is not an input that has ended.
+	if err := ndjson.New()(strings.NewReader(`[{"id":"a"}]`), func(transactions.Event) error { return io.EOF }); !errors.Is(err, io.EOF) || strings.Contains(err.Error(), "array") {
+		t.Errorf("got %v", err)
 	}
 	lost := errors.New("connection lost")
 	events, err := decode(io.MultiReader(strings.NewReader(`{"id":"a"}`+"\n"+`{"id"`), iotest.ErrReader(lost)))

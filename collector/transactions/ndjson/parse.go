@@ -110,7 +110,7 @@ func space(b []byte) []byte {
 
 // split cuts b behind the value that it begins with; of what cannot be a value the first part is empty.
 func split(b []byte) (val, rest []byte) {
-	n := 0
+	var n int
 	switch b[0] {
 	case '"':
 		n = stringLen(b)
