@@ -1,8 +1,6 @@
 package kafka_test
 
 import (
-	"bytes"
-	"context"
 	"crypto/tls"
 	"encoding/pem"
 	"errors"
@@ -14,10 +12,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/prometheus/common/config"
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -91,85 +87,16 @@ func (r *rig) config() kafka.Config {
 	return c
 }
 
-// running is a source under test.
-type running struct {
-	caught chan struct{}
-	log    *buffer
-	stop   func()
-}
-
-func (r *rig) start(c kafka.Config, sink transactions.Sink) *running {
+func (r *rig) start(c kafka.Config, sink transactions.Sink) *fakesink.Running {
 	r.t.Helper()
-	run := &running{caught: make(chan struct{}), log: &buffer{}}
+	log := &fakesink.Log{}
 	source, err := kafka.New(c, kafka.Deps{
-		Decoders: map[string]transactions.Decoder{"ndjson": fakesink.Lines}, Log: slog.New(slog.NewTextHandler(run.log, nil)),
+		Decoders: map[string]transactions.Decoder{"ndjson": fakesink.Lines}, Log: slog.New(slog.NewTextHandler(log, nil)),
 	})
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		if err := source.Run(ctx, sink, func() { close(run.caught) }); err != nil {
-			r.t.Errorf("the source gave up: %v", err)
-		}
-	}()
-	run.stop = sync.OnceFunc(func() { cancel(); <-done })
-	r.t.Cleanup(run.stop)
-	return run
-}
-
-func (run *running) awaitCaughtUp(t *testing.T) {
-	t.Helper()
-	select {
-	case <-run.caught:
-	case <-time.After(30 * time.Second):
-		t.Fatalf("it does not catch up:\n%s", run.log)
-	}
-}
-
-type buffer struct {
-	mu      sync.Mutex
-	b       bytes.Buffer
-	changed chan struct{}
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.changed != nil {
-		close(b.changed)
-		b.changed = nil
-	}
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
-}
-
-func (b *buffer) await(t *testing.T, words string) {
-	t.Helper()
-	limit := time.After(30 * time.Second)
-	for {
-		b.mu.Lock()
-		if b.changed == nil {
-			b.changed = make(chan struct{})
-		}
-		changed, found := b.changed, strings.Contains(b.b.String(), words)
-		b.mu.Unlock()
-		if found {
-			return
-		}
-		select {
-		case <-changed:
-		case <-limit:
-			t.Fatalf("the log does not say %q:\n%s", words, b)
-		}
-	}
+	return fakesink.Start(r.t, source, sink, log)
 }
 
 func numbered(prefix string, from, to int) []string {
@@ -197,21 +124,21 @@ func TestOrderAndOffsets(t *testing.T) {
 		return nil
 	}
 	run := r.start(r.config(), sink)
-	run.awaitCaughtUp(t)
+	run.AwaitCaughtUp(t)
 	if got := len(sink.Accepted()); got != 3200 {
 		t.Fatalf("caught up with %d events of 3200", got)
 	}
 	if !slices.Equal(of("a", sink.Accepted()), numbered("a", 0, 2500)) || !slices.Equal(of("b", sink.Accepted()), numbered("b", 0, 700)) {
 		t.Error("the order of a partition is not kept")
 	}
-	run.stop()
+	run.Stop()
 	if r.committed(0) != 2500 || r.committed(1) != 700 {
 		t.Errorf("committed are %d and %d", r.committed(0), r.committed(1))
 	}
 	// After a restart it goes on there.
 	r.send(0, numbered("a", 2500, 2600)...)
 	second := &fakesink.Sink{}
-	r.start(r.config(), second).awaitCaughtUp(t)
+	r.start(r.config(), second).AwaitCaughtUp(t)
 	if !slices.Equal(second.Accepted(), numbered("a", 2500, 2600)) {
 		t.Errorf("after the restart it puts %d events", len(second.Accepted()))
 	}
@@ -221,7 +148,7 @@ func TestNothingThere(t *testing.T) {
 	r := newRig(t, 3).connect()
 	sink := &fakesink.Sink{}
 	run := r.start(r.config(), sink)
-	run.awaitCaughtUp(t)
+	run.AwaitCaughtUp(t)
 	r.send(1, "a received")
 	sink.Await(t, "the first event", func() bool { return len(sink.Accepted()) == 1 })
 }
@@ -232,7 +159,7 @@ func TestLatest(t *testing.T) {
 	c := r.config()
 	c.Start = "latest"
 	sink := &fakesink.Sink{}
-	r.start(c, sink).awaitCaughtUp(t)
+	r.start(c, sink).AwaitCaughtUp(t)
 	r.send(0, "new received")
 	sink.Await(t, "the new event", func() bool { return len(sink.Accepted()) > 0 })
 	if got := sink.Accepted(); len(got) != 1 || got[0] != "new received" {
@@ -260,7 +187,7 @@ func TestTransactionsTakenBack(t *testing.T) {
 		}
 	}
 	sink := &fakesink.Sink{}
-	r.start(r.config(), sink).awaitCaughtUp(t)
+	r.start(r.config(), sink).AwaitCaughtUp(t)
 	if got := sink.Accepted(); len(got) != 1 || got[0] != "a-true received" {
 		t.Errorf("got %v", got)
 	}
@@ -281,13 +208,13 @@ func TestBusySink(t *testing.T) {
 		return nil
 	}
 	run := r.start(r.config(), sink)
-	run.awaitCaughtUp(t)
+	run.AwaitCaughtUp(t)
 	if !slices.Equal(sink.Accepted(), numbered("a", 0, 100)) {
 		t.Errorf("%d events", len(sink.Accepted()))
 	}
 	r.send(0, "b received") // fetching goes on
 	sink.Await(t, "the next event", func() bool { return len(sink.Accepted()) == 101 })
-	run.log.await(t, "works again")
+	run.Log.Await(t, "works again")
 }
 
 func TestPoison(t *testing.T) {
@@ -300,17 +227,17 @@ func TestPoison(t *testing.T) {
 	c.DeadLetterTopic = "dead"
 	sink := &fakesink.Sink{}
 	run := r.start(c, sink)
-	run.awaitCaughtUp(t)
+	run.AwaitCaughtUp(t)
 	if got := fmt.Sprint(sink.Accepted()); got != "[a received c received d received]" {
 		t.Errorf("got %s", got)
 	}
-	run.log.await(t, "topic=payments partition=0 offset=3")
+	run.Log.Await(t, "topic=payments partition=0 offset=3")
 	for _, words := range []string{"offset=1 ", "offset=2 "} {
-		if !strings.Contains(run.log.String(), words) {
-			t.Errorf("the log does not say %q:\n%s", words, run.log)
+		if !strings.Contains(run.Log.String(), words) {
+			t.Errorf("the log does not say %q:\n%s", words, run.Log)
 		}
 	}
-	if strings.Contains(run.log.String(), "canary") {
+	if strings.Contains(run.Log.String(), "canary") {
 		t.Error("the log holds a message")
 	}
 	reader, err := kgo.NewClient(kgo.SeedBrokers(r.cluster.ListenAddrs()...), kgo.ConsumeTopics("dead"))
@@ -334,9 +261,9 @@ func TestTwoMembers(t *testing.T) {
 	r := newRig(t, 4).connect()
 	sink := &fakesink.Sink{}
 	first := r.start(r.config(), sink)
-	first.awaitCaughtUp(t)
+	first.AwaitCaughtUp(t)
 	second := r.start(r.config(), sink)
-	second.awaitCaughtUp(t)
+	second.AwaitCaughtUp(t)
 	sent := 0
 	round := func() {
 		for p := range int32(4) {
@@ -346,7 +273,7 @@ func TestTwoMembers(t *testing.T) {
 		sink.Await(t, "everything", func() bool { return len(sink.Accepted()) == sent })
 	}
 	round()
-	first.stop()
+	first.Stop()
 	round()
 	for p := range int32(4) {
 		round := func(from int) []string { return numbered(fmt.Sprintf("r%d-p%d-", from, p), 0, 50) }
@@ -369,14 +296,14 @@ func TestLogin(t *testing.T) {
 			r := newRig(t, 1, kfake.EnableSASL(), kfake.Superuser(strings.ToUpper(mechanism), "assayer", "s3cret-canary"))
 			c := r.config()
 			c.SASL = &kafka.SASL{Mechanism: mechanism, Username: "assayer", PasswordFile: right}
-			r.start(c, &fakesink.Sink{}).awaitCaughtUp(t)
+			r.start(c, &fakesink.Sink{}).AwaitCaughtUp(t)
 
 			c.SASL = &kafka.SASL{Mechanism: mechanism, Username: "assayer", PasswordFile: wrong}
 			run := r.start(c, &fakesink.Sink{})
-			run.log.await(t, "does not let the agent in")
-			run.stop()
-			if strings.Contains(run.log.String(), "canary") {
-				t.Errorf("the log holds a password:\n%s", run.log)
+			run.Log.Await(t, "does not let the agent in")
+			run.Stop()
+			if strings.Contains(run.Log.String(), "canary") {
+				t.Errorf("the log holds a password:\n%s", run.Log)
 			}
 		})
 	}
@@ -393,7 +320,7 @@ func TestTLS(t *testing.T) {
 	r := newRig(t, 1, kfake.TLS(&tls.Config{Certificates: server.TLS.Certificates}))
 	c := r.config()
 	c.TLS = &config.TLSConfig{CAFile: ca}
-	r.start(c, &fakesink.Sink{}).awaitCaughtUp(t)
+	r.start(c, &fakesink.Sink{}).AwaitCaughtUp(t)
 	c.TLS = &config.TLSConfig{CAFile: "missing.crt"}
 	source, err := kafka.New(c, kafka.Deps{Decoders: map[string]transactions.Decoder{"ndjson": fakesink.Lines}, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
@@ -417,10 +344,10 @@ func TestClusterComesLater(t *testing.T) {
 	c.Name, c.Brokers, c.Topics = "bus", []string{fmt.Sprintf("127.0.0.1:%d", port)}, []string{topic}
 	sink := &fakesink.Sink{}
 	run := (&rig{t: t}).start(c, sink)
-	run.log.await(t, "level=WARN")
+	run.Log.Await(t, "level=WARN")
 	r := newRig(t, 1, kfake.Ports(port)).connect()
 	r.send(0, "a received")
-	run.awaitCaughtUp(t)
+	run.AwaitCaughtUp(t)
 	sink.Await(t, "the event", func() bool { return len(sink.Accepted()) == 1 })
 }
 

@@ -1,8 +1,6 @@
 package nats_test
 
 import (
-	"bytes"
-	"context"
 	"crypto/tls"
 	"encoding/pem"
 	"errors"
@@ -14,7 +12,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -112,85 +109,16 @@ func (r *rig) awaitAcked() {
 	}
 }
 
-// running is a source under test.
-type running struct {
-	caught chan struct{}
-	log    *buffer
-	stop   func()
-}
-
-func start(t *testing.T, c nats.Config, sink transactions.Sink) *running {
+func start(t *testing.T, c nats.Config, sink transactions.Sink) *fakesink.Running {
 	t.Helper()
-	run := &running{caught: make(chan struct{}), log: &buffer{}}
+	log := &fakesink.Log{}
 	source, err := nats.New(c, nats.Deps{
-		Decoders: map[string]transactions.Decoder{"ndjson": fakesink.Lines}, Log: slog.New(slog.NewTextHandler(run.log, nil)),
+		Decoders: map[string]transactions.Decoder{"ndjson": fakesink.Lines}, Log: slog.New(slog.NewTextHandler(log, nil)),
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		if err := source.Run(ctx, sink, func() { close(run.caught) }); err != nil {
-			t.Errorf("the source gave up: %v", err)
-		}
-	}()
-	run.stop = sync.OnceFunc(func() { cancel(); <-done })
-	t.Cleanup(run.stop)
-	return run
-}
-
-func (run *running) awaitCaughtUp(t *testing.T) {
-	t.Helper()
-	select {
-	case <-run.caught:
-	case <-time.After(30 * time.Second):
-		t.Fatalf("it does not catch up:\n%s", run.log)
-	}
-}
-
-type buffer struct {
-	mu      sync.Mutex
-	b       bytes.Buffer
-	changed chan struct{}
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.changed != nil {
-		close(b.changed)
-		b.changed = nil
-	}
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
-}
-
-func (b *buffer) await(t *testing.T, words string) {
-	t.Helper()
-	limit := time.After(30 * time.Second)
-	for {
-		b.mu.Lock()
-		if b.changed == nil {
-			b.changed = make(chan struct{})
-		}
-		changed, found := b.changed, strings.Contains(b.b.String(), words)
-		b.mu.Unlock()
-		if found {
-			return
-		}
-		select {
-		case <-changed:
-		case <-limit:
-			t.Fatalf("the log does not say %q:\n%s", words, b)
-		}
-	}
+	return fakesink.Start(t, source, sink, log)
 }
 
 func numbered(from, to int) []string {
@@ -206,16 +134,16 @@ func TestEverythingOnceInOrder(t *testing.T) {
 	r.send("pay.in", numbered(0, 2500)...)
 	sink := &fakesink.Sink{}
 	run := start(t, r.config(), sink)
-	run.awaitCaughtUp(t)
+	run.AwaitCaughtUp(t)
 	if !slices.Equal(sink.Accepted(), numbered(0, 2500)) {
 		t.Errorf("caught up with %d events of 2500", len(sink.Accepted()))
 	}
 	r.awaitAcked()
-	run.stop()
+	run.Stop()
 	// The durable consumer goes on there.
 	r.send("pay.out", numbered(2500, 2600)...)
 	second := &fakesink.Sink{}
-	start(t, r.config(), second).awaitCaughtUp(t)
+	start(t, r.config(), second).AwaitCaughtUp(t)
 	if !slices.Equal(second.Accepted(), numbered(2500, 2600)) {
 		t.Errorf("after the restart it puts %d events", len(second.Accepted()))
 	}
@@ -227,7 +155,7 @@ func TestNothingThereAndSubjects(t *testing.T) {
 	c.Subjects = []string{"pay.in", "pay.back"}
 	r.send("pay.out", "x received")
 	sink := &fakesink.Sink{}
-	start(t, c, sink).awaitCaughtUp(t)
+	start(t, c, sink).AwaitCaughtUp(t)
 	r.send("pay.out", "y received")
 	r.send("pay.back", "a received")
 	r.send("pay.in", "b received")
@@ -257,7 +185,7 @@ func TestBusySinkHasThemSentAgain(t *testing.T) {
 		return nil
 	}
 	run := start(t, c, sink)
-	run.awaitCaughtUp(t)
+	run.AwaitCaughtUp(t)
 	got := sink.Accepted()
 	slices.Sort(got)
 	want := numbered(0, 200)
@@ -265,7 +193,7 @@ func TestBusySinkHasThemSentAgain(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("%d events of 200", len(got))
 	}
-	run.log.await(t, "storing events works again")
+	run.Log.Await(t, "storing events works again")
 }
 
 func TestPoison(t *testing.T) {
@@ -273,17 +201,17 @@ func TestPoison(t *testing.T) {
 	r.send("pay.in", "a received", "!canary-7f3a", "x refused\nb received", "c received")
 	sink := &fakesink.Sink{}
 	run := start(t, r.config(), sink)
-	run.awaitCaughtUp(t)
+	run.AwaitCaughtUp(t)
 	if got := fmt.Sprint(sink.Accepted()); got != "[a received b received c received]" {
 		t.Errorf("got %s", got)
 	}
 	r.awaitAcked() // and is not sent again
 	for _, words := range []string{"cannot be read and was left out", "sequence=2 ", "sequence=3 "} {
-		if !strings.Contains(run.log.String(), words) {
-			t.Errorf("the log does not say %q:\n%s", words, run.log)
+		if !strings.Contains(run.Log.String(), words) {
+			t.Errorf("the log does not say %q:\n%s", words, run.Log)
 		}
 	}
-	if strings.Contains(run.log.String(), "canary") {
+	if strings.Contains(run.Log.String(), "canary") {
 		t.Error("the log holds a message")
 	}
 }
@@ -296,7 +224,7 @@ func TestServerRestarts(t *testing.T) {
 	c.Name, c.Servers, c.Stream = "bus", []string{fmt.Sprintf("nats://127.0.0.1:%d", port)}, "PAY"
 	sink := &fakesink.Sink{}
 	run := start(t, c, sink) // before there is a server
-	run.log.await(t, "level=WARN")
+	run.Log.Await(t, "level=WARN")
 
 	var total int
 	for round := range 2 {
@@ -357,15 +285,15 @@ func TestLoginOverTLS(t *testing.T) {
 	c := r.config()
 	c.Username, c.PasswordFile, c.TLS = "assayer", password, &config.TLSConfig{CAFile: ca}
 	run := start(t, c, &fakesink.Sink{})
-	run.log.await(t, "does not let the agent in")
+	run.Log.Await(t, "does not let the agent in")
 	// It is put right while the agent runs.
 	if err := os.WriteFile(password, []byte("s3cret-canary\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	run.awaitCaughtUp(t)
-	run.stop()
-	if strings.Contains(run.log.String(), "canary") {
-		t.Errorf("the log holds a password:\n%s", run.log)
+	run.AwaitCaughtUp(t)
+	run.Stop()
+	if strings.Contains(run.Log.String(), "canary") {
+		t.Errorf("the log holds a password:\n%s", run.Log)
 	}
 	c.TLS = &config.TLSConfig{CAFile: "missing.crt"}
 	source, err := nats.New(c, nats.Deps{Decoders: map[string]transactions.Decoder{"ndjson": fakesink.Lines}, Log: slog.New(slog.DiscardHandler)})

@@ -1,8 +1,6 @@
 package postgresql_test
 
 import (
-	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -24,56 +22,6 @@ import (
 
 const query = "SELECT … WHERE n > $1 ORDER BY n LIMIT $2"
 
-// running is a source under test.
-type running struct {
-	caught chan struct{}
-	log    *buffer
-	stop   func()
-}
-
-type buffer struct {
-	mu      sync.Mutex
-	b       bytes.Buffer
-	changed chan struct{}
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.changed != nil {
-		close(b.changed)
-		b.changed = nil
-	}
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
-}
-
-func (b *buffer) await(t *testing.T, words string) {
-	t.Helper()
-	limit := time.After(30 * time.Second)
-	for {
-		b.mu.Lock()
-		if b.changed == nil {
-			b.changed = make(chan struct{})
-		}
-		changed, found := b.changed, strings.Contains(b.b.String(), words)
-		b.mu.Unlock()
-		if found {
-			return
-		}
-		select {
-		case <-changed:
-		case <-limit:
-			t.Fatalf("the log does not say %q:\n%s", words, b)
-		}
-	}
-}
-
 func settings(s *fakeServer) postgresql.Config {
 	c := postgresql.Default()
 	c.Name, c.DSN, c.Query, c.Watermark, c.WatermarkType = "ledger", secret.New(s.dsn()), query, "n", "bigint"
@@ -81,33 +29,14 @@ func settings(s *fakeServer) postgresql.Config {
 	return c
 }
 
-func start(t *testing.T, c postgresql.Config, sink transactions.Sink) *running {
+func start(t *testing.T, c postgresql.Config, sink transactions.Sink) *fakesink.Running {
 	t.Helper()
-	run := &running{caught: make(chan struct{}), log: &buffer{}}
-	source, err := postgresql.New(c, postgresql.Deps{Log: slog.New(slog.NewTextHandler(run.log, nil))})
+	log := &fakesink.Log{}
+	source, err := postgresql.New(c, postgresql.Deps{Log: slog.New(slog.NewTextHandler(log, nil))})
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		if err := source.Run(ctx, sink, func() { close(run.caught) }); err != nil {
-			t.Errorf("the source gave up: %v", err)
-		}
-	}()
-	run.stop = sync.OnceFunc(func() { cancel(); <-done })
-	t.Cleanup(run.stop)
-	return run
-}
-
-func (run *running) awaitCaughtUp(t *testing.T) {
-	t.Helper()
-	select {
-	case <-run.caught:
-	case <-time.After(30 * time.Second):
-		t.Fatalf("it does not catch up:\n%s", run.log)
-	}
+	return fakesink.Start(t, source, sink, log)
 }
 
 // table is rows of a number and an identifier.
@@ -156,7 +85,7 @@ func TestEveryRowOnce(t *testing.T) {
 		return nil
 	}
 	run := start(t, settings(s), sink)
-	run.awaitCaughtUp(t)
+	run.AwaitCaughtUp(t)
 	if got := len(sink.Accepted()); got != 111 || puts != 111 {
 		t.Fatalf("%d rows of 111, %d were put", got, puts)
 	}
@@ -167,7 +96,7 @@ func TestEveryRowOnce(t *testing.T) {
 	tb.add(92, "late")
 	tb.add(96, "new")
 	sink.Await(t, "two rows", func() bool { return len(sink.Accepted()) == 113 })
-	run.stop()
+	run.Stop()
 	if puts != 113 {
 		t.Errorf("%d events were put, want 113", puts)
 	}
@@ -175,7 +104,7 @@ func TestEveryRowOnce(t *testing.T) {
 	tb.add(97, "newest")
 	before := len(s.marks())
 	again := start(t, settings(s), sink)
-	again.awaitCaughtUp(t)
+	again.AwaitCaughtUp(t)
 	if got := s.marks()[before]; got != "93" {
 		t.Errorf("it is read from %s, want 93", got)
 	}
@@ -187,7 +116,7 @@ func TestEveryRowOnce(t *testing.T) {
 func TestTransactionOfAPoll(t *testing.T) {
 	var tb table
 	s := newServer(t, "n,id,state,amount", tb.answer)
-	start(t, settings(s), &fakesink.Sink{}).awaitCaughtUp(t)
+	start(t, settings(s), &fakesink.Sink{}).AwaitCaughtUp(t)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if want := "BEGIN READ ONLY; SET LOCAL statement_timeout = 30000; "; len(s.begun) < 2 || !strings.HasPrefix(s.begun[0], want) || s.begun[1] != "COMMIT" {
@@ -211,7 +140,7 @@ func TestMapping(t *testing.T) {
 	c.Watermark, c.WatermarkType, c.Overlap = "updated_at", "timestamptz", "30s"
 	sink := &fakesink.Sink{}
 	run := start(t, c, sink)
-	run.awaitCaughtUp(t)
+	run.AwaitCaughtUp(t)
 	e := sink.Events()[0]
 	got := fmt.Sprintf("%+v original %+v", struct {
 		transactions.Event
@@ -227,9 +156,9 @@ func TestMapping(t *testing.T) {
 	if p := sink.Position("ledger"); p != "timestamptz 2026-11-21 10:00:01.500000Z" {
 		t.Errorf("the position is %q", p)
 	}
-	run.stop()
+	run.Stop()
 	first = true
-	start(t, c, sink).awaitCaughtUp(t)
+	start(t, c, sink).AwaitCaughtUp(t)
 	asked := s.marks()
 	if asked[0] != "-infinity" || asked[len(asked)-1] != "2026-11-21 09:59:31.500000Z" {
 		t.Errorf("it is read from %v", asked)
@@ -261,10 +190,10 @@ func TestWhatGoesWrong(t *testing.T) {
 			rows, refusal = tt.rows, tt.refusal
 			s := newServer(t, tt.columns, answer)
 			run := start(t, settings(s), &fakesink.Sink{})
-			run.log.await(t, tt.want)
-			run.stop()
-			if strings.Contains(run.log.String(), "canary") {
-				t.Errorf("the log holds a value or a password:\n%s", run.log)
+			run.Log.Await(t, tt.want)
+			run.Stop()
+			if strings.Contains(run.Log.String(), "canary") {
+				t.Errorf("the log holds a value or a password:\n%s", run.Log)
 			}
 		})
 	}
@@ -283,22 +212,22 @@ func TestServerAway(t *testing.T) {
 	c.DSN, c.DSNFile = secret.String{}, dsn
 	sink := &fakesink.Sink{}
 	run := start(t, c, sink)
-	run.log.await(t, "reading from PostgreSQL fails")
+	run.Log.Await(t, "reading from PostgreSQL fails")
 	if err := os.WriteFile(dsn, []byte(s.dsn()), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	run.awaitCaughtUp(t)
-	run.log.await(t, "reading from PostgreSQL works again")
-	if len(sink.Accepted()) != 1 || strings.Contains(run.log.String(), "canary") {
-		t.Errorf("%d events:\n%s", len(sink.Accepted()), run.log)
+	run.AwaitCaughtUp(t)
+	run.Log.Await(t, "reading from PostgreSQL works again")
+	if len(sink.Accepted()) != 1 || strings.Contains(run.Log.String(), "canary") {
+		t.Errorf("%d events:\n%s", len(sink.Accepted()), run.Log)
 	}
-	run.stop()
+	run.Stop()
 	c.DSN, c.DSNFile = secret.New("postgresql://u:canary-7f3a@:x/%zz"), ""
 	run = start(t, c, sink)
-	run.log.await(t, "cannot be read as a connection string")
-	run.stop()
-	if strings.Contains(run.log.String(), "canary") {
-		t.Errorf("the log holds a password:\n%s", run.log)
+	run.Log.Await(t, "cannot be read as a connection string")
+	run.Stop()
+	if strings.Contains(run.Log.String(), "canary") {
+		t.Errorf("the log holds a password:\n%s", run.Log)
 	}
 }
 
