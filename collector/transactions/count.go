@@ -93,9 +93,9 @@ type unmapped struct{ of map[reason.Key]*UnmappedCode }
 
 // UnmappedCode is a code that no pack knows, and how often it came within a day.
 type UnmappedCode struct {
-	Key    reason.Key
-	Count  int
-	LastMs int64
+	Key    reason.Key `json:"reason"`
+	Count  int        `json:"count"`
+	LastMs int64      `json:"last_ms"` // Unix milliseconds
 }
 
 func (u *unmapped) saw(k reason.Key, nowMs int64) {

@@ -10,9 +10,9 @@ package reason
 // Key names a code where it means one thing: AC16 is one thing in ISO 20022's status list and another in its
 // return list.
 type Key struct {
-	Scheme string // iso20022, iso8583, nacha, fix, upi, http, grpc, or one of a user's own packs
-	List   string // status, return, cancellation, f39, return (nacha), ord_rej_reason, …; empty: the scheme has one
-	Code   string
+	Scheme string `json:"scheme"` // iso20022, iso8583, nacha, fix, upi, http, grpc, or one of a user's own packs
+	List   string `json:"list"`   // status, return, cancellation, f39, return (nacha), ord_rej_reason, …; empty: the scheme has one
+	Code   string `json:"code"`
 }
 
 // Context says who the observer was in the payment that the code is about, which decides whose fault some codes
