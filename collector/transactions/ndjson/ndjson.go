@@ -3,8 +3,8 @@
 //
 //	{"id":"a1","rail":"sct-inst","state":"received","at":"2026-11-21T10:00:00Z","amount":{"value":"12.34","currency":"EUR"}}
 //
-// It decodes by hand: this is the way most events come in, and encoding/json takes six times as long. Tests
-// hold it to encoding/json.
+// It decodes by hand: this is the way most events come in, and encoding/json into a struct takes twice the CPU
+// without saying which key stands twice or on which line. Tests hold it to encoding/json.
 package ndjson
 
 import (
