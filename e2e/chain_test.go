@@ -68,10 +68,11 @@ func (x *exchange) fund() {
 	x.ask(&hash, "eth_sendTransaction", map[string]string{"from": x.hot, "to": customer, "value": hexOf(rest), "gas": "0x5208"})
 	eventually(x.t, func(ctx context.Context) error {
 		var r *receipt
-		if err := x.geth.Call(ctx, &r, "eth_getTransactionReceipt", hash); err != nil || r == nil {
-			return fmt.Errorf("the hot wallet is not funded: %v", err)
+		err := x.geth.Call(ctx, &r, "eth_getTransactionReceipt", hash)
+		if err == nil && r == nil {
+			err = errors.New("what leaves the hot wallet is in no block")
 		}
-		return nil
+		return err
 	})
 	x.nonce = 1
 }
