@@ -511,7 +511,7 @@ func (w *writer) failure(e *told) reason.Verdict {
 	}
 	v := w.rules.Reasons.Classify(e.key, reason.Context{Role: role, Direction: e.direction})
 	if !v.Known {
-		w.unmapped.saw(e.key, w.nowMs)
+		w.unknown = append(w.unknown, reason.Key{Scheme: clip(e.key.Scheme), List: clip(e.key.List), Code: clip(e.key.Code)})
 	}
 	return v
 }

@@ -20,7 +20,7 @@ func (w *writer) count(rs *railState, r *journal.Record, class reason.Class, own
 	l := w.dict.lanes[r.Lane]
 	k := counterKey{Family: metricname.Transactions, Rail: rs.Name, Direction: l.Direction, Class: class, Outcome: own, EndToEnd: end}
 	w.totals.add(k, 1, w.nowMs)
-	w.shares.Observe(w.nowMs, groupOf(rs.Name, w.dict.peerName(r.Peer)), class)
+	w.observed = append(w.observed, observed{groupOf(rs.Name, w.dict.peerName(r.Peer)), class})
 	switch {
 	case r.Amount.IsZero():
 	case r.Value == unvalued:

@@ -215,6 +215,26 @@ const maxSuspects = 1 << 20
 type suspects struct {
 	at    map[journal.Ref]int64
 	queue []suspect
+	fresh []suspectBefore // of the transaction that is being made
+}
+
+// suspectBefore is what was known before a movement was remembered.
+type suspectBefore struct {
+	suspect
+	known bool
+}
+
+// settle keeps what the transaction remembered, or forgets it: the same events come again.
+func (s *suspects) settle(ok bool) {
+	for i := len(s.fresh) - 1; i >= 0 && !ok; i-- {
+		if before := s.fresh[i]; before.known {
+			s.at[before.of] = before.atMs
+		} else {
+			delete(s.at, before.of)
+		}
+		s.queue = s.queue[:max(0, len(s.queue)-1)]
+	}
+	s.fresh = s.fresh[:0]
 }
 
 type suspect struct {
@@ -235,7 +255,9 @@ func (w *writer) suspect(e *told) {
 		}
 		s.queue = s.queue[1:]
 	}
-	if at, again := s.at[e.parties]; again && e.atMs-at <= window && at-e.atMs <= window {
+	at, again := s.at[e.parties]
+	s.fresh = append(s.fresh, suspectBefore{suspect{e.parties, at}, again})
+	if again && e.atMs-at <= window && at-e.atMs <= window {
 		w.totals.add(counterKey{Family: metricname.TransactionsDuplicates, Rail: e.rail.Name}, 1, w.nowMs)
 	}
 	s.at[e.parties] = e.atMs

@@ -47,6 +47,7 @@ var (
 	errNoIdentity  = errors.New("has none of id, uetr, end_to_end_id and reference")
 	errNoTime      = errors.New("at: is missing")
 	errFuture      = errors.New("at: is more than 5 minutes ahead of this agent's clock")
+	errLongAgo     = errors.New("at: is more than 400 days ago")
 	errStale       = error(&unusable{"at: is longer ago than closed_retention, and nothing is known of the movement: it could have been counted already"})
 	errNoCurrency  = errors.New("amount.currency: is missing")
 	errUnknownRail = errors.New("rail: is not known")
@@ -79,7 +80,7 @@ type told struct {
 
 // read checks one event and hashes what identifies it. now bounds how far ahead it may be.
 func (t *Tracker) read(rules *ruleset, e *Event, now time.Time) (told, error) {
-	out := told{direction: e.Direction, role: e.Role, peer: e.Counterparty, key: e.Reason, external: e.External}
+	out := told{direction: e.Direction, role: e.Role, peer: institution(e.Counterparty), key: e.Reason, external: e.External}
 	var known bool
 	if out.rail, known = rules.rails[e.Rail]; !known {
 		return out, fmt.Errorf("%w, got %q, allowed: %s", errUnknownRail, clip(e.Rail), strings.Join(slices.Sorted(maps.Keys(rules.rails)), ", "))
@@ -92,6 +93,8 @@ func (t *Tracker) read(rules *ruleset, e *Event, now time.Time) (told, error) {
 		return out, errNoTime
 	case e.At.Sub(now) > maxAhead:
 		return out, errFuture
+	case now.Sub(e.At) > abandonAfter:
+		return out, errLongAgo
 	}
 	out.atMs = e.At.UnixMilli()
 	if e.Direction != "" && e.Direction != "in" && e.Direction != "out" {
@@ -139,10 +142,39 @@ func (o *told) readAmount(rules *ruleset, e *Event) error {
 	return nil
 }
 
-// clip bounds what a message shows of what was told.
+// clip is what a message shows of what was told: nothing that could identify a payment or a person, in case a
+// teller has put that in the wrong place.
 func clip(s string) string {
-	if len(s) > 40 {
-		return s[:40] + "…"
+	digits := 0
+	for _, c := range s {
+		switch {
+		case '0' <= c && c <= '9':
+			digits++
+		case c <= ' ' || c > '~':
+			return "(not shown)"
+		}
+	}
+	if len(s) > 32 || digits > 5 {
+		return "(not shown)"
+	}
+	return s
+}
+
+// institution is a counterparty's name as it is kept: letters, digits and -_.:/ only, and neither like an account
+// number of an IBAN's form nor a long number. Another counts as not told.
+func institution(s string) string {
+	digits := 0
+	for _, c := range []byte(s) {
+		switch {
+		case '0' <= c && c <= '9':
+			digits++
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', strings.IndexByte("-_.:/", c) >= 0:
+		default:
+			return ""
+		}
+	}
+	if len(s) > 64 || digits > 11 {
+		return ""
 	}
 	return s
 }

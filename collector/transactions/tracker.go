@@ -55,6 +55,14 @@ type Tracker struct {
 
 	moves    []move   // of the transaction that is being made
 	finished []string // rails of what settled in it
+	observed []observed
+	unknown  []reason.Key // codes that no pack knows
+}
+
+// observed is how one movement of a group ended.
+type observed struct {
+	group string
+	class reason.Class
 }
 
 // request is one batch on its way to the disk.
@@ -418,6 +426,7 @@ func (w *writer) save(requests []*request) error {
 func (t *Tracker) settle(requests []*request, nowMs int64, err error) {
 	t.totals.settle(err == nil)
 	t.cycles.settle(err == nil)
+	t.suspects.settle(err == nil)
 	if err == nil {
 		t.dict.saved()
 		clear(t.values.dirty)
@@ -427,8 +436,14 @@ func (t *Tracker) settle(requests []*request, nowMs int64, err error) {
 		for _, rail := range t.finished {
 			t.book.finish(rail, nowMs)
 		}
+		for _, o := range t.observed {
+			t.shares.Observe(nowMs, o.group, o.class)
+		}
+		for _, k := range t.unknown {
+			t.unmapped.saw(k, nowMs)
+		}
 	}
-	t.moves, t.finished = t.moves[:0], t.finished[:0]
+	t.moves, t.finished, t.observed, t.unknown = t.moves[:0], t.finished[:0], t.observed[:0], t.unknown[:0]
 	for _, r := range requests {
 		if err == nil && r.moves() {
 			t.positions[r.source] = r.position

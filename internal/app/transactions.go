@@ -219,12 +219,13 @@ func (a *App) startTransactions(ctx context.Context) {
 	if a.tracker == nil {
 		return
 	}
+	release := a.tracker.Hold() // nothing fires before the sources hold deadlines themselves
 	a.background(ctx, "transactions", func(ctx context.Context) {
 		if err := a.tracker.Run(ctx); err != nil {
 			a.fail(fmt.Errorf("following transactions: %w", err))
 		}
 	})
-	a.background(ctx, "sources of transactions", a.sources.run)
+	a.background(ctx, "sources of transactions", func(ctx context.Context) { a.sources.run(ctx, release) })
 }
 
 // reloadTransactions does all of a reload that can fail, and gives the rest.

@@ -180,7 +180,8 @@ func (s *sources) make(plans []sourcePlan) (apply func(), err error) {
 	}, nil
 }
 
-func (s *sources) run(ctx context.Context) {
+// run runs them until ctx ends; it calls held once all that are there at the start hold deadlines.
+func (s *sources) run(ctx context.Context, held func()) {
 	for ctx.Err() == nil {
 		s.mu.Lock()
 		all, changed := s.next, s.changed
@@ -194,6 +195,7 @@ func (s *sources) run(ctx context.Context) {
 				s.keep(round, one, release)
 			})
 		}
+		held()
 		select {
 		case <-ctx.Done():
 		case <-changed:

@@ -215,7 +215,7 @@ func (h *Handler) failPut(a *answer, err error) {
 		a.fail(http.StatusTooManyRequests, "too many events are waiting; send what was not taken again later")
 	case errors.Is(err, transactions.ErrFull):
 		a.fail(http.StatusInsufficientStorage, "as many movements are open as the agent may keep; raise collectors.transactions.max_records")
-	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, transactions.ErrStopping), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		a.retry = retryLater
 		a.fail(http.StatusServiceUnavailable, "the agent is stopping; send what was not taken again later")
 	default:

@@ -88,6 +88,9 @@ func (p *parser) facts(e *transactions.Event, f member) (bit uint32, wrong *mist
 	case "deadline":
 		bit = 1 << 12
 		e.Deadline, wrong = p.time(f.value)
+	case "parties":
+		bit = 1 << 14
+		e.Parties, wrong = p.string(f.value)
 	case "external":
 		bit = 1 << 13
 		e.External, wrong = p.boolean(f.value)
