@@ -48,7 +48,7 @@ func (r *Retry) Failed(ctx context.Context, err error) error {
 	wait := min(firstWait<<min(r.tries, 10), mostWait)
 	if r.tries == 0 {
 		r.since = time.Now()
-		r.Log.Warn(r.What+" fails, trying again until it works", "err", err)
+		r.Log.Warn("failed, trying again until it works", "what", r.What, "err", err)
 	}
 	r.tries++
 	return Pause(ctx, wait)
@@ -57,7 +57,7 @@ func (r *Retry) Failed(ctx context.Context, err error) error {
 // Worked says that a try has succeeded; the next failure begins with a short wait.
 func (r *Retry) Worked() {
 	if r.tries > 0 {
-		r.Log.Info(r.What+" works again", "tries", r.tries, "after", time.Since(r.since).Round(time.Millisecond))
+		r.Log.Info("works again", "what", r.What, "tries", r.tries, "after", time.Since(r.since).Round(time.Millisecond))
 	}
 	r.tries = 0
 }
@@ -94,7 +94,7 @@ const complaintsAtOnce = 10
 
 // Tell logs one complaint, or counts it when there were too many in this minute. Its arguments must hold
 // nothing that identifies a payment or a person.
-func (c *Complaints) Tell(message string, args ...any) {
+func (c *Complaints) Tell(what string, args ...any) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.total++
@@ -110,7 +110,7 @@ func (c *Complaints) Tell(message string, args ...any) {
 		return
 	}
 	c.told++
-	c.Log.Warn(message, append(args, "total", c.total)...)
+	c.Log.Warn("a way in for transactions has trouble", append(append([]any{"what", what}, args...), "total", c.total)...)
 }
 
 // Total is how many complaints there were.

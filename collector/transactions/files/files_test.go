@@ -93,6 +93,6 @@ func TestGrowingLog(t *testing.T) {
 		}
 		r.pass(10 * time.Second)
 		r.want("1,2,3,4")
-		r.wantLog("storing events fails", "storing events works again")
+		r.wantLog(`works" source=switch what="storing events"`, `"works again" source=switch what="storing events"`)
 	})
 }

@@ -197,5 +197,5 @@ func foundAt(path string, info os.FileInfo) (found, error) {
 	if !ok {
 		return found{}, errors.New("the system does not say where the file lies")
 	}
-	return found{place{uint64(sys.Dev), sys.Ino}, path, info.Size(), info.ModTime()}, nil
+	return found{place{uint64(sys.Dev), sys.Ino}, path, info.Size(), info.ModTime()}, nil //nolint:unconvert // an int32 on macOS
 }

@@ -159,8 +159,9 @@ func (s *Source) lost(m mark) {
 // readLogs reads what is new in every log.
 func (s *Source) readLogs(ctx context.Context) (more bool, err error) {
 	// A log that is lost on the way may add one.
-	for i := 0; i < len(s.logs); i++ {
+	for i := 0; i < len(s.logs); {
 		t := s.logs[i]
+		i++
 		again, err := s.readLog(ctx, t)
 		if ctx.Err() != nil {
 			return false, context.Cause(ctx)

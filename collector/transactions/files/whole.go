@@ -55,7 +55,8 @@ func (s *Source) readOne(ctx context.Context, f found, k uint64) error {
 		delete(s.waiting, f.place)
 		return nil
 	}
-	n, err := 0, error(nil)
+	var n int
+	var err error
 	if s.lines {
 		n, err = s.readArchive(ctx, f.path)
 	} else {
@@ -204,7 +205,7 @@ func (m mark) skim(r io.Reader) (bool, error) {
 	if _, err := io.ReadFull(r, rest); err != nil {
 		return false, unlessShort(err)
 	}
-	last = append(last[:len(last):len(last)], rest...)
+	last = append(slices.Clip(last), rest...)
 	return xxhash.Sum64(last[len(last)-int(n):]) == m.tail, nil
 }
 
@@ -240,19 +241,20 @@ func (s *Source) archiveLines(ctx context.Context, path string, r io.Reader, bef
 			before++
 			line = nil
 		}
-		if err != nil && !errors.Is(err, io.EOF) {
+		over := errors.Is(err, io.EOF)
+		if err != nil && !over {
 			return n, errors.Join(err, flush())
 		}
 		if len(line) > 0 {
 			part = append(part, line...)
 			lines++
 		}
-		if lines >= maxLines || len(part) >= maxLine || err != nil {
+		if lines >= maxLines || len(part) >= maxLine || over {
 			if err := flush(); err != nil {
 				return n, err
 			}
 		}
-		if err != nil {
+		if over {
 			return n, nil
 		}
 	}

@@ -30,7 +30,6 @@ type intake struct {
 	dec transactions.Decoder
 
 	events []transactions.Event // decoded, not put yet
-	bad    []transactions.BadLine
 }
 
 // document reads a body that one decoder takes whole, putting a part whenever it is complete.
@@ -76,19 +75,20 @@ func (t *intake) lines() error {
 		if errors.Is(err, bufio.ErrBufferFull) {
 			continue
 		}
-		if err != nil && !errors.Is(err, io.EOF) {
+		over := errors.Is(err, io.EOF)
+		if err != nil && !over {
 			return err
 		}
 		if len(line) > 0 {
 			n++
 		}
-		if n >= chunk || len(part) >= chunkBytes || err != nil {
+		if n >= chunk || len(part) >= chunkBytes || over {
 			if err := t.putLines(part, n); err != nil {
 				return err
 			}
 			part, n = part[:0], 0
 		}
-		if err != nil {
+		if over {
 			return nil
 		}
 	}

@@ -396,7 +396,7 @@ func (j *Journal) Close() error {
 	if err == nil {
 		err = j.checkpointNow()
 	} else if j.syncing != nil {
-		<-j.syncing
+		err = errors.Join(err, <-j.syncing)
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()

@@ -165,19 +165,22 @@ func (s *Source) take(ctx context.Context, client *kgo.Client, sink transactions
 // put stores events; while that is not possible nothing more is fetched.
 func (s *Source) put(ctx context.Context, client *kgo.Client, sink transactions.Sink, events []transactions.Event) (transactions.Receipt, error) {
 	b := transactions.Batch{Events: events}
-	receipt, err := sink.Put(ctx, b)
-	if err == nil {
-		return receipt, nil
-	}
-	if errors.Is(err, transactions.ErrBusy) || errors.Is(err, transactions.ErrFull) {
-		client.PauseFetchTopics(s.cfg.Topics...)
-		defer client.ResumeFetchTopics(s.cfg.Topics...)
-	}
 	retry := transactions.Retry{Log: s.log, What: "storing events"}
-	if err := retry.Failed(ctx, err); err != nil {
-		return receipt, err
+	for paused := false; ; {
+		receipt, err := sink.Put(ctx, b)
+		if err == nil {
+			retry.Worked()
+			return receipt, nil
+		}
+		if !paused && (errors.Is(err, transactions.ErrBusy) || errors.Is(err, transactions.ErrFull)) {
+			paused = true
+			client.PauseFetchTopics(s.cfg.Topics...)
+			defer client.ResumeFetchTopics(s.cfg.Topics...)
+		}
+		if err := retry.Failed(ctx, err); err != nil {
+			return receipt, err
+		}
 	}
-	return transactions.PutWhenFree(ctx, sink, b, s.log)
 }
 
 // bury sends what cannot be used to the dead letter topic. Its error is that ctx has ended.
@@ -189,7 +192,7 @@ func (s *Source) bury(ctx context.Context, client *kgo.Client, dead []*kgo.Recor
 	for {
 		letters := make([]*kgo.Record, len(dead))
 		for i, r := range dead {
-			letters[i] = &kgo.Record{Topic: s.cfg.DeadLetterTopic, Key: r.Key, Value: r.Value, Headers: append(r.Headers[:len(r.Headers):len(r.Headers)],
+			letters[i] = &kgo.Record{Topic: s.cfg.DeadLetterTopic, Key: r.Key, Value: r.Value, Headers: append(slices.Clip(r.Headers),
 				kgo.RecordHeader{Key: "assayer-from", Value: fmt.Appendf(nil, "%s/%d/%d", r.Topic, r.Partition, r.Offset)})}
 		}
 		err := client.ProduceSync(ctx, letters...).FirstErr()

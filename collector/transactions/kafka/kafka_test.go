@@ -214,7 +214,7 @@ func TestBusySink(t *testing.T) {
 	}
 	r.send(0, "b received") // fetching goes on
 	sink.Await(t, "the next event", func() bool { return len(sink.Accepted()) == 101 })
-	run.Log.Await(t, "works again")
+	run.Log.Await(t, `"works again" source=bus what="storing events"`)
 }
 
 func TestPoison(t *testing.T) {

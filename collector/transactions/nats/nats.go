@@ -268,7 +268,7 @@ func (s *Source) take(ctx context.Context, messages []jetstream.Msg) error {
 		return s.later(ctx, messages, useless, err)
 	}
 	if s.delay > 0 {
-		s.log.Info("storing events works again")
+		s.log.Info("works again", "what", "storing events")
 		s.delay = 0
 	}
 	for _, m := range messages {
@@ -279,7 +279,7 @@ func (s *Source) take(ctx context.Context, messages []jetstream.Msg) error {
 
 // answer acknowledges a message that was put, or says that it is of no use. A lost answer brings it again.
 func (s *Source) answer(m jetstream.Msg, useless bool) {
-	err := error(nil)
+	var err error
 	if useless {
 		err = m.TermWithReason("cannot be read")
 	} else {
@@ -293,7 +293,7 @@ func (s *Source) answer(m jetstream.Msg, useless bool) {
 // later has the server send again what could not be stored, and waits as long.
 func (s *Source) later(ctx context.Context, messages []jetstream.Msg, useless map[jetstream.Msg]bool, err error) error {
 	if s.delay == 0 {
-		s.log.Warn("storing events fails, having them sent again until it works", "err", err)
+		s.log.Warn("failed, having them sent again until it works", "what", "storing events", "err", err)
 	}
 	s.delay = min(max(2*s.delay, firstDelay), mostDelay)
 	for _, m := range messages {

@@ -193,7 +193,7 @@ func TestBusySinkHasThemSentAgain(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("%d events of 200", len(got))
 	}
-	run.Log.Await(t, "storing events works again")
+	run.Log.Await(t, `"works again" source=bus what="storing events"`)
 }
 
 func TestPoison(t *testing.T) {
