@@ -305,7 +305,9 @@ func (l *Loaded) refresh() time.Duration {
 func (l *Loaded) Jobs() int {
 	n := 0
 	for _, p := range l.plans {
-		n += len(p.jobs)
+		if p.transactions == nil { // its series have a job too
+			n += len(p.jobs)
+		}
 	}
 	return n
 }

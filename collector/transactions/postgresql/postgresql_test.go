@@ -212,12 +212,12 @@ func TestServerAway(t *testing.T) {
 	c.DSN, c.DSNFile = secret.String{}, dsn
 	sink := &fakesink.Sink{}
 	run := start(t, c, sink)
-	run.Log.Await(t, `works" what="reading from PostgreSQL"`)
+	run.Log.Await(t, `works" source=ledger what="reading from PostgreSQL"`)
 	if err := os.WriteFile(dsn, []byte(s.dsn()), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	run.AwaitCaughtUp(t)
-	run.Log.Await(t, `"works again" what="reading from PostgreSQL"`)
+	run.Log.Await(t, `"works again" source=ledger what="reading from PostgreSQL"`)
 	if len(sink.Accepted()) != 1 || strings.Contains(run.Log.String(), "canary") {
 		t.Errorf("%d events:\n%s", len(sink.Accepted()), run.Log)
 	}
