@@ -218,7 +218,7 @@ func (a agent) exported() string {
 	}
 }
 
-// routesOfCode reads the routes off the one place where they are made.
+// routesOfCode reads the routes off the places where they are made.
 func routesOfCode(t *testing.T) []string {
 	t.Helper()
 	code := read(t, "../internal/web/web.go")
@@ -230,6 +230,9 @@ func routesOfCode(t *testing.T) []string {
 		for _, method := range submatches(`http\.Method(\w+):`, m[2]) {
 			routes = append(routes, strings.ToUpper(method)+" "+m[1])
 		}
+	}
+	for _, path := range submatches(`http\.Handler\{"([^"]+)"`, read(t, "../internal/app/transactions.go")) {
+		routes = append(routes, "GET "+path, "POST "+path)
 	}
 	return routes
 }
