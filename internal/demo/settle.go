@@ -173,7 +173,7 @@ func (t *teller) tellSettled(ctx context.Context, now time.Time) error {
 	agent, err := t.agent.counted(ctx)
 	if err != nil {
 		t.lookErr = err // its last word stands
-		return nil //nolint:nilerr // lookErr tells it
+		return nil      //nolint:nilerr // lookErr tells it
 	}
 	_, tally := t.transferTally()
 	s.agent, s.company = agent, tally.Settled
