@@ -25,8 +25,8 @@ const (
 	// fetchBytes bounds what is fetched at once; fetchWait is how long the server waits for messages.
 	fetchBytes = 16 << 20
 	fetchWait  = 5 * time.Second
-	// glance stands in for fetchWait while what was there at the start has not been put.
-	glance = 200 * time.Millisecond
+	// glance is the rest between two looks while what was there at the start has not been put, and nothing comes.
+	glance = 100 * time.Millisecond
 	// askTime bounds what the server is asked beside messages.
 	askTime = 5 * time.Second
 	// leaveTime bounds saying good-bye.
@@ -189,21 +189,29 @@ func (s *Source) look(ctx context.Context, consumer jetstream.Consumer) error {
 
 // fetch takes what there is, and waits for something if there is nothing.
 func (s *Source) fetch(ctx context.Context, consumer jetstream.Consumer) error {
-	wait := fetchWait
-	if s.caughtUp != nil {
-		wait = glance
-	}
-	wish, cancel := context.WithTimeout(ctx, wait)
+	wish, cancel := context.WithTimeout(ctx, fetchWait)
 	defer cancel()
-	batch, err := consumer.FetchBytes(fetchBytes, jetstream.FetchContext(wish))
+	var batch jetstream.MessageBatch
+	var err error
+	if s.caughtUp != nil {
+		// No waiting at the server: what it sends just as a wait ends is lost until ack_wait has passed.
+		batch, err = consumer.FetchNoWait(min(s.cfg.MaxInFlight, transactions.PutAtOnce))
+	} else {
+		batch, err = consumer.FetchBytes(fetchBytes, jetstream.FetchContext(wish))
+	}
 	if err != nil {
 		return fmt.Errorf("fetching: %w", err)
 	}
+	came := false
 	for {
 		messages := next(ctx, batch.Messages())
 		if len(messages) == 0 || s.take(ctx, messages) != nil {
 			break // nothing more, or ctx has ended
 		}
+		came = true
+	}
+	if !came && s.caughtUp != nil {
+		_ = transactions.Pause(ctx, glance) // the caller asks ctx
 	}
 	if ctx.Err() != nil {
 		for m := range batch.Messages() {
