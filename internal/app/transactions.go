@@ -276,7 +276,7 @@ func (a *App) transactionsHandler() http.Handler {
 		answer := struct {
 			Rails    []transactions.Summary      `json:"rails"`
 			Unmapped []transactions.UnmappedCode `json:"unmapped_codes"`
-		}{a.tracker.Summaries(), a.tracker.Unmapped()}
+		}{append([]transactions.Summary{}, a.tracker.Summaries()...), append([]transactions.UnmappedCode{}, a.tracker.Unmapped()...)}
 		if err := json.NewEncoder(w).Encode(answer); err != nil {
 			a.log.Debug("answering about transactions", "err", err)
 		}
