@@ -33,6 +33,7 @@ func launch(ctx context.Context, binary, dir string, args ...string) (*process, 
 // agent is one running process of the agent.
 type agent struct {
 	*process
+	address    string        // host:port
 	ready      time.Duration // from the start of the process until /-/ready answers 200
 	objectives int
 }
@@ -51,7 +52,7 @@ func start(ctx context.Context, binary, dir string) (*agent, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &agent{process: p}
+	a := &agent{process: p, address: address}
 	wait, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	if err := poll(wait, func() error { return servers.Answers(wait, "http://"+address+"/-/ready") }); err != nil {
@@ -98,9 +99,11 @@ func (p *process) stop() {
 }
 
 // cpu returns the processor time used so far, user and system together.
-func (p *process) cpu() (time.Duration, error) {
+func (p *process) cpu() (time.Duration, error) { return cpuOf(p.cmd.Process.Pid) }
+
+func cpuOf(pid int) (time.Duration, error) {
 	const ticks = 100 // a second; Linux shows times in this unit whatever its own is
-	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return 0, err
 	}

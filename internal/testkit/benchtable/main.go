@@ -40,6 +40,7 @@ type plan struct {
 	calls   int           // hook calls timed for each evaluation interval
 	slow    int           // by how much the rules are slowed that others generated
 	huge    int           // objectives of the agent that is restarted
+	open    int           // payments that are open at the same time
 	parts   string        // keys of the parts to measure, "" for all
 }
 
@@ -59,7 +60,8 @@ func main() {
 	flag.IntVar(&p.calls, "calls", 9, "hook calls timed for each evaluation interval")
 	flag.IntVar(&p.slow, "slow", 5, "rules of others are evaluated this many times less often, and watched as long; with few objectives 1 will do")
 	flag.IntVar(&p.huge, "restart-objectives", 10_000, "objectives of the agent that is restarted")
-	flag.StringVar(&p.parts, "parts", "", "measure only these, by commas: go, objectives, scraping, hook, restart, peers; the last two take six minutes")
+	flag.StringVar(&p.parts, "parts", "", "measure only these, by commas: go, objectives, scraping, hook, transactions, restart, peers; the last three take ten minutes")
+	flag.IntVar(&p.open, "open", 10_000_000, "payments that are open at the same time")
 	flag.StringVar(&floor, "floor", "", "read the targets given as arguments with the least work possible in this encoding, identity or gzip, and do nothing else")
 	flag.Parse()
 	var err error
@@ -88,6 +90,7 @@ func run(ctx context.Context, p plan) error {
 	}{
 		{"go", "Go benchmarks", goBenchmarks}, {"objectives", "start, memory and CPU by objectives", manyObjectives},
 		{"scraping", "CPU of scraping", scraping}, {"hook", "from sample to hook", hookCalls},
+		{"transactions", "movements of money, beside PostgreSQL", movements},
 		{"restart", "restart with many objectives", restarts}, {"peers", "beside Prometheus with others' rules", keeping},
 	} {
 		if p.parts != "" && !slices.Contains(strings.Split(p.parts, ","), part.key) {

@@ -1,0 +1,247 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// tellers is how many connections tell of payments at once, and batchOf how many payments are in one request, and
+// rows in one commit.
+const (
+	tellers = 16
+	batchOf = 100
+)
+
+// ledger is what payments are told to: the agent, or PostgreSQL.
+type ledger interface {
+	// received and settled tell that payments first to first+n have begun and have ended, in one request or commit,
+	// and return once that is on disk. Each teller has a number, from 0.
+	received(ctx context.Context, teller, first, n int) error
+	settled(ctx context.Context, teller, first, n int) error
+	cpu() (time.Duration, error)
+}
+
+// pace is what a ledger did in one window.
+type pace struct {
+	rate float64 // events a second; a payment has two
+	cost float64 // processor time of the server's for an event, in nanoseconds
+}
+
+// hurry lets all tellers tell a ledger of payments for a while, n of them at once, each first that they have begun,
+// then that they have ended. first is the number of the next payment.
+func hurry(ctx context.Context, l ledger, n int, window time.Duration, first *atomic.Int64) (pace, error) {
+	before, err := l.cpu()
+	if err != nil {
+		return pace{}, err
+	}
+	began := time.Now()
+	var events atomic.Int64
+	err = together(func(teller int) error {
+		for time.Since(began) < window {
+			at := int(first.Add(int64(n))) - n
+			if err := l.received(ctx, teller, at, n); err != nil {
+				return err
+			}
+			if err := l.settled(ctx, teller, at, n); err != nil {
+				return err
+			}
+			events.Add(2 * int64(n))
+		}
+		return nil
+	})
+	took := time.Since(began)
+	if err != nil {
+		return pace{}, err
+	}
+	after, err := l.cpu()
+	if err != nil {
+		return pace{}, err
+	}
+	count := float64(events.Load())
+	return pace{rate: count / took.Seconds(), cost: float64(after-before) / count}, nil
+}
+
+// together runs fn once for each teller, all at the same time, and returns one of the errors.
+func together(fn func(teller int) error) error {
+	var wg sync.WaitGroup
+	errs := make(chan error, tellers)
+	for teller := range tellers {
+		wg.Go(func() {
+			if err := fn(teller); err != nil {
+				errs <- err
+			}
+		})
+	}
+	wg.Wait()
+	select {
+	case err := <-errs:
+		return err
+	default:
+		return nil
+	}
+}
+
+// movements measures the agent as a keeper of payments beside PostgreSQL, and with many payments open.
+func movements(ctx context.Context, p plan, dir string, t *table) error {
+	if err := paces(ctx, p, dir, t); err != nil {
+		return err
+	}
+	return manyOpen(ctx, p, filepath.Join(dir, "many-open"), t)
+}
+
+// paces lets agent and database take turns, so that whatever else the machine does hits both alike.
+func paces(ctx context.Context, p plan, dir string, t *table) error {
+	bank, err := newBank(ctx, p.binary, filepath.Join(dir, "bank"))
+	if err != nil {
+		return err
+	}
+	defer bank.stop()
+	pg, err := startPostgres(ctx, dir)
+	if err != nil {
+		return err
+	}
+	defer pg.stop()
+	t.head(fmt.Sprintf("Payments that begin and then settle, each event on disk before it is answered, %d clients at once", tellers))
+	var number atomic.Int64
+	for _, c := range []contest{
+		{batchOf, false, "100 events a request", "100 rows a commit, one statement each"},
+		{batchOf, true, "100 events a request", "100 rows a commit, all in one statement"},
+		{1, false, "one event a request", "one row a commit"},
+	} {
+		var ours, theirs []pace
+		pg.arrays = c.arrays
+		for range p.pairs {
+			mine, err := hurry(ctx, bank, c.size, p.window, &number)
+			if err != nil {
+				return err
+			}
+			other, err := hurry(ctx, pg, c.size, p.window, &number)
+			if err != nil {
+				return err
+			}
+			ours, theirs = append(ours, mine), append(theirs, other)
+		}
+		c.rows(t, pg.version, ours, theirs)
+	}
+	return nil
+}
+
+// contest is one way to tell both of payments.
+type contest struct {
+	size        int
+	arrays      bool
+	how, beside string
+}
+
+func (c contest) rows(t *table, version string, ours, theirs []pace) {
+	rate, cost := func(p pace) float64 { return p.rate }, func(p pace) float64 { return p.cost }
+	a, b := each(ours, rate), each(theirs, rate)
+	t.row("events a second, "+c.how, thousands(int(median(a))), version+", "+c.beside+": "+thousands(int(median(b))), times(median(quotients(a, b))))
+	a, b = each(ours, cost), each(theirs, cost)
+	t.row("CPU of the server for an event", nanoseconds(median(a)), nanoseconds(median(b)), times(median(quotients(a, b))))
+}
+
+func each(all []pace, of func(pace) float64) []float64 {
+	var out []float64
+	for _, p := range all {
+		out = append(out, of(p))
+	}
+	return out
+}
+
+const bankFile = `
+global: {scrape_interval: 1s, evaluation_interval: 5s}
+storage: {path: data}
+objectives: [slo.yaml]
+collectors:
+  transactions: {confirmation_delay: 0s}
+`
+
+const bankObjective = `
+apiVersion: assayer.dev/v1
+kind: GoldenSignals
+metadata: {name: payments}
+spec:
+  errors: {bad: 'assayer_transactions_total{outcome="bad"}', total: 'assayer_transactions_total{outcome=~"good|bad"}', objective: 99.9%}
+`
+
+// bank is an agent that is told of payments over HTTP.
+type bank struct {
+	*agent
+	client *http.Client
+	url    string
+	// deadline, if not empty, is what payments have instead of their rail's.
+	deadline string
+}
+
+func newBank(ctx context.Context, binary, dir string) (*bank, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	for name, text := range map[string]string{"assayer.yaml": bankFile, "slo.yaml": bankObjective} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			return nil, err
+		}
+	}
+	return openBank(ctx, binary, dir)
+}
+
+// openBank starts the agent of a directory that newBank has made.
+func openBank(ctx context.Context, binary, dir string) (*bank, error) {
+	a, err := start(ctx, binary, dir)
+	if err != nil {
+		return nil, err
+	}
+	return &bank{agent: a, url: "http://" + a.address, client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: tellers}}}, nil
+}
+
+func (b *bank) received(ctx context.Context, _, first, n int) error {
+	return b.tell(ctx, "received", first, n)
+}
+
+func (b *bank) settled(ctx context.Context, _, first, n int) error {
+	return b.tell(ctx, "settled", first, n)
+}
+
+// tell posts events as lines of JSON.
+func (b *bank) tell(ctx context.Context, state string, first, n int) error {
+	body := make([]byte, 0, n*256)
+	at := time.Now().UTC()
+	for i := range n {
+		body = append(body, `{"id":"payment-`...)
+		body = strconv.AppendInt(body, int64(first+i), 10)
+		body = append(append(append(body, `","rail":"sct-inst","state":"`...), state...), `","at":"`...)
+		body = at.AppendFormat(body, time.RFC3339Nano)
+		if b.deadline != "" {
+			body = append(append(body, `","deadline":"`...), b.deadline...)
+		}
+		body = append(body, `","amount":{"value":"12.34","currency":"EUR"},"direction":"out","counterparty":"DEUTDEFF"}`+"\n"...)
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, b.url+"/api/v1/transactions", bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", "application/x-ndjson")
+	res, err := b.client.Do(req)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	answer, err := io.ReadAll(res.Body)
+	if err != nil {
+		return err
+	}
+	if want := fmt.Appendf(nil, `{"accepted":%d,"duplicates":0,`, n); res.StatusCode != http.StatusOK || !bytes.HasPrefix(answer, want) {
+		return fmt.Errorf("telling the agent of %d events: answered %d: %.300s", n, res.StatusCode, answer)
+	}
+	return nil
+}

@@ -1,0 +1,214 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// postgres is a server of its own with the usual durability: fsync and synchronous_commit are on, as they are by
+// default. Its buffers and its log are larger than by default, so that it is not held up by checkpoints.
+type postgres struct {
+	*process
+	version string // PostgreSQL 15.4
+	clients []*pgx.Conn
+	arrays  bool // all payments of a commit in one statement
+}
+
+// Payments as a database would keep them for the same purpose: found by what identifies them, and by when they are
+// due as long as they are open.
+const paymentsTable = `
+CREATE TABLE payments (
+	id text PRIMARY KEY, rail text NOT NULL, direction text NOT NULL, counterparty text NOT NULL, amount bigint NOT NULL, currency text NOT NULL,
+	state text NOT NULL, received_at timestamptz NOT NULL, deadline timestamptz NOT NULL, changed_at timestamptz NOT NULL);
+CREATE INDEX payments_due ON payments (deadline) WHERE state = 'received'`
+
+// What is told twice changes nothing. One statement for all rows of a commit is the fastest way that SQL has.
+const (
+	paymentInsert = `
+INSERT INTO payments VALUES ($1, 'sct-inst', 'out', 'DEUTDEFF', 1234, 'EUR', 'received', $2, $2::timestamptz + interval '10 seconds', $2) ON CONFLICT (id) DO NOTHING`
+	paymentUpdate  = `UPDATE payments SET state = 'settled', changed_at = $2 WHERE id = $1 AND state = 'received'`
+	paymentsInsert = `
+INSERT INTO payments SELECT id, 'sct-inst', 'out', 'DEUTDEFF', 1234, 'EUR', 'received', $2, $2::timestamptz + interval '10 seconds', $2 FROM unnest($1::text[]) AS id
+ON CONFLICT (id) DO NOTHING`
+	paymentsUpdate = `UPDATE payments SET state = 'settled', changed_at = $2 WHERE id = ANY($1::text[]) AND state = 'received'`
+)
+
+// startPostgres makes a database and starts its server. PostgreSQL refuses to run as root, and then runs as the user
+// postgres.
+func startPostgres(ctx context.Context, dir string) (*postgres, error) {
+	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
+	if err != nil || len(found) == 0 {
+		return nil, errors.New("finding PostgreSQL: no initdb below /usr/lib/postgresql: apt-get install postgresql")
+	}
+	bin, data := filepath.Dir(found[len(found)-1]), filepath.Join(dir, "postgres")
+	as := &syscall.SysProcAttr{}
+	if err := os.Mkdir(data, 0o700); err != nil {
+		return nil, err
+	}
+	if os.Getuid() == 0 {
+		if as.Credential, err = giveTo("postgres", dir, data); err != nil {
+			return nil, err
+		}
+	}
+	initdb := exec.CommandContext(ctx, filepath.Join(bin, "initdb"), "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale")
+	initdb.Dir, initdb.SysProcAttr = data, as
+	if out, err := initdb.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("making a database: %w\n%s", err, out)
+	}
+	address, err := freeAddress(ctx)
+	if err != nil {
+		return nil, err
+	}
+	_, port, _ := strings.Cut(address, ":")
+	pg := &postgres{process: &process{}}
+	pg.cmd = exec.CommandContext(ctx, filepath.Join(bin, "postgres"), "-D", data, "-h", "127.0.0.1", "-p", port,
+		"-c", "unix_socket_directories=", "-c", "shared_buffers=1GB", "-c", "max_wal_size=8GB", "-c", "checkpoint_timeout=30min",
+		"-c", "enable_seqscan=off") // plans are made before there are statistics
+	pg.cmd.Dir, pg.cmd.SysProcAttr, pg.cmd.Stdout, pg.cmd.Stderr = data, as, &pg.log, &pg.log
+	if err := pg.cmd.Start(); err != nil {
+		return nil, err
+	}
+	if err := pg.connect(ctx, "postgres://postgres@"+address+"/postgres?sslmode=disable"); err != nil {
+		pg.stop()
+		return nil, fmt.Errorf("waiting for PostgreSQL: %w\n%s", err, pg.log.String())
+	}
+	return pg, nil
+}
+
+// giveTo lets a user own a directory and reach it, and says who that is to a process.
+func giveTo(name, parent, dir string) (*syscall.Credential, error) {
+	u, err := user.Lookup(name)
+	if err != nil {
+		return nil, err
+	}
+	uid, err := strconv.ParseUint(u.Uid, 10, 32)
+	if err != nil {
+		return nil, err
+	}
+	gid, err := strconv.ParseUint(u.Gid, 10, 32)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Chmod(parent, 0o711); err != nil { //nolint:gosec // passing through is all that this allows
+		return nil, err
+	}
+	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, os.Chown(dir, int(uid), int(gid))
+}
+
+// connect opens a connection for each teller once the server answers, and makes the table.
+func (pg *postgres) connect(ctx context.Context, dsn string) error {
+	wait, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	for range tellers {
+		var client *pgx.Conn
+		err := poll(wait, func() (err error) {
+			client, err = pgx.Connect(wait, dsn)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		pg.clients = append(pg.clients, client)
+	}
+	if err := pg.clients[0].QueryRow(ctx, "SHOW server_version").Scan(&pg.version); err != nil {
+		return err
+	}
+	number, _, _ := strings.Cut(pg.version, " ")
+	pg.version = "PostgreSQL " + number
+	_, err := pg.clients[0].Exec(ctx, paymentsTable)
+	return err
+}
+
+func (pg *postgres) received(ctx context.Context, teller, first, n int) error {
+	if pg.arrays {
+		return pg.exec(ctx, teller, paymentsInsert, first, n)
+	}
+	return pg.execEach(ctx, teller, paymentInsert, first, n)
+}
+
+func (pg *postgres) settled(ctx context.Context, teller, first, n int) error {
+	if pg.arrays {
+		return pg.exec(ctx, teller, paymentsUpdate, first, n)
+	}
+	return pg.execEach(ctx, teller, paymentUpdate, first, n)
+}
+
+// exec runs one statement, which is a transaction of its own; it is prepared the first time.
+func (pg *postgres) exec(ctx context.Context, teller int, statement string, first, n int) error {
+	ids := make([]string, n)
+	for i := range ids {
+		ids[i] = "payment-" + strconv.Itoa(first+i)
+	}
+	tag, err := pg.clients[teller].Exec(ctx, statement, ids, time.Now())
+	if err == nil && tag.RowsAffected() != int64(n) {
+		err = fmt.Errorf("%d rows of %d are affected", tag.RowsAffected(), n)
+	}
+	if err != nil {
+		return fmt.Errorf("telling PostgreSQL of %d events: %w", n, err)
+	}
+	return nil
+}
+
+// execEach runs a statement for each payment, all sent at once, in one transaction.
+func (pg *postgres) execEach(ctx context.Context, teller int, statement string, first, n int) error {
+	var batch pgx.Batch
+	at := time.Now()
+	for i := range n {
+		batch.Queue(statement, "payment-"+strconv.Itoa(first+i), at)
+	}
+	results := pg.clients[teller].SendBatch(ctx, &batch)
+	for range n {
+		tag, err := results.Exec()
+		if err == nil && tag.RowsAffected() != 1 {
+			err = errors.New("no row is affected")
+		}
+		if err != nil {
+			return errors.Join(fmt.Errorf("telling PostgreSQL of %d events: %w", n, err), results.Close())
+		}
+	}
+	return results.Close()
+}
+
+// cpu returns the processor time of the server and of its processes, which all go on as long as their clients do.
+func (pg *postgres) cpu() (time.Duration, error) {
+	sum, err := pg.process.cpu()
+	if err != nil {
+		return 0, err
+	}
+	pid := pg.cmd.Process.Pid
+	children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%[1]d/children", pid))
+	if err != nil {
+		return 0, err
+	}
+	for _, child := range strings.Fields(string(children)) {
+		n, err := strconv.Atoi(child)
+		if err != nil {
+			return 0, err
+		}
+		used, err := cpuOf(n)
+		if err != nil {
+			continue // a worker that has ended meanwhile
+		}
+		sum += used
+	}
+	return sum, nil
+}
+
+func (pg *postgres) stop() {
+	for _, client := range pg.clients {
+		_ = client.Close(context.Background()) //nolint:contextcheck // the end of the run
+	}
+	_ = pg.cmd.Process.Signal(syscall.SIGINT)
+	_ = pg.cmd.Wait()
+}
