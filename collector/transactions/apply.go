@@ -57,8 +57,8 @@ type writer struct {
 
 // move is a change of the book that is made once it is on disk.
 type move struct {
-	record journal.Record
-	n      int64
+	stake
+	n int64
 }
 
 // find looks for a movement that e is about; otherDay says that only an end-to-end id of another day led to it.
@@ -141,7 +141,7 @@ func (w *writer) insert(r *journal.Record) error {
 		return err
 	}
 	w.inserted++
-	w.moves = append(w.moves, move{*r, 1})
+	w.moves = append(w.moves, move{stakeOf(r), 1})
 	return nil
 }
 
@@ -149,7 +149,9 @@ func (w *writer) update(s journal.Slot, before, after *journal.Record) error {
 	if err := w.tx.Update(s, *after); err != nil {
 		return err
 	}
-	w.moves = append(w.moves, move{*before, -1}, move{*after, 1})
+	if was, is := stakeOf(before), stakeOf(after); was != is {
+		w.moves = append(w.moves, move{was, -1}, move{is, 1})
+	}
 	return nil
 }
 
@@ -427,15 +429,22 @@ func (w *writer) settled(rs *railState, r *journal.Record) {
 		return
 	}
 	took := max(0, r.ChangedMs-r.ReceivedMs)
-	le := math.Inf(1)
-	for _, bound := range rs.Buckets {
+	in, le := len(rs.Buckets), math.Inf(1)
+	for i, bound := range rs.Buckets {
 		if float64(took) <= bound*1000 {
-			le = bound
+			in, le = i, bound
 			break
 		}
 	}
-	w.totals.add(counterKey{Family: familySettlementBucket, Rail: rs.Name, Le: leText(le)}, 1, w.nowMs)
-	w.totals.add(counterKey{Family: familySettlementMs, Rail: rs.Name}, uint64(took), w.nowMs)
+	c := w.totals.settlements(rs.Name, len(rs.Buckets))
+	if c.buckets[in] == nil {
+		c.buckets[in] = w.totals.counter(counterKey{Family: familySettlementBucket, Rail: rs.Name, Le: leText(le)}, w.nowMs)
+	}
+	if c.ms == nil {
+		c.ms = w.totals.counter(counterKey{Family: familySettlementMs, Rail: rs.Name}, w.nowMs)
+	}
+	w.totals.stage(c.buckets[in], sum{lo: 1})
+	w.totals.stage(c.ms, sum{lo: uint64(took)})
 }
 
 func leText(le float64) string {
@@ -457,7 +466,7 @@ func (w *writer) fire(slot journal.Slot) error {
 	case r.Flags&flagAwaiting != 0 || r.Flags&(flagOutside|flagBreak) == flagOutside:
 		w.breaks(rs, &r)
 	case r.Flags&(flagClosed|flagOutside) != 0:
-		w.moves = append(w.moves, move{before, -1})
+		w.moves = append(w.moves, move{stakeOf(&before), -1})
 		return w.tx.Delete(slot)
 	case r.Flags&flagEarly != 0:
 		r.Flags &^= flagEarly

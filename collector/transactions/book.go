@@ -2,6 +2,7 @@ package transactions
 
 import (
 	"math/big"
+	"math/bits"
 	"slices"
 	"time"
 
@@ -25,45 +26,88 @@ type openLane struct {
 // pile is so many movements of so much altogether.
 type pile struct {
 	count int64
-	sum   big.Int // minor units of the lane's currency
+	sum   wide // minor units of the lane's currency
 }
 
+// add counts an amount in (n = 1) or out (n = -1).
 func (p *pile) add(n int64, amount money.Minor) {
 	p.count += n
-	if amount.IsZero() {
-		return
-	}
 	if n > 0 {
-		p.sum.Add(&p.sum, amount.Int())
+		p.sum.add(wide{amount.Lo, amount.Hi, 0})
 	} else {
-		p.sum.Sub(&p.sum, amount.Int())
+		p.sum.sub(wide{amount.Lo, amount.Hi, 0})
 	}
+}
+
+func (p *pile) merge(q *pile) {
+	p.count += q.count
+	p.sum.add(q.sum)
+}
+
+// wide is a sum of amounts in 192 bits, the lowest first: of 128 bits each, more than there will ever be.
+type wide [3]uint64
+
+func (w *wide) add(v wide) {
+	var carry uint64
+	for i := range w {
+		w[i], carry = bits.Add64(w[i], v[i], carry)
+	}
+}
+
+func (w *wide) sub(v wide) {
+	var borrow uint64
+	for i := range w {
+		w[i], borrow = bits.Sub64(w[i], v[i], borrow)
+	}
+}
+
+// int is w as a number of any size.
+func (w *wide) int() *big.Int {
+	i := new(big.Int)
+	for k := len(w) - 1; k >= 0; k-- {
+		i.Or(i.Lsh(i, 64), new(big.Int).SetUint64(w[k]))
+	}
+	return i
+}
+
+// stake is what the book knows of a movement.
+type stake struct {
+	lane, flags uint16
+	day         int32
+	receivedMs  int64
+	due         bool // it has a deadline
+	amount      money.Minor
+}
+
+func stakeOf(r *journal.Record) stake {
+	return stake{lane: r.Lane, flags: r.Flags & (flagBreak | flagClosed | flagOutside | flagEarly | flagInDoubt | flagOverdue), day: r.Day, receivedMs: r.ReceivedMs,
+		due: r.DeadlineMs > 0, amount: r.Amount}
 }
 
 func newBook() *book { return &book{lanes: map[uint16]*openLane{}, done: map[string]*throughput{}} }
 
-// put counts a record in (n = 1) or out (n = -1).
-func (b *book) put(r *journal.Record, n int64) {
-	l := b.lanes[r.Lane]
+// put counts a movement in (n = 1) or out (n = -1).
+func (b *book) put(r *stake, n int64) {
+	l := b.lanes[r.lane]
 	if l == nil {
 		l = &openLane{received: map[int64]*pile{}, due: map[int64]*pile{}}
-		b.lanes[r.Lane] = l
+		b.lanes[r.lane] = l
 	}
-	if r.Flags&flagBreak != 0 {
-		l.breaks.add(n, r.Amount)
+	if r.flags&flagBreak != 0 {
+		l.breaks.add(n, r.amount)
 	}
-	if r.Flags&(flagClosed|flagOutside|flagEarly) != 0 {
+	if r.flags&(flagClosed|flagOutside|flagEarly) != 0 {
 		return
 	}
-	l.open.add(n, r.Amount)
-	if r.Flags&flagInDoubt != 0 {
-		l.inDoubt.add(n, r.Amount)
+	l.open.add(n, r.amount)
+	if r.flags&flagInDoubt != 0 {
+		l.inDoubt.add(n, r.amount)
 	}
-	in(l.received, floorDiv(r.ReceivedMs, 1000), r.Amount, n)
-	if r.Flags&flagOverdue != 0 {
-		l.overdue.add(n, r.Amount)
-	} else if r.DeadlineMs > 0 {
-		in(l.due, int64(r.Day), r.Amount, n)
+	in(l.received, floorDiv(r.receivedMs, 1000), r.amount, n)
+	if r.flags&flagOverdue != 0 {
+		l.overdue.add(n, r.amount)
+	} else if r.due {
+		in(l.due, int64(r.day), r.amount, n)
 	}
 }
 
@@ -98,8 +142,7 @@ func (l *openLane) ages(now time.Time) (bands []pile, oldest time.Duration) {
 		age := max(0, now.Sub(time.Unix(second, 0)))
 		oldest = max(oldest, age)
 		i := slices.IndexFunc(all, func(b ageBand) bool { return b.below == 0 || age < b.below })
-		bands[i].count += p.count
-		bands[i].sum.Add(&bands[i].sum, &p.sum)
+		bands[i].merge(p)
 	}
 	return bands, oldest
 }
@@ -108,8 +151,7 @@ func (l *openLane) ages(now time.Time) (bands []pile, oldest time.Duration) {
 func (l *openLane) dueBy(day int64) (total pile) {
 	for its, p := range l.due {
 		if its <= day {
-			total.count += p.count
-			total.sum.Add(&total.sum, &p.sum)
+			total.merge(p)
 		}
 	}
 	return total

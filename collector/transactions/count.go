@@ -18,27 +18,34 @@ const familySettlementBucket = metricname.TransactionsSettlement + "_bucket"
 // count counts one movement, by number, by value and by value up to the rail's cap.
 func (w *writer) count(rs *railState, r *journal.Record, class reason.Class, own, end Outcome) {
 	l := w.dict.lanes[r.Lane]
-	k := counterKey{Family: metricname.Transactions, Rail: rs.Name, Direction: l.Direction, Class: class, Outcome: own, EndToEnd: end}
-	w.totals.add(k, 1, w.nowMs)
+	c := w.totals.counted(r.Lane, class, own, end)
+	if c.number == nil {
+		c.number = w.totals.counter(counterKey{Family: metricname.Transactions, Rail: rs.Name, Direction: l.Direction, Class: class, Outcome: own, EndToEnd: end}, w.nowMs)
+	}
+	w.totals.stage(c.number, sum{lo: 1})
 	w.observed = append(w.observed, observed{groupOf(rs.Name, w.dict.peerName(r.Peer)), class})
 	switch {
 	case r.Amount.IsZero():
 	case r.Value == unvalued:
 		w.totals.add(counterKey{Family: metricname.TransactionsUnvalued, Rail: rs.Name, Currency: l.Currency}, 1, w.nowMs)
 	default:
-		k.Currency = w.rules.Reporting
 		value := sum{lo: uint64(r.Value)}
-		if k.Currency == "" || k.Currency == l.Currency {
+		currency := w.rules.Reporting
+		if currency == "" || currency == l.Currency {
 			// As it was told: ten ether are more wei than a record's value holds.
-			k.Currency, value = l.Currency, sum{hi: r.Amount.Hi, lo: r.Amount.Lo}
+			currency, value = l.Currency, sum{hi: r.Amount.Hi, lo: r.Amount.Lo}
 		}
-		k.Family = metricname.TransactionsValue
-		w.totals.addSum(k, value, w.nowMs)
-		k.Family = metricname.TransactionsCapped
+		if c.value == nil {
+			k := counterKey{Family: metricname.TransactionsValue, Rail: rs.Name, Direction: l.Direction, Class: class, Outcome: own, EndToEnd: end, Currency: currency}
+			c.value = w.totals.counter(k, w.nowMs)
+			k.Family = metricname.TransactionsCapped
+			c.capped = w.totals.counter(k, w.nowMs)
+		}
+		w.totals.stage(c.value, value)
 		if limit := uint64(rs.capped); limit > 0 && (value.hi > 0 || value.lo > limit) {
 			value = sum{lo: limit}
 		}
-		w.totals.addSum(k, value, w.nowMs)
+		w.totals.stage(c.capped, value)
 	}
 }
 

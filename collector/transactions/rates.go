@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"math/big"
 	"sort"
 	"strings"
@@ -108,7 +109,10 @@ func rateKey(currency string, day int64) string {
 // value gives that of an amount on a day, rounded half up to minor units, or unvalued.
 func (v *valuer) value(rules *Rules, amount money.Minor, currency string, day int64) int64 {
 	if currency == rules.Reporting || rules.Reporting == "" {
-		return whole(amount.Int())
+		if amount.Hi > 0 || amount.Lo > math.MaxInt64 {
+			return math.MaxInt64
+		}
+		return int64(amount.Lo)
 	}
 	key := rateKey(currency, day)
 	rate, known := v.fixed[key]

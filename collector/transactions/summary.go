@@ -26,7 +26,7 @@ func (p *Pile) take(q *pile, currency string) {
 	if p.Values[currency] == nil {
 		p.Values[currency] = new(big.Int)
 	}
-	p.Values[currency].Add(p.Values[currency], &q.sum)
+	p.Values[currency].Add(p.Values[currency], q.sum.int())
 }
 
 // AgePile is what is open of one age.

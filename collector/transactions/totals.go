@@ -65,8 +65,9 @@ type counter struct {
 	number  uint32
 	fromMs  int64 // when it was first counted
 	value   sum
-	staged  sum  // counted in the transaction that is being made
-	touched bool // staged is in totals.touched
+	staged  sum    // counted in the transaction that is being made
+	touched bool   // staged is in totals.touched
+	name    string // in the journal; empty until it is first written
 }
 
 // totals are the tracker's counters. What is staged counts once the transaction is on disk.
@@ -75,6 +76,22 @@ type totals struct {
 	of      map[counterKey]*counter
 	touched []*counter
 	fresh   []counterKey // of this transaction
+	found   [][]counted  // by lane: counters that are wanted again and again
+	times   map[string]*timeCounters
+	buf     []byte // scratch
+}
+
+// counted are the counters of movements of one lane that ended in one way; nil until there is something to count.
+type counted struct {
+	class                 reason.Class
+	own, end              Outcome
+	number, value, capped *counter
+}
+
+// timeCounters are those of a rail's settlement times.
+type timeCounters struct {
+	ms      *counter
+	buckets []*counter // by bound, the last without
 }
 
 const totalsKey = "total/"
@@ -83,7 +100,7 @@ const totalsKey = "total/"
 const counterBytes = 24
 
 func newTotals(j *journal.Journal) (*totals, error) {
-	t := &totals{of: map[counterKey]*counter{}}
+	t := &totals{of: map[counterKey]*counter{}, times: map[string]*timeCounters{}}
 	err := j.ScanMeta(totalsKey, func(key string, value []byte) error {
 		var k counterKey
 		if len(value) < counterBytes {
@@ -101,10 +118,10 @@ func newTotals(j *journal.Journal) (*totals, error) {
 	return t, err
 }
 
-func (t *totals) add(k counterKey, n uint64, nowMs int64) { t.addSum(k, sum{lo: n}, nowMs) }
+func (t *totals) add(k counterKey, n uint64, nowMs int64) { t.stage(t.counter(k, nowMs), sum{lo: n}) }
 
-// addSum is add for what may be more than 64 bits hold: wei.
-func (t *totals) addSum(k counterKey, n sum, nowMs int64) {
+// counter finds a counter or begins it.
+func (t *totals) counter(k counterKey, nowMs int64) *counter {
 	c := t.of[k]
 	if c == nil {
 		c = &counter{number: uint32(len(t.keys)), fromMs: nowMs}
@@ -112,6 +129,42 @@ func (t *totals) addSum(k counterKey, n sum, nowMs int64) {
 		t.keys = append(t.keys, k)
 		t.fresh = append(t.fresh, k)
 	}
+	return c
+}
+
+// counted finds the counters of one way that movements of a lane end, without making up names to look for. It is
+// valid until the next call.
+func (t *totals) counted(lane uint16, class reason.Class, own, end Outcome) *counted {
+	for int(lane) >= len(t.found) {
+		t.found = append(t.found, nil)
+	}
+	of := t.found[lane]
+	for i := range of {
+		if c := &of[i]; c.class == class && c.own == own && c.end == end {
+			return c
+		}
+	}
+	t.found[lane] = append(of, counted{class: class, own: own, end: end})
+	return &t.found[lane][len(of)]
+}
+
+// settlements finds the counters of a rail's settlement times, which has so many bounds.
+func (t *totals) settlements(rail string, bounds int) *timeCounters {
+	c := t.times[rail]
+	if c == nil {
+		c = &timeCounters{buckets: make([]*counter, bounds+1)}
+		t.times[rail] = c
+	}
+	return c
+}
+
+// forget drops what was found quickly: names have changed, or counters gone.
+func (t *totals) forget() {
+	clear(t.found)
+	clear(t.times)
+}
+
+func (t *totals) stage(c *counter, n sum) {
 	if !c.touched {
 		c.touched = true
 		t.touched = append(t.touched, c)
@@ -124,15 +177,18 @@ func (t *totals) save(tx *journal.Tx) error {
 	for _, c := range t.touched {
 		next := c.value
 		next.add(c.staged)
-		name, err := json.Marshal(t.keys[c.number])
-		if err != nil {
-			return fmt.Errorf("writing a counter: %w", err)
+		if c.name == "" {
+			name, err := json.Marshal(t.keys[c.number])
+			if err != nil {
+				return fmt.Errorf("writing a counter: %w", err)
+			}
+			c.name = totalsKey + string(name)
 		}
-		data := make([]byte, counterBytes, counterBytes+len(name))
-		binary.BigEndian.PutUint64(data, next.hi)
-		binary.BigEndian.PutUint64(data[8:], next.lo)
-		binary.BigEndian.PutUint64(data[16:], uint64(c.fromMs))
-		tx.SetMeta(totalsKey+string(name), append(data, name...))
+		t.buf = binary.BigEndian.AppendUint64(t.buf[:0], next.hi)
+		t.buf = binary.BigEndian.AppendUint64(t.buf, next.lo)
+		t.buf = binary.BigEndian.AppendUint64(t.buf, uint64(c.fromMs))
+		t.buf = append(t.buf, c.name[len(totalsKey):]...)
+		tx.SetMeta(c.name, t.buf)
 	}
 	return nil
 }
@@ -151,6 +207,7 @@ func (t *totals) settle(ok bool) {
 		for _, k := range t.fresh {
 			delete(t.of, k)
 		}
+		t.forget()
 	}
 	t.fresh = t.fresh[:0]
 }

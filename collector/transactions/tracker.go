@@ -40,6 +40,7 @@ type Tracker struct {
 	wake    chan struct{}
 	stopped chan struct{}    // closed when nothing is written any more
 	told    [3]atomic.Uint64 // events accepted, told before, rejected
+	spare   sync.Pool        // of []told
 
 	mu        sync.Mutex // guards what follows, which only the writer changes
 	dict      *dict
@@ -104,7 +105,8 @@ func New(d Deps) (*Tracker, error) {
 		return nil, err
 	}
 	err := t.journal.Scan(func(_ journal.Slot, r journal.Record) error {
-		t.book.put(&r, 1)
+		s := stakeOf(&r)
+		t.book.put(&s, 1)
 		return nil
 	})
 	if err != nil {
@@ -175,6 +177,7 @@ func (t *Tracker) SetRules(r Rules) error {
 		next.rails[name] = rs
 	}
 	t.rules.Store(next)
+	t.totals.forget()
 	return nil
 }
 
@@ -227,7 +230,10 @@ func (t *Tracker) Put(ctx context.Context, b Batch) (Receipt, error) {
 		return Receipt{}, ErrBusy
 	}
 	defer t.waiting.Add(-n)
-	r := &request{source: b.Source, position: b.Position, events: make([]told, 0, n), done: make(chan struct{})}
+	r := &request{source: b.Source, position: b.Position, done: make(chan struct{})}
+	if r.events, _ = t.spare.Get().([]told); cap(r.events) < len(b.Events) {
+		r.events = make([]told, 0, n)
+	}
 	rules, now := t.rules.Load(), t.now()
 	for i := range b.Events {
 		e, err := t.read(rules, &b.Events[i], now)
@@ -249,6 +255,9 @@ func (t *Tracker) Put(ctx context.Context, b Batch) (Receipt, error) {
 		return Receipt{}, ErrStopping
 	case <-ctx.Done():
 		return Receipt{}, fmt.Errorf("waiting for transactions to be written: %w", context.Cause(ctx))
+	}
+	if clear(r.events); cap(r.events) <= maxGroup {
+		t.spare.Put(r.events[:0]) //nolint:staticcheck // a slice's header is little beside what is in it
 	}
 	if r.err == nil {
 		t.told[0].Add(uint64(r.receipt.Accepted))
@@ -431,7 +440,7 @@ func (t *Tracker) settle(requests []*request, nowMs int64, err error) {
 		t.dict.saved()
 		clear(t.values.dirty)
 		for i := range t.moves {
-			t.book.put(&t.moves[i].record, t.moves[i].n)
+			t.book.put(&t.moves[i].stake, t.moves[i].n)
 		}
 		for _, rail := range t.finished {
 			t.book.finish(rail, nowMs)

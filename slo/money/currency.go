@@ -1,7 +1,5 @@
 package money
 
-import "strings"
-
 // The active codes of ISO 4217, list one, by how many digits their minor unit has. Codes without a
 // minor unit (metals, the units of funds and of testing) have no place here: nothing is paid in them.
 const (
@@ -26,8 +24,10 @@ func MinorDigits(currency string) (digits int, known bool) {
 		return 0, false
 	}
 	for i, codes := range []string{noDigits, "", twoDigits, threeDigits, fourDigits} {
-		if strings.Contains(" "+codes+" ", " "+currency+" ") {
-			return i, true
+		for at := 0; at < len(codes); at += len("EUR ") {
+			if codes[at:at+3] == currency {
+				return i, true
+			}
 		}
 	}
 	return 0, false

@@ -20,6 +20,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/assayer-io/assayer/collector/transactions"
 )
@@ -60,6 +61,7 @@ type Handler struct {
 	d     Deps
 	slots chan struct{} // one token for each request being read
 	types string        // for answers
+	spare sync.Pool     // of *linesBuffer
 }
 
 // New makes a handler; its limits must be valid.

@@ -64,11 +64,27 @@ func (t *intake) flush() error {
 	return nil
 }
 
+// linesBuffer is memory for reading lines.
+type linesBuffer struct {
+	in   *bufio.Reader
+	part []byte
+}
+
 // lines reads NDJSON in parts of at most a thousand lines, and fewer if they are long.
 func (t *intake) lines() error {
-	in := bufio.NewReaderSize(t.in, 64<<10)
-	var part []byte
-	n := 0
+	spare, _ := t.h.spare.Get().(*linesBuffer)
+	if spare == nil {
+		spare = &linesBuffer{in: bufio.NewReaderSize(nil, 64<<10)}
+	}
+	in, part, n := spare.in, spare.part[:0], 0
+	in.Reset(t.in)
+	defer func() {
+		in.Reset(nil)
+		if spare.part = part; cap(part) > 2*chunkBytes {
+			spare.part = nil // of one very long line
+		}
+		t.h.spare.Put(spare)
+	}()
 	for {
 		line, err := in.ReadSlice('\n')
 		part = append(part, line...)
