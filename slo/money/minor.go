@@ -31,7 +31,7 @@ func ParseMinor(text string, digits int) (Minor, error) {
 		return Minor{}, ErrNoAmount
 	}
 	if cut := strings.TrimRight(fraction, "0"); len(cut) > digits {
-		if strings.Trim(cut, "0123456789") != "" {
+		if !allDigits(cut) {
 			return Minor{}, ErrNoAmount
 		}
 		return Minor{}, ErrTooFine
@@ -57,10 +57,19 @@ func ParseMinor(text string, digits int) (Minor, error) {
 		}
 		m = m.timesTenPlus(uint64(c - '0'))
 	}
-	if strings.Trim(fraction, "0123456789") != "" {
+	if !allDigits(fraction) {
 		return Minor{}, ErrNoAmount
 	}
 	return m, nil
+}
+
+func allDigits(s string) bool {
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' {
+			return false
+		}
+	}
+	return true
 }
 
 // timesTenPlus is exact for what has fewer than 38 digits.

@@ -106,6 +106,10 @@ func (s *scanner) scan(chunk []byte) (int, error) {
 	for i := range chunk {
 		c := chunk[i]
 		if s.inString {
+			for c != '"' && c != '\\' && c >= ' ' && !s.escaped && i+1 < len(chunk) { // most of all that there is
+				i++
+				c = chunk[i]
+			}
 			switch {
 			case s.escaped:
 				s.escaped = false
