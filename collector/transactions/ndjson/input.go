@@ -103,7 +103,7 @@ type scanner struct {
 
 // scan returns how much of chunk it has read: all of it, or up to where depth fell to 0 or something is wrong.
 func (s *scanner) scan(chunk []byte) (int, error) {
-	for i := range chunk {
+	for i := 0; i < len(chunk); i++ {
 		c := chunk[i]
 		if s.inString {
 			for c != '"' && c != '\\' && c >= ' ' && !s.escaped && i+1 < len(chunk) { // most of all that there is
