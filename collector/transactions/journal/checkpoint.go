@@ -94,19 +94,11 @@ func (j *Journal) beginLog(number uint64) (*redoLog, error) {
 	return l, nil
 }
 
-// retire makes the slots lasting, after which the log that held them is not needed any more.
+// retire makes the slots lasting, after which the log that held them is not needed any more. Its removal need not
+// last: if the log comes back after a crash, recover plays it again before those that follow.
 func (j *Journal) retire(old *redoLog) error {
 	if err := j.slots.f.Sync(); err != nil {
 		return errors.Join(fmt.Errorf("syncing %s: %w", slotsName, err), old.f.Close())
 	}
-	return errors.Join(old.f.Close(), spare(j.disk, old.number))
-}
-
-// spare puts a log aside to be written over. That has to be lasting first, or a crash might bring back the name
-// with other frames under it.
-func spare(d disk, number uint64) error {
-	if err := d.Rename(logName(number), spareLog); err != nil {
-		return err
-	}
-	return d.Sync()
+	return errors.Join(old.f.Close(), j.disk.Remove(logName(old.number)))
 }

@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"slices"
 	"syscall"
 	"testing"
+	"testing/synctest"
 )
 
 // workload runs random transactions until one fails or count are done, and returns what the journal must hold:
@@ -41,49 +43,88 @@ func (m model) equal(o model) bool {
 
 // TestPowerFailsAnywhere cuts power, or kills the process, at every operation of a workload, and again while the
 // journal recovers. All that was acknowledged must be there, and of the transaction that was not, all or nothing.
+// What checkpoints do beside commits is up to the seed alone.
 func TestPowerFailsAnywhere(t *testing.T) {
-	o := Options{CheckpointBytes: 12_000}
-	for seed := range uint64(3) {
+	for seed := range uint64(4) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			t.Parallel()
-			for cutAt := 1; ; cutAt++ {
-				rnd := rand.New(rand.NewPCG(seed, 7))
-				d := newMemoryDisk()
-				d.cutAt = cutAt
-				acked, failed := newModel(), newModel()
-				j, err := open(d, o)
-				if err == nil {
-					acked, failed, err = workloadUnderPower(t, rnd, j)
+			synctest.Test(t, func(t *testing.T) {
+				for cutAt := 1; powerFails(t, seed, cutAt); cutAt++ {
 				}
-				if err == nil {
-					return // power lasted to the end
-				}
-				wantError(t, err, errPower)
-				abandon(j)
-				crash := rand.New(rand.NewPCG(seed, uint64(cutAt)))
-				d = d.crash(crash)
-				for range crash.IntN(4) { // and once more while it recovers
-					d.cutAt = d.operations + 1 + crash.IntN(40)
-					if j, err = open(d, o); err == nil {
-						_ = j.Close()
-					}
-					d = d.crash(crash)
-				}
-				j, err = open(d, o)
-				if err != nil {
-					t.Fatalf("power fails at operation %d: %v", cutAt, err)
-				}
-				got := readAll(t, j)
-				if !got.equal(acked) && !got.equal(failed) {
-					t.Fatalf("power fails at operation %d: got %d records, %v; want %d, %v", cutAt, len(got.records), got.meta, len(acked.records), acked.meta)
-				}
-				// What was recovered is fit for use.
-				m, _, err := workload(t, rnd, j, got, 3)
-				check(t, err)
-				compare(t, j, m)
-				check(t, j.Close())
-			}
+			})
 		})
+	}
+}
+
+// powerFails cuts power once, and perhaps more while the journal recovers; false when the workload ended before.
+func powerFails(t *testing.T, seed uint64, cutAt int) bool {
+	t.Helper()
+	o := Options{CheckpointBytes: 12_000}
+	rnd := rand.New(rand.NewPCG(seed, 7))
+	d := newMemoryDisk()
+	d.cutAt, d.pace = cutAt, &pace{seed: seed, of: map[string]*rand.Rand{}}
+	acked, failed := newModel(), newModel()
+	j, err := open(d, o)
+	if err == nil {
+		acked, failed, err = workloadUnderPower(t, rnd, j)
+	}
+	if err == nil {
+		return false
+	}
+	wantError(t, err, errPower)
+	abandon(j)
+	crash := rand.New(rand.NewPCG(seed, uint64(cutAt)))
+	d = d.crash(crash)
+	for range crash.IntN(4) { // and once more while it recovers
+		d.cutAt = d.operations + 1 + crash.IntN(40)
+		if j, err = open(d, o); err == nil {
+			_ = j.Close()
+		}
+		d = d.crash(crash)
+	}
+	j, err = open(d, o)
+	if err != nil {
+		t.Fatalf("power fails at operation %d: %v", cutAt, err)
+	}
+	got := readAll(t, j)
+	if !got.equal(acked) && !got.equal(failed) {
+		t.Fatalf("power fails at operation %d: got %d records, %v; want %d, %v", cutAt, len(got.records), got.meta, len(acked.records), acked.meta)
+	}
+	// What was recovered is fit for use.
+	m, _, err := workload(t, rnd, j, got, 3)
+	check(t, err)
+	compare(t, j, m)
+	check(t, j.Close())
+	return true
+}
+
+// TestLogsComeBack kills the process anywhere in recovery, so that the disk may not have taken away yet the logs
+// that it did, and then power fails anywhere in the recovery of the next process.
+func TestLogsComeBack(t *testing.T) {
+	recovery := func(d *memoryDisk, cutAt int) (lasted bool) {
+		d.cutAt = d.operations + cutAt
+		j, err := open(d, Options{})
+		if err == nil {
+			err = j.Close()
+		}
+		if err != nil {
+			wantError(t, err, errPower)
+		}
+		d.cutAt = 0
+		return err == nil
+	}
+	for killAt, lasted := 1, false; !lasted; killAt++ {
+		for cutAt, lastedToo := 1, false; !lastedToo; cutAt++ {
+			for seed := range uint64(4) {
+				d, _ := layLog(t, 20)
+				lasted = recovery(d, killAt)
+				lastedToo = recovery(d, cutAt)
+				d = d.afterCrash(rand.New(rand.NewPCG(seed, uint64(killAt*1000+cutAt))))
+				if n, err := commitsIn(t, d); n != 20 || err != nil {
+					t.Fatalf("killed at operation %d, power fails at operation %d: %d commits, %v", killAt, cutAt, n, err)
+				}
+			}
+		}
 	}
 }
 
@@ -104,7 +145,7 @@ func workloadUnderPower(t *testing.T, rnd *rand.Rand, j *Journal) (acked, failed
 				next.records[s] = r
 			}
 		}
-		for s := range acked.records {
+		for _, s := range slices.Sorted(maps.Keys(acked.records)) {
 			if rnd.IntN(4) > 0 {
 				continue
 			}

@@ -13,6 +13,7 @@ type disk interface {
 	// Open opens a file for reading and writing, and makes it if create is set.
 	Open(name string, create bool) (file, error)
 	Rename(from, to string) error
+	Remove(name string) error
 	Names() ([]string, error)
 	// Sync makes lasting which files there are.
 	Sync() error
@@ -70,6 +71,8 @@ func (d *folder) Open(name string, create bool) (file, error) {
 func (d *folder) Rename(from, to string) error {
 	return os.Rename(filepath.Join(d.dir, from), filepath.Join(d.dir, to))
 }
+
+func (d *folder) Remove(name string) error { return os.Remove(filepath.Join(d.dir, name)) }
 
 func (d *folder) Names() ([]string, error) {
 	entries, err := os.ReadDir(d.dir)

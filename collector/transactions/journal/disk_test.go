@@ -2,6 +2,7 @@ package journal
 
 import (
 	"errors"
+	"hash/crc32"
 	"io"
 	"io/fs"
 	"maps"
@@ -9,6 +10,7 @@ import (
 	"slices"
 	"sync"
 	"syscall"
+	"time"
 )
 
 // memoryDisk is a disk that can lose power: what was not synced is then there, or not, or in part, sector by
@@ -26,6 +28,31 @@ type memoryDisk struct {
 	failAt     int // the one of those that fails, 0: none, and how
 	failure    error
 	tear       *rand.Rand // of a failing write, what is written of it; nil: nothing
+	pace       *pace      // nil: operations take no time
+}
+
+// pace is how long operations take, on the clock of a synctest bubble. What runs beside what is then up to the
+// seed, not to the machine. What is drawn for a file does not depend on what else goes on.
+type pace struct {
+	seed uint64
+	of   map[string]*rand.Rand // by operation and file
+}
+
+// takeTime returns when an operation that changes something is done, at very different paces.
+func (d *memoryDisk) takeTime(operation, name string) {
+	if d.pace == nil {
+		return
+	}
+	d.mu.Lock()
+	key := operation + name
+	rnd := d.pace.of[key]
+	if rnd == nil {
+		rnd = rand.New(rand.NewPCG(d.pace.seed, uint64(crc32.ChecksumIEEE([]byte(key)))))
+		d.pace.of[key] = rnd
+	}
+	wait := rnd.Int64N(1 << (20 + rnd.IntN(20)))
+	d.mu.Unlock()
+	<-time.After(time.Duration(wait))
 }
 
 type inode struct {
@@ -85,6 +112,7 @@ func (d *memoryDisk) rename(apply func(names map[string]*inode)) {
 }
 
 func (d *memoryDisk) Open(name string, create bool) (file, error) {
+	d.takeTime("open", name)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if err := d.operation(); err != nil {
@@ -94,15 +122,18 @@ func (d *memoryDisk) Open(name string, create bool) (file, error) {
 	switch {
 	case n == nil && !create:
 		return nil, fs.ErrNotExist
-	case create:
+	case n == nil:
 		n = &inode{}
 		d.inodes = append(d.inodes, n)
 		d.rename(func(names map[string]*inode) { names[name] = n })
+	case create:
+		n.write(change{})
 	}
-	return &memoryFile{disk: d, inode: n}, nil
+	return &memoryFile{disk: d, name: name, inode: n}, nil
 }
 
 func (d *memoryDisk) Rename(from, to string) error {
+	d.takeTime("rename", from)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if err := d.operation(); err != nil {
@@ -116,6 +147,20 @@ func (d *memoryDisk) Rename(from, to string) error {
 	return nil
 }
 
+func (d *memoryDisk) Remove(name string) error {
+	d.takeTime("remove", name)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := d.operation(); err != nil {
+		return err
+	}
+	if d.names[name] == nil {
+		return fs.ErrNotExist
+	}
+	d.rename(func(names map[string]*inode) { delete(names, name) })
+	return nil
+}
+
 func (d *memoryDisk) Names() ([]string, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -123,6 +168,7 @@ func (d *memoryDisk) Names() ([]string, error) {
 }
 
 func (d *memoryDisk) Sync() error {
+	d.takeTime("sync", "")
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if err := d.operation(); err != nil {
@@ -153,6 +199,7 @@ func (d *memoryDisk) afterCrash(rnd *rand.Rand) *memoryDisk {
 		apply(names)
 	}
 	next := newMemoryDisk()
+	next.pace = d.pace
 	lucky := rnd.IntN(4) // 0: nothing that was not synced is lost, 1: all is
 	for _, n := range d.inodes {
 		content := slices.Clone(n.onDisk)
@@ -191,6 +238,7 @@ func (c change) torn(b []byte, rnd *rand.Rand) []byte {
 
 type memoryFile struct {
 	disk  *memoryDisk
+	name  string // when it was opened
 	inode *inode
 }
 
@@ -210,12 +258,13 @@ func (f *memoryFile) ReadAt(b []byte, at int64) (int, error) {
 	return n, nil
 }
 
-func (f *memoryFile) write(c change) {
-	f.inode.now = c.to(f.inode.now)
-	f.inode.changes = append(f.inode.changes, c)
+func (n *inode) write(c change) {
+	n.now = c.to(n.now)
+	n.changes = append(n.changes, c)
 }
 
 func (f *memoryFile) WriteAt(b []byte, at int64) (int, error) {
+	f.disk.takeTime("write", f.name)
 	f.disk.mu.Lock()
 	defer f.disk.mu.Unlock()
 	err := f.disk.operation()
@@ -225,7 +274,7 @@ func (f *memoryFile) WriteAt(b []byte, at int64) (int, error) {
 			n = min(f.disk.tear.IntN(len(b)*3/2+1), len(b))
 		}
 	}
-	f.write(change{at: at, data: append([]byte{}, b[:n]...)})
+	f.inode.write(change{at: at, data: append([]byte{}, b[:n]...)})
 	return n, err
 }
 
@@ -236,28 +285,31 @@ func (f *memoryFile) Size() (int64, error) {
 }
 
 func (f *memoryFile) Reserve(size int64) error {
+	f.disk.takeTime("reserve", f.name)
 	f.disk.mu.Lock()
 	defer f.disk.mu.Unlock()
 	if err := f.disk.operation(); err != nil {
 		return err
 	}
 	if size > int64(len(f.inode.now)) {
-		f.write(change{at: size})
+		f.inode.write(change{at: size})
 	}
 	return nil
 }
 
 func (f *memoryFile) Truncate(size int64) error {
+	f.disk.takeTime("truncate", f.name)
 	f.disk.mu.Lock()
 	defer f.disk.mu.Unlock()
 	if err := f.disk.operation(); err != nil {
 		return err
 	}
-	f.write(change{at: size})
+	f.inode.write(change{at: size})
 	return nil
 }
 
 func (f *memoryFile) Sync() error {
+	f.disk.takeTime("sync", f.name)
 	f.disk.mu.Lock()
 	defer f.disk.mu.Unlock()
 	if err := f.disk.operation(); err != nil {

@@ -15,10 +15,9 @@
 //
 // One folder, for one process at a time:
 //
-//	lock       held while the journal is open
-//	slots      record n at byte 128·n, with a CRC-32C that covers its place; slot 0 is the file's name and version
-//	log-7      frames: one a transaction, with the whole content of each record changed; the first has all named values
-//	spare-log  an old log, to be written over
+//	lock   held while the journal is open
+//	slots  record n at byte 128·n, with a CRC-32C that covers its place; slot 0 is the file's name and version
+//	log-7  frames: one a transaction, with the whole content of each record changed; the first has all named values
 //
 // A commit appends one frame to the log and syncs it; then it is visible, and not before. Only after that do the
 // changed records go to their slots, many at once and in order. When the log is 64 MiB long a new one begins,

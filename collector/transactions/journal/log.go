@@ -3,15 +3,13 @@ package journal
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"strconv"
 	"strings"
 )
 
 const (
 	logPrefix = "log-"
-	newLog    = "new-log"   // becomes log-N once its first frame is on disk
-	spareLog  = "spare-log" // one that is not needed any more: frames that replace others are written fastest
+	newLog    = "new-log" // becomes log-N once its first frame is on disk
 )
 
 func logName(number uint64) string { return logPrefix + strconv.FormatUint(number, 10) }
@@ -29,7 +27,7 @@ type redoLog struct {
 	number uint64
 	first  uint64 // number of its first frame
 	end    int64  // of the last whole frame
-	size   int64  // of the file: the rest is zeros, written ahead, or frames of other logs
+	size   int64  // of the file: the rest is zeros, written ahead
 	ahead  int    // how many zeros to write at once
 	zeros  []byte
 }
@@ -39,10 +37,12 @@ type redoLog struct {
 const zerosAhead = 1 << 20
 
 // createLog begins a log with its first frame, built in buf behind room for the header, and returns once it would
-// be found after a crash. If it cannot know that, the error is an unsureError. What else is in the file are
-// frames of other logs.
+// be found after a crash. If it cannot know that, the error is an unsureError.
+//
+// It is always a new file: written over, one that was a log before could come back after a crash under its old
+// name, which a killed process took away and the disk did not yet, with other frames in it.
 func createLog(d disk, base frame, buf []byte) (*redoLog, error) {
-	f, size, err := newFile(d)
+	f, err := d.Open(newLog, true)
 	if err != nil {
 		return nil, err
 	}
@@ -62,28 +62,7 @@ func createLog(d disk, base frame, buf []byte) (*redoLog, error) {
 		return nil, errors.Join(err, f.Close())
 	}
 	end := int64(len(buf))
-	return &redoLog{f: f, number: base.log, first: base.seq, end: end, size: max(end, size)}, nil
-}
-
-// newFile opens newLog, made of the spare log if there is one, and returns its size.
-func newFile(d disk) (file, int64, error) {
-	err := d.Rename(spareLog, newLog)
-	if errors.Is(err, fs.ErrNotExist) {
-		f, err := d.Open(newLog, true)
-		return f, 0, err
-	}
-	if err != nil {
-		return nil, 0, err
-	}
-	f, err := d.Open(newLog, false)
-	if err != nil {
-		return nil, 0, err
-	}
-	size, err := f.Size()
-	if err != nil {
-		return nil, 0, errors.Join(err, f.Close())
-	}
-	return f, size, nil
+	return &redoLog{f: f, number: base.log, first: base.seq, end: end, size: end}, nil
 }
 
 // unsureError: what is on disk is not known.

@@ -53,7 +53,7 @@ func (j *Journal) recover() error {
 		return err
 	}
 	for _, n := range logs {
-		if err := spare(j.disk, n); err != nil {
+		if err := j.disk.Remove(logName(n)); err != nil {
 			return err
 		}
 	}
@@ -111,6 +111,7 @@ func (j *Journal) replayFrames(f file, size int64, number uint64, oldest bool) e
 	var buf []byte
 	for first := true; ; first = false {
 		fr, err := readFrame(r, buf)
+		// A frame of an earlier log is what a file system shows that does not clear the room it gives to a file.
 		if errors.Is(err, errNoFrame) || errors.Is(err, errBadFrame) || err == nil && !first && fr.log < number {
 			if first {
 				return fmt.Errorf("byte 0: %w: the first frame %w", ErrCorrupted, errBadFrame)
