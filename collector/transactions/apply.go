@@ -375,7 +375,7 @@ func (w *writer) moveOn(e *told, r *journal.Record, begun, unknown bool) error {
 func (w *writer) end(e *told, r *journal.Record, begun bool) {
 	if r.Flags&(flagClosed|flagEarly) != 0 {
 		if was := e.rail.kind(r.State); was != rail.Return && was != e.rail.kind(e.state) {
-			w.totals.add(counterKey{Family: metricname.TransactionsConflicts, Rail: e.rail.Name}, 1, w.nowMs)
+			w.totals.add(counterKey{Family: metricname.TransactionsConflicts, Rail: e.rail.Name}, w.nowMs)
 		}
 		return
 	}
@@ -472,7 +472,7 @@ func (w *writer) fire(slot journal.Slot) error {
 		r.Flags &^= flagEarly
 		w.conclude(rs, &r)
 	case r.Flags&flagOverdue != 0 || r.DeadlineMs == 0 && r.Flags&flagInDoubt == 0:
-		w.totals.add(counterKey{Family: metricname.TransactionsAbandoned, Rail: rs.Name}, 1, w.nowMs)
+		w.totals.add(counterKey{Family: metricname.TransactionsAbandoned, Rail: rs.Name}, w.nowMs)
 		w.close(&r)
 	default:
 		class := Late

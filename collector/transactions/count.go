@@ -27,7 +27,7 @@ func (w *writer) count(rs *railState, r *journal.Record, class reason.Class, own
 	switch {
 	case r.Amount.IsZero():
 	case r.Value == unvalued:
-		w.totals.add(counterKey{Family: metricname.TransactionsUnvalued, Rail: rs.Name, Currency: l.Currency}, 1, w.nowMs)
+		w.totals.add(counterKey{Family: metricname.TransactionsUnvalued, Rail: rs.Name, Currency: l.Currency}, w.nowMs)
 	default:
 		value := sum{lo: uint64(r.Value)}
 		currency := w.rules.Reporting
@@ -63,7 +63,7 @@ func (w *writer) countReturn(e *told, r *journal.Record) error {
 		class, own, end = v.Class, v.Own, v.EndToEnd
 	}
 	w.totals.add(counterKey{Family: metricname.TransactionsReturns, Rail: e.rail.Name, Direction: w.dict.lanes[r.Lane].Direction, Class: class,
-		Outcome: outcomeOf(class, own), EndToEnd: outcomeOf(class, end)}, 1, w.nowMs)
+		Outcome: outcomeOf(class, own), EndToEnd: outcomeOf(class, end)}, w.nowMs)
 	return nil
 }
 

@@ -111,7 +111,7 @@ func (w *writer) conclude(rs *railState, r *journal.Record) {
 	overdue := r.Flags&flagOverdue != 0
 	switch {
 	case overdue && class == reason.Good && inTime:
-		w.totals.add(counterKey{Family: metricname.TransactionsLateConfirm, Rail: rs.Name}, 1, w.nowMs)
+		w.totals.add(counterKey{Family: metricname.TransactionsLateConfirm, Rail: rs.Name}, w.nowMs)
 	case overdue:
 	case class == reason.Good && !inTime:
 		w.count(rs, r, Late, Bad, Bad)

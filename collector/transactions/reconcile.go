@@ -83,7 +83,7 @@ func (w *writer) breaks(rs *railState, r *journal.Record) {
 func (w *writer) item(rs *railState, r *journal.Record, o Outcome) {
 	if r.Flags&flagItem == 0 {
 		r.Flags |= flagItem
-		w.totals.add(counterKey{Family: metricname.ReconciliationItems, Rail: rs.Name, Outcome: o}, 1, w.nowMs)
+		w.totals.add(counterKey{Family: metricname.ReconciliationItems, Rail: rs.Name, Outcome: o}, w.nowMs)
 	}
 }
 
@@ -258,7 +258,7 @@ func (w *writer) suspect(e *told) {
 	at, again := s.at[e.parties]
 	s.fresh = append(s.fresh, suspectBefore{suspect{e.parties, at}, again})
 	if again && e.atMs-at <= window && at-e.atMs <= window {
-		w.totals.add(counterKey{Family: metricname.TransactionsDuplicates, Rail: e.rail.Name}, 1, w.nowMs)
+		w.totals.add(counterKey{Family: metricname.TransactionsDuplicates, Rail: e.rail.Name}, w.nowMs)
 	}
 	s.at[e.parties] = e.atMs
 	s.queue = append(s.queue, suspect{e.parties, e.atMs})

@@ -118,7 +118,8 @@ func newTotals(j *journal.Journal) (*totals, error) {
 	return t, err
 }
 
-func (t *totals) add(k counterKey, n uint64, nowMs int64) { t.stage(t.counter(k, nowMs), sum{lo: n}) }
+// add counts one.
+func (t *totals) add(k counterKey, nowMs int64) { t.stage(t.counter(k, nowMs), sum{lo: 1}) }
 
 // counter finds a counter or begins it.
 func (t *totals) counter(k counterKey, nowMs int64) *counter {

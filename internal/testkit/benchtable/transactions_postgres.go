@@ -191,7 +191,7 @@ func (pg *postgres) cpu() (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
-	for _, child := range strings.Fields(string(children)) {
+	for child := range strings.FieldsSeq(string(children)) {
 		n, err := strconv.Atoi(child)
 		if err != nil {
 			return 0, err
