@@ -65,8 +65,10 @@ var mayImport = map[string][]string{
 
 	"alerts":       {"slo/spec"},
 	"alerts/*":     {"alerts", "slo/spec"},
-	"dashboards":   {"slo/spec"},
-	"dashboards/*": {"dashboards", "slo/spec"},
+	"dashboards":   {"alerts", "slo/spec"},
+	"dashboards/*": {"dashboards", "alerts", "slo/spec"},
+
+	"internal/artifact": {},
 
 	"internal/hooks":   {"slo", "slo/spec", "slo/policy", "internal/audit", "internal/storage"},
 	"internal/hooks/*": {"internal/hooks", "slo", "slo/spec"},

@@ -128,3 +128,32 @@ func Text(d time.Duration) string {
 	}
 	return b.String()
 }
+
+// Urgency is how soon a leg needs a person, in the words that alert routing uses as severity.
+type Urgency string
+
+// Critical is for within minutes, High for within hours; Medium and Low become tickets.
+const (
+	Critical Urgency = "critical"
+	High     Urgency = "high"
+	Medium   Urgency = "medium"
+	Low      Urgency = "low"
+)
+
+// UrgencyOf is that of the leg t among all legs of its objective: the fastest of its severity is the more urgent of
+// the two that the severity has.
+func UrgencyOf(t Tier, all []Tier) Urgency {
+	fastest := true
+	for _, other := range all {
+		fastest = fastest && (other.Severity != t.Severity || other.Long >= t.Long)
+	}
+	switch {
+	case t.Severity == Page && fastest:
+		return Critical
+	case t.Severity == Page:
+		return High
+	case fastest:
+		return Medium
+	}
+	return Low
+}

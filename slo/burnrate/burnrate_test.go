@@ -47,3 +47,23 @@ func TestText(t *testing.T) {
 		}
 	}
 }
+
+// The fastest leg of each severity is the more urgent one.
+func TestUrgency(t *testing.T) {
+	for _, tt := range []struct {
+		window time.Duration
+		want   string
+	}{
+		{30 * day, "page-1h critical, page-6h high, ticket-1d medium, ticket-3d low"},
+		{7 * day, "page-1h critical, page-6h high"},
+	} {
+		tiers := burnrate.Tiers(tt.window)
+		var got []string
+		for _, x := range tiers {
+			got = append(got, x.Name+" "+string(burnrate.UrgencyOf(x, tiers)))
+		}
+		if s := strings.Join(got, ", "); s != tt.want {
+			t.Errorf("%v:\ngot  %s\nwant %s", tt.window, s, tt.want)
+		}
+	}
+}
