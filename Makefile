@@ -45,7 +45,7 @@ e2e: ## the agent against real servers; installs those that are missing with apt
 	scripts/build-geth.sh
 	go test -tags e2e -race -timeout 15m ./e2e/... ./internal/testkit/servers ./internal/testkit/accuracy
 
-bench: build ## measure the agent in a quarter of an hour and print the table of docs/performance.md (PARTS=go,objectives,scraping,hook: four)
+bench: build ## measure the agent in a quarter of an hour and print the table of docs/performance.md (PARTS=go,objectives,scraping,hook: three)
 	scripts/install-servers.sh
 	go run ./internal/testkit/benchtable -binary bin/assayer -parts '$(PARTS)'
 
