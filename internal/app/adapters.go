@@ -15,6 +15,7 @@ import (
 	"github.com/assayer-io/assayer/internal/exclusions"
 	"github.com/assayer-io/assayer/internal/web"
 	"github.com/assayer-io/assayer/slo"
+	"github.com/assayer-io/assayer/slo/metricname"
 	"github.com/assayer-io/assayer/slo/money"
 )
 
@@ -146,11 +147,11 @@ type selfDescs struct {
 
 func descriptions() selfDescs {
 	return selfDescs{
-		cycles:   prometheus.NewDesc("assayer_collector_cycles_total", "Looks at targets, by whether they succeeded.", []string{"collector", "result"}, nil),
-		skipped:  prometheus.NewDesc("assayer_collector_cycles_skipped_total", "Looks left out because the one before had not ended.", []string{"collector"}, nil),
-		rejected: prometheus.NewDesc("assayer_samples_rejected_total", "Matching samples that could not be used, by reason.", []string{"reason"}, nil),
-		targets:  prometheus.NewDesc("assayer_targets", "Targets in discovery, by whether the last look succeeded.", []string{"collector", "up"}, nil),
-		reloaded: prometheus.NewDesc("assayer_config_last_reload_successful", "1 unless the last reload was refused.", nil, nil),
+		cycles:   prometheus.NewDesc(metricname.CollectorCycles, "Looks at targets, by whether they succeeded.", []string{metricname.Collector, metricname.Result}, nil),
+		skipped:  prometheus.NewDesc(metricname.CollectorCyclesSkipped, "Looks left out because the one before had not ended.", []string{metricname.Collector}, nil),
+		rejected: prometheus.NewDesc(metricname.SamplesRejected, "Matching samples that could not be used, by reason.", []string{metricname.Reason}, nil),
+		targets:  prometheus.NewDesc(metricname.Targets, "Targets in discovery, by whether the last look succeeded.", []string{metricname.Collector, metricname.Up}, nil),
+		reloaded: prometheus.NewDesc(metricname.ConfigReloaded, "1 unless the last reload was refused.", nil, nil),
 	}
 }
 

@@ -23,6 +23,12 @@ const (
 	PolicyActive     = "assayer_policy_active"      // + Policy, Rule, Then, SLO, Service; 1 while it holds
 	HookActionsTotal = "assayer_hook_actions_total" // + Hook, Kind, Result
 	BuildInfo        = "assayer_build_info"
+
+	CollectorCycles        = "assayer_collector_cycles_total"         // + Collector, Result
+	CollectorCyclesSkipped = "assayer_collector_cycles_skipped_total" // + Collector
+	SamplesRejected        = "assayer_samples_rejected_total"         // + Reason
+	Targets                = "assayer_targets"                        // + Collector, Up
+	ConfigReloaded         = "assayer_config_last_reload_successful"
 )
 
 // Metrics about movements of money, from the collector of transactions; each but the first two carries the label Rail.
@@ -77,6 +83,10 @@ const (
 	Hook     = "hook"
 	Kind     = "kind"
 	Result   = "result"
+
+	Collector = "collector"
+	Reason    = "reason"
+	Up        = "up" // true or false
 
 	Rail      = "rail"
 	Direction = "direction"
