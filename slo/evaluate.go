@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/assayer-io/assayer/slo/metricname"
 	"github.com/assayer-io/assayer/slo/spec"
 )
 
@@ -316,6 +317,7 @@ func (e *Engine) evaluate(o *objective, now int64, feeds map[*objective]*feed) S
 // describe fills in what does not change from one evaluation to the next.
 func (s *Status) describe(o *objective) {
 	s.Name, s.DisplayName, s.Service, s.Objective = o.Name, o.DisplayName, o.Service, o.Target
+	s.Team = o.Labels[metricname.Team]
 	s.Window, s.WindowSize, s.Method = o.Window.Text, o.Window.Length, string(o.Method)
 	if o.parent != nil {
 		s.Parent, s.Group = o.parent.Name, o.group

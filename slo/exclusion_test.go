@@ -113,8 +113,8 @@ func TestTierAgainstWhatIsLeft(t *testing.T) {
 	}
 	f.run(30*time.Hour, 40*time.Hour, &n, 97, 3) // spent: anything above the even burn is too much
 	s = f.status(40 * time.Hour)
-	if s.Tiers[0].Factor != 1 || len(s.Firing) != 1 {
-		t.Errorf("limit %v, firing %v: %s", s.Tiers[0].Factor, s.Firing, s.Tiers[0].Why)
+	if s.Tiers[0].Factor != 1 || s.Tiers[0].FactorText != "144" || len(s.Firing) != 1 {
+		t.Errorf("limit %v, label %s, firing %v: %s", s.Tiers[0].Factor, s.Tiers[0].FactorText, s.Firing, s.Tiers[0].Why)
 	}
 }
 

@@ -68,6 +68,7 @@ func (t *tier) status(o *objective, burnLong, burnShort, known float64) TierStat
 	ts := TierStatus{
 		Name: t.Name, Severity: t.Severity, LongWindow: o.windows[t.long].text, ShortWindow: o.windows[t.short].text, Factor: t.Factor,
 		LongBurnRate: burnLong, ShortBurnRate: burnShort, LongCoverage: known, Firing: t.firing, Why: t.why,
+		Urgency: t.urgency, FactorText: t.factorText,
 	}
 	if t.firing {
 		since := time.UnixMilli(t.sinceMs).UTC()

@@ -94,3 +94,22 @@ func TestTierDoesNotBeginWhenNothingIsSeen(t *testing.T) {
 		})
 	}
 }
+
+// TestWhatRulesSayOfTiers: the labels that alert rules take from each leg do not move with the budget, and the fast
+// tier is as urgent as can be.
+func TestWhatRulesSayOfTiers(t *testing.T) {
+	o := ratio(0.999)
+	o.Labels = map[string]string{"team": "payments"}
+	f := newFeeder(t, o)
+	f.tx(0, 0, 0)
+	f.tx(interval, 1000, 1000) // overspends the budget
+	s := f.status(interval)
+	var got []string
+	for _, x := range s.Tiers {
+		got = append(got, fmt.Sprintf("%s %s %s", x.Name, x.Urgency, x.FactorText))
+	}
+	want := []string{"page-1h critical 14.4", "page-6h high 6", "ticket-1d medium 3", "ticket-3d low 1", "page-fast critical 1"}
+	if !slices.Equal(got, want) || s.Team != "payments" {
+		t.Errorf("team %q, tiers %q, want %q", s.Team, got, want)
+	}
+}

@@ -68,6 +68,8 @@ type tier struct {
 	firing      bool
 	sinceMs     int64
 	why         string
+	urgency     burnrate.Urgency // among the objective's legs
+	factorText  string
 }
 
 // stretch is the time over which events are spread evenly, (from, to]; equal: booked at to.
@@ -174,8 +176,9 @@ func (o *objective) keep(opts Options) time.Duration {
 func (o *objective) configure(opts Options) {
 	var old []tier
 	old, o.tiers, o.windows, o.period = o.tiers, nil, nil, nil
-	for _, t := range TiersFor(o.Window.Length, o.MinTierWindow, opts.Tiers) {
-		next := tier{Tier: t}
+	legs := TiersFor(o.Window.Length, o.MinTierWindow, opts.Tiers)
+	for _, t := range legs {
+		next := tier{Tier: t, urgency: burnrate.UrgencyOf(t, legs), factorText: t.FactorText()}
 		if i := slices.IndexFunc(old, func(x tier) bool { return x.Name == t.Name }); i >= 0 {
 			next.firing, next.sinceMs, next.why = old[i].firing, old[i].sinceMs, old[i].why
 		}
@@ -211,6 +214,7 @@ func (o *objective) configureFast(opts Options) {
 	shortest := o.windows[0]
 	o.sequential.quietMs = shortest.length.Milliseconds()
 	o.fast.Tier = fastRule(shortest.length)
+	o.fast.urgency, o.fast.factorText = burnrate.Critical, o.fast.FactorText() // it tells of outages only
 }
 
 // anchor makes the ledger remember the counts at each calendar period's start.

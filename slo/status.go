@@ -27,6 +27,7 @@ type Status struct {
 	Name        string `json:"name"`
 	DisplayName string `json:"display_name,omitempty"`
 	Service     string `json:"service"`
+	Team        string `json:"-"` // who owns it; "" if nobody says so
 	// Parent and Group are set for one group of a grouped objective: Name is then such as
 	// card-auth[region=eu].
 	Parent string            `json:"parent,omitempty"`
@@ -126,6 +127,9 @@ type TierStatus struct {
 	Since         *time.Time        `json:"since"`             // start of the present firing
 	Why           string            `json:"why"`               // one sentence; "" while both windows are below the factor
 	Evidence      Evidence          `json:"evidence,omitzero"` // of the fast tier, whose windows are for reference only
+
+	Urgency    burnrate.Urgency `json:"-"`
+	FactorText string           `json:"-"` // the factor while the whole budget is left, as labels carry it
 }
 
 // Evidence is what a sequential test holds against chance.

@@ -115,8 +115,8 @@ func (l scrapeLog) Println(what ...any) {
 
 // descs are the metrics' descriptions.
 type descs struct {
-	events, value, objective, errorRatio, burnRate, remaining, exhaustion, bound, coverage, filled, state, firing *prometheus.Desc
-	actions, policy, build                                                                                        *prometheus.Desc
+	events, value, objective, errorRatio, burnRate, remaining, exhaustion, bound, coverage, filled, state, firing, observed, info, tierInfo *prometheus.Desc
+	actions, policy, build                                                                                                                  *prometheus.Desc
 }
 
 // newDescs makes the descriptions; more are further labels of all metrics about objectives.
@@ -137,6 +137,10 @@ func newDescs(more ...string) descs {
 		filled:     objective(metricname.WindowFilledRatio, "Share of the objective's window that lies after watching began."),
 		state:      objective(metricname.SLOState, "1 for the objective's present state, 0 for the others.", metricname.State),
 		firing:     objective(metricname.Firing, "1 while the burn-alert tier fires, else 0.", metricname.Tier, metricname.Severity),
+		observed:   objective(metricname.Observed, "1 while enough is seen to judge the objective, else 0."),
+		info:       objective(metricname.Info, "What the objective is; always 1.", metricname.Team, metricname.Method, metricname.Window, metricname.DisplayName),
+		tierInfo: objective(metricname.TierInfo, "What each burn-alert tier watches, and how urgent it is; always 1.",
+			metricname.Tier, metricname.Severity, metricname.Urgency, metricname.LongWindow, metricname.ShortWindow, metricname.Factor),
 		actions: prometheus.NewDesc(metricname.HookActionsTotal, "Decisions of hooks by their result.",
 			[]string{metricname.Hook, metricname.Kind, metricname.Result}, nil),
 		policy: objective(metricname.PolicyActive, "1 while the rule of the budget policy holds for the objective, else 0.", metricname.Policy, metricname.Rule, metricname.Then),
@@ -212,7 +216,10 @@ func (e *Exporter) collectStatus(ch chan<- prometheus.Metric, s *slo.Status) {
 	}
 	for _, t := range s.Tiers {
 		gauge(d.firing, boolValue(t.Firing), t.Name, string(t.Severity))
+		gauge(d.tierInfo, 1, t.Name, string(t.Severity), string(t.Urgency), t.LongWindow, t.ShortWindow, t.FactorText)
 	}
+	gauge(d.observed, boolValue(s.Observed))
+	gauge(d.info, 1, s.Team, s.Method, s.Window, s.DisplayName)
 }
 
 // send writes one sample. A value that is no number is left out: absent is honest, NaN poisons

@@ -37,7 +37,8 @@ var _ exporters.Exporter = (*Exporter)(nil)
 func twoObjectives() []slo.Status {
 	spent := time.Date(2026, 11, 21, 12, 0, 0, 500e6, time.UTC)
 	return []slo.Status{{
-		Name: "card-auth-availability", Service: "card-auth", Objective: 0.9995, Window: "30d", State: slo.Burning,
+		Name: "card-auth-availability", DisplayName: "Card \"auth\"", Service: "card-auth", Team: "payments", Objective: 0.9995, Window: "30d", Method: "Occurrences", State: slo.Burning,
+		Observed:    true,
 		ErrorBudget: slo.Budget{RemainingRatio: 0.25, ExhaustsAt: &spent},
 		BurnRates:   slo.WindowValues{{Window: "5m", Value: 20}, {Window: "1h", Value: 16}},
 		ErrorRatios: slo.WindowValues{{Window: "5m", Value: 0.01}, {Window: "1h", Value: 0.008}},
@@ -46,8 +47,8 @@ func twoObjectives() []slo.Status {
 		Events:      slo.Events{Good: 1, Bad: 1},
 		Totals:      slo.Events{Good: 1_234_567, Bad: 321, Excluded: 12, Pending: 3},
 		Tiers: []slo.TierStatus{
-			{Name: "page-1h", Severity: burnrate.Page, Firing: true},
-			{Name: "ticket-1d", Severity: burnrate.Ticket},
+			{Name: "page-1h", Severity: burnrate.Page, Firing: true, Urgency: burnrate.Critical, LongWindow: "1h", ShortWindow: "5m", FactorText: "14.4"},
+			{Name: "ticket-1d", Severity: burnrate.Ticket, Urgency: burnrate.Medium, LongWindow: "1d", ShortWindow: "2h", FactorText: "3"},
 		},
 	}, {
 		Name: "sepa-settlement", Service: `sepa "inst"\`, Objective: 1, Window: "1M", State: slo.Unknown,
@@ -172,6 +173,10 @@ func TestParsesBack(t *testing.T) {
 		{"assayer_slo_state", []string{"slo", "sepa-settlement", "state", "unknown"}, 1},
 		{"assayer_slo_firing", card("tier", "page-1h", "severity", "page"), 1},
 		{"assayer_slo_firing", card("tier", "ticket-1d", "severity", "ticket"), 0},
+		{"assayer_slo_observed", card(), 1},
+		{"assayer_slo_observed", []string{"slo", "sepa-settlement"}, 0},
+		{"assayer_slo_info", card("team", "payments", "method", "Occurrences", "window", "30d", "display_name", `Card "auth"`), 1},
+		{"assayer_slo_tier_info", card("tier", "page-1h", "severity", "page", "urgency", "critical", "long_window", "1h", "short_window", "5m", "factor", "14.4"), 1},
 	} {
 		if v, ok := value(t, got, tc.name, tc.pairs...); !ok || v != tc.want {
 			t.Errorf("%s%v = %v (present %v), want %v", tc.name, tc.pairs, v, ok, tc.want)

@@ -12,6 +12,8 @@ package burnrate
 
 import (
 	"fmt"
+	"math"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -105,6 +107,11 @@ func (t Tier) AgainstRemaining() Tier {
 	t.OfRemaining = true
 	t.Name += "-left"
 	return t
+}
+
+// FactorText spells the factor the way labels carry it, to three decimals: 14.4, 6, 0.933.
+func (t Tier) FactorText() string {
+	return strconv.FormatFloat(math.Round(t.Factor*1000)/1000, 'f', -1, 64)
 }
 
 // Text spells a duration the way windows are named everywhere in Assayer: the largest units that

@@ -67,3 +67,18 @@ func TestUrgency(t *testing.T) {
 		}
 	}
 }
+
+func TestFactorText(t *testing.T) {
+	for _, tt := range []struct {
+		window time.Duration
+		want   string
+	}{{30 * day, "14.4 6 3 1"}, {28 * day, "13.44 5.6 2.8 0.933"}, {365 * day, "175.2 73 36.5 12.167"}} {
+		var got []string
+		for _, x := range burnrate.Tiers(tt.window) {
+			got = append(got, x.FactorText())
+		}
+		if s := strings.Join(got, " "); s != tt.want {
+			t.Errorf("%v: %s, want %s", tt.window, s, tt.want)
+		}
+	}
+}

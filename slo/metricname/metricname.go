@@ -16,6 +16,9 @@ const (
 	WindowFilledRatio     = "assayer_slo_window_filled_ratio"                       //
 	SLOState              = "assayer_slo_state"                                     // + State; 1 for the present one
 	Firing                = "assayer_slo_firing"                                    // + Tier, Severity
+	Observed              = "assayer_slo_observed"                                  // 1 while enough is seen to judge, else 0
+	Info                  = "assayer_slo_info"                                      // + Team, Method, Window, DisplayName; always 1
+	TierInfo              = "assayer_slo_tier_info"                                 // + Tier, Severity, Urgency, LongWindow, ShortWindow, Factor; always 1
 )
 
 // Metrics about what the agent does.
@@ -87,6 +90,14 @@ const (
 	Collector = "collector"
 	Reason    = "reason"
 	Up        = "up" // true or false
+
+	Team        = "team"
+	Method      = "method"
+	DisplayName = "display_name"
+	Urgency     = "urgency" // a burnrate.Urgency
+	LongWindow  = "long_window"
+	ShortWindow = "short_window"
+	Factor      = "factor" // as burnrate.Tier.FactorText spells it
 
 	Rail      = "rail"
 	Direction = "direction"
