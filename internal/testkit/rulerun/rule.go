@@ -1,0 +1,145 @@
+package rulerun
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net/url"
+	"slices"
+	"time"
+
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/model/rulefmt"
+	"github.com/prometheus/prometheus/promql"
+	"github.com/prometheus/prometheus/template"
+)
+
+// rule is one rule with what it wrote at the last evaluation.
+type rule struct {
+	rulefmt.Rule
+	wrote  map[string]labels.Labels
+	active map[string]*active
+}
+
+// active is one alert that is pending or firing.
+type active struct {
+	labels labels.Labels
+	since  time.Duration
+	firing bool
+	gone   time.Duration // since when its expression gives nothing; -1: it gives something
+}
+
+func newRule(r rulefmt.Rule) *rule {
+	return &rule{Rule: r, wrote: map[string]labels.Labels{}, active: map[string]*active{}}
+}
+
+// eval evaluates the rule, writes what it gives and ends what it no longer gives.
+func (u *rule) eval(r *run, at time.Duration) error {
+	v, err := r.query(u.Expr, at)
+	if err != nil {
+		return err
+	}
+	wrote := map[string]labels.Labels{}
+	if u.Record != "" {
+		for _, s := range v {
+			ls := u.recorded(s.Metric)
+			if _, twice := wrote[ls.String()]; twice {
+				return fmt.Errorf("gives %s twice", ls)
+			}
+			wrote[ls.String()] = ls
+			if err := r.data.add(ls, at, s.F); err != nil {
+				return err
+			}
+		}
+	} else if wrote, err = u.alert(r, v, at); err != nil {
+		return err
+	}
+	for key, ls := range u.wrote {
+		if _, still := wrote[key]; !still {
+			if err := r.data.add(ls, at, staleNaN()); err != nil {
+				return err
+			}
+		}
+	}
+	u.wrote = wrote
+	return nil
+}
+
+func (u *rule) recorded(metric labels.Labels) labels.Labels {
+	b := labels.NewBuilder(metric).Set(labels.MetricName, u.Record)
+	for k, v := range u.Labels {
+		b.Set(k, v)
+	}
+	return b.Labels()
+}
+
+// alert takes what the expression gives for alerts, and returns the series ALERTS.
+func (u *rule) alert(r *run, v promql.Vector, at time.Duration) (map[string]labels.Labels, error) {
+	seen := map[string]bool{}
+	for _, s := range v {
+		ls, err := u.expand(r, s, at)
+		if err != nil {
+			return nil, err
+		}
+		key := ls.String()
+		if seen[key] {
+			return nil, fmt.Errorf("gives the alert %s twice", ls)
+		}
+		seen[key] = true
+		if u.active[key] == nil {
+			u.active[key] = &active{labels: ls, since: at}
+		}
+		u.active[key].gone = -1
+	}
+	wrote := map[string]labels.Labels{}
+	for _, key := range slices.Sorted(maps.Keys(u.active)) {
+		a := u.active[key]
+		if !seen[key] {
+			if a.gone < 0 {
+				a.gone = at
+			}
+			if !a.firing || at-a.gone >= time.Duration(u.KeepFiringFor) {
+				delete(u.active, key)
+				continue
+			}
+		}
+		a.firing = a.firing || at-a.since >= time.Duration(u.For)
+		state := "pending"
+		if a.firing {
+			state = "firing"
+		}
+		ls := labels.NewBuilder(a.labels).Set(labels.MetricName, "ALERTS").Set("alertstate", state).Labels()
+		wrote[ls.String()] = ls
+		if err := r.data.add(ls, at, 1); err != nil {
+			return nil, err
+		}
+	}
+	return wrote, nil
+}
+
+// expand gives the alert's labels; it expands its annotations too, to see whether they can be.
+func (u *rule) expand(r *run, s promql.Sample, at time.Duration) (labels.Labels, error) {
+	data := template.AlertTemplateData(s.Metric.Map(), nil, "", s)
+	query := func(_ context.Context, q string, t time.Time) (promql.Vector, error) {
+		return r.query(q, t.Sub(time.Unix(0, 0)))
+	}
+	text := func(t string) (string, error) {
+		const defs = "{{$labels := .Labels}}{{$externalLabels := .ExternalLabels}}{{$externalURL := .ExternalURL}}{{$value := .Value}}"
+		return template.NewTemplateExpander(r.ctx, defs+t, "__alert_"+u.Alert, data, model.Time(at.Milliseconds()), query, &url.URL{}, nil).Expand()
+	}
+	b := labels.NewBuilder(s.Metric).Del(labels.MetricName)
+	for k, v := range u.Labels {
+		expanded, err := text(v)
+		if err != nil {
+			return labels.EmptyLabels(), fmt.Errorf("label %s: %w", k, err)
+		}
+		b.Set(k, expanded)
+	}
+	for k, v := range u.Annotations {
+		if _, err := text(v); err != nil {
+			return labels.EmptyLabels(), fmt.Errorf("annotation %s: %w", k, err)
+		}
+	}
+	return b.Set(labels.AlertName, u.Alert).Labels(), nil
+}

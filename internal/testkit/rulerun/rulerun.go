@@ -1,0 +1,218 @@
+// Package rulerun runs promtool's unit tests of rules inside a test, with the query engine and the templates of the
+// Prometheus library that Assayer is built with. promtool itself, where it is installed, is of another major version,
+// in which ranges include their left end; rules have to mean the same in both.
+//
+//	problems := rulerun.Run(t.Context(), testFile, ruleFile)
+//	card-auth/outage: 1h3m0s: ALERTS{slo="card-auth"}: got [], want [{…, tier="page-1h"} 1]
+//
+// Unlike promtool it takes a template that fails for a mistake, and does not compare annotations.
+package rulerun
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/model/rulefmt"
+	"github.com/prometheus/prometheus/model/value"
+	"github.com/prometheus/prometheus/promql"
+	"github.com/prometheus/prometheus/promql/parser"
+	"go.yaml.in/yaml/v3"
+)
+
+// testFile is what promtool reads; rule files are handed over apart.
+type testFile struct {
+	RuleFiles          []string       `yaml:"rule_files"`
+	EvaluationInterval model.Duration `yaml:"evaluation_interval"`
+	GroupEvalOrder     []string       `yaml:"group_eval_order"`
+	Tests              []testGroup
+}
+
+type testGroup struct {
+	Name        string
+	Interval    model.Duration
+	InputSeries []struct{ Series, Values string } `yaml:"input_series"`
+	AlertTests  []struct {
+		EvalTime  model.Duration `yaml:"eval_time"`
+		Alertname string
+		ExpAlerts []struct {
+			Labels      map[string]string `yaml:"exp_labels"`
+			Annotations map[string]string `yaml:"exp_annotations"`
+		} `yaml:"exp_alerts"`
+	} `yaml:"alert_rule_test"`
+	ExprTests []struct {
+		Expr       string
+		EvalTime   model.Duration `yaml:"eval_time"`
+		ExpSamples []struct {
+			Labels string
+			Value  float64
+		} `yaml:"exp_samples"`
+	} `yaml:"promql_expr_test"`
+}
+
+// Run runs the tests of one file over rule files and returns what does not hold; nil: all does.
+func Run(ctx context.Context, test []byte, rules ...[]byte) []error {
+	var f testFile
+	if err := yaml.Unmarshal(test, &f); err != nil {
+		return []error{fmt.Errorf("reading the tests: %w", err)}
+	}
+	p := parser.NewParser(parser.Options{})
+	var groups []rulefmt.RuleGroup
+	for _, data := range rules {
+		parsed, errs := rulefmt.Parse(data, false, model.UTF8Validation, p, slog.New(slog.DiscardHandler))
+		if len(errs) > 0 {
+			return errs
+		}
+		groups = append(groups, parsed.Groups...)
+	}
+	order := func(g rulefmt.RuleGroup) int { return max(0, slices.Index(f.GroupEvalOrder, g.Name)) }
+	slices.SortStableFunc(groups, func(a, b rulefmt.RuleGroup) int { return order(a) - order(b) })
+	engine := promql.NewEngine(promql.EngineOpts{MaxSamples: 1 << 24, Timeout: time.Minute, LookbackDelta: 5 * time.Minute, Parser: p})
+	var errs []error
+	for i := range f.Tests {
+		tg := &f.Tests[i]
+		r := &run{ctx: ctx, parser: p, engine: engine, data: newMemory(), step: time.Duration(f.EvaluationInterval)}
+		if err := r.test(tg, groups); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", tg.Name, err))
+		}
+	}
+	return errs
+}
+
+// run is one test: its data and the alerts that are active.
+type run struct {
+	ctx    context.Context
+	parser parser.Parser
+	engine *promql.Engine
+	data   *memory
+	step   time.Duration
+	rules  []*rule
+}
+
+func (r *run) test(tg *testGroup, groups []rulefmt.RuleGroup) error {
+	if tg.Interval <= 0 || r.step <= 0 {
+		return errors.New("an interval is missing, for which versions of promtool take different ones")
+	}
+	for _, s := range tg.InputSeries {
+		ls, samples, err := r.parser.ParseSeriesDesc(s.Series + " " + s.Values)
+		if err != nil {
+			return fmt.Errorf("series %s: %w", s.Series, err)
+		}
+		for i, v := range samples {
+			if !v.Omitted {
+				if err := r.data.add(ls, time.Duration(i)*time.Duration(tg.Interval), v.Value); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	for _, g := range groups {
+		for _, one := range g.Rules {
+			r.rules = append(r.rules, newRule(one))
+		}
+	}
+	var end model.Duration
+	for _, a := range tg.AlertTests {
+		end = max(end, a.EvalTime)
+	}
+	for _, e := range tg.ExprTests {
+		end = max(end, e.EvalTime)
+	}
+	var errs []error
+	for at := time.Duration(0); at <= time.Duration(end); at += r.step {
+		for _, one := range r.rules {
+			if err := one.eval(r, at); err != nil {
+				return fmt.Errorf("%s: %s%s: %w", at, one.Record, one.Alert, err)
+			}
+		}
+		for _, a := range tg.AlertTests {
+			if time.Duration(a.EvalTime) != at {
+				continue
+			}
+			var want []string
+			for _, exp := range a.ExpAlerts {
+				want = append(want, labels.NewBuilder(labels.FromMap(exp.Labels)).Set(labels.AlertName, a.Alertname).Labels().String())
+			}
+			errs = append(errs, differ(at, a.Alertname, r.firing(a.Alertname), want))
+		}
+	}
+	for _, e := range tg.ExprTests {
+		errs = append(errs, r.expect(e.Expr, time.Duration(e.EvalTime), func() (want []string, err error) {
+			for _, s := range e.ExpSamples {
+				ls, err := r.parser.ParseMetric(s.Labels)
+				if err != nil {
+					return nil, err
+				}
+				want = append(want, fmt.Sprint(ls, " ", s.Value))
+			}
+			return want, nil
+		}))
+	}
+	return errors.Join(errs...)
+}
+
+func (r *run) expect(expr string, at time.Duration, wanted func() ([]string, error)) error {
+	want, err := wanted()
+	if err != nil {
+		return err
+	}
+	v, err := r.query(expr, at)
+	if err != nil {
+		return fmt.Errorf("%s: %s: %w", at, expr, err)
+	}
+	var got []string
+	for _, s := range v {
+		got = append(got, fmt.Sprint(s.Metric, " ", s.F))
+	}
+	return differ(at, expr, got, want)
+}
+
+func differ(at time.Duration, what string, got, want []string) error {
+	slices.Sort(got)
+	slices.Sort(want)
+	if slices.Equal(got, want) {
+		return nil
+	}
+	return fmt.Errorf("%s: %s: got [%s], want [%s]", at, what, strings.Join(got, "; "), strings.Join(want, "; "))
+}
+
+func (r *run) query(expr string, at time.Duration) (promql.Vector, error) {
+	q, err := r.engine.NewInstantQuery(r.ctx, r.data, nil, expr, time.Unix(0, 0).Add(at))
+	if err != nil {
+		return nil, err
+	}
+	defer q.Close()
+	res := q.Exec(r.ctx)
+	if res.Err != nil {
+		return nil, res.Err
+	}
+	switch v := res.Value.(type) {
+	case promql.Vector:
+		return slices.Clone(v), nil
+	case promql.Scalar:
+		return promql.Vector{{T: v.T, F: v.V}}, nil
+	}
+	return nil, fmt.Errorf("%s gives a %s", expr, res.Value.Type())
+}
+
+func (r *run) firing(alert string) []string {
+	var all []string
+	for _, one := range r.rules {
+		for _, a := range one.active {
+			if one.Alert == alert && a.firing {
+				all = append(all, a.labels.String())
+			}
+		}
+	}
+	return all
+}
+
+// staleNaN marks the end of a series.
+func staleNaN() float64 { return math.Float64frombits(value.StaleNaN) }
