@@ -238,6 +238,8 @@ func (a *App) reloadTransactions(next *Loaded) (apply func(), err error) {
 		return nil, errors.New("reloading: collectors.transactions cannot come or go while the agent runs; restart it")
 	case p.cfg.MaxRecords != a.loaded().transactions().cfg.MaxRecords:
 		return nil, errors.New("reloading: collectors.transactions.max_records cannot change while the agent runs; restart it")
+	case next.Config.Global.ReportingCurrency != a.loaded().Config.Global.ReportingCurrency:
+		return nil, errors.New("reloading: global.reporting_currency cannot change while the agent runs: what was counted in one would go on in another; restart it")
 	}
 	rules, err := next.rules()
 	if err != nil {
