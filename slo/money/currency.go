@@ -1,5 +1,7 @@
 package money
 
+import "strings"
+
 // The active codes of ISO 4217, list one, by how many digits their minor unit has. Codes without a
 // minor unit (metals, the units of funds and of testing) have no place here: nothing is paid in them.
 const (
@@ -23,7 +25,7 @@ func MinorDigits(currency string) (digits int, known bool) {
 	if len(currency) != 3 {
 		return 0, false
 	}
-	for i, codes := range []string{noDigits, "", twoDigits, threeDigits, fourDigits} {
+	for i, codes := range byDigits() {
 		for at := 0; at < len(codes); at += len("EUR ") {
 			if codes[at:at+3] == currency {
 				return i, true
@@ -31,4 +33,15 @@ func MinorDigits(currency string) (digits int, known bool) {
 		}
 	}
 	return 0, false
+}
+
+func byDigits() [5]string { return [...]string{noDigits, "", twoDigits, threeDigits, fourDigits} }
+
+// Codes lists the active codes of ISO 4217 whose minor unit has so many digits after the point, by name.
+func Codes(digits int) []string {
+	all := byDigits()
+	if digits < 0 || digits >= len(all) {
+		return nil
+	}
+	return strings.Fields(all[digits])
 }
