@@ -56,9 +56,6 @@ func Native(objs []alerts.Objective, o alerts.Options) ([]alerts.File, []alerts.
 // LegBudget stands in a Refusal for the records of what is left of an objective's budget.
 const LegBudget = "budget"
 
-// fastTier is the agent's tier that needs no window; slo.FastTier, which rules cannot import.
-const fastTier = "page-fast"
-
 // settings are Options with what follows from them.
 type settings struct {
 	scrape   time.Duration

@@ -168,7 +168,7 @@ func (b *fileBuilder) window(w, step time.Duration, bad, total string) []alerts.
 	for i := range b.objectives {
 		// An objective of 1 has a budget of one event.
 		if o := &b.objectives[i]; o.allowed() <= 0 {
-			burn += fmt.Sprintf("\nor clamp_min(%s, 0) * %s * %s", o.of(NativeBadEvents(w)), number(float64(o.Window.Length)/float64(w)), filled)
+			burn += fmt.Sprintf("\nor clamp_min(%s, 0) * %s * %s", o.of(NativeBadEvents(w)), numeral(float64(o.Window.Length)/float64(w)), filled)
 		}
 	}
 	return []alerts.Rule{
@@ -214,7 +214,7 @@ func (b *fileBuilder) budget(w time.Duration, slos []string) {
 	record := func(name, expr string) { b.late = append(b.late, alerts.Rule{Record: name, Expr: expr}) }
 	// Chance gets a try with each event of a budget window.
 	record(NativeChanceLimit, fmt.Sprintf("-ln(clamp_min(avg_over_time(%s[%s]) * %s, %s))",
-		b.these(total, slos), rng, number(float64(n)/maxTailOfWindow), number(1/maxTail)))
+		b.these(total, slos), rng, numeral(float64(n)/maxTailOfWindow), numeral(1/maxTail)))
 	if calendar {
 		return
 	}
@@ -242,7 +242,7 @@ func (b *fileBuilder) leg(l *nativeLeg) {
 		}
 		return text
 	}
-	factor := number(l.Factor)
+	factor := numeral(l.Factor)
 	expr := fmt.Sprintf("(\n  %s >= %s\n  and %s >= %s\n  and (\n%s\n  )\n)\nunless on (slo, service, group) %s == 1",
 		from(NativeBurnRate, l.Long), factor, from(NativeBurnRate, l.Short), factor, indented(indented(b.beyondChance(l, from))), b.agents(metricname.Observed))
 	rule := alerts.Rule{Alert: alerts.BudgetBurn, Expr: expr, Labels: map[string]string{
@@ -281,9 +281,9 @@ func (b *fileBuilder) beyondChance(l *nativeLeg, from func(func(time.Duration) s
 	for _, w := range []time.Duration{l.Long, l.Short} {
 		bad, burn := from(NativeBadEvents, w), from(NativeBurnRate, w)
 		if m := min(1, l.Factor/2); m < 1 {
-			burn = "(" + burn + " / " + number(m) + ")"
+			burn = "(" + burn + " / " + numeral(m) + ")"
 		}
-		each = append(each, fmt.Sprintf("%s\n< (last_over_time(%s[%s]) or 0 * %s - %s)", lnTail(bad, burn), limit, text(3*b.slow), bad, number(-math.Log(maxTail))))
+		each = append(each, fmt.Sprintf("%s\n< (last_over_time(%s[%s]) or 0 * %s - %s)", lnTail(bad, burn), limit, text(3*b.slow), bad, numeral(-math.Log(maxTail))))
 	}
 	return strings.Join(each, "\nor\n")
 }
@@ -297,5 +297,5 @@ func (b *fileBuilder) beyondChance(l *nativeLeg, from func(func(time.Duration) s
 // Where b is no more than 1, or k is 0, it is no number, and no comparison with it holds.
 func lnTail(k, b string) string {
 	return fmt.Sprintf("%[1]s * (1 - 1 / %[2]s - ln(%[2]s))\n  - 0.5 * ln(%[3]s * %[1]s) - 1 / (12 * %[1]s)\n  - ln(1 - %[1]s / (%[2]s * (%[1]s + 1)))",
-		k, b, number(2*math.Pi))
+		k, b, numeral(2*math.Pi))
 }

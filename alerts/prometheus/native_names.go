@@ -147,5 +147,5 @@ func (n *nativeObjective) of(name string, more ...*labels.Matcher) string {
 	return selector(name, append([]*labels.Matcher{equal(metricname.SLO, n.Name), equal(metricname.Service, n.Service)}, more...)...)
 }
 
-// number spells a float the way PromQL reads it back to the bit.
-func number(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }
+// numeral spells a float the way PromQL reads it back to the bit.
+func numeral(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }

@@ -58,7 +58,7 @@ func (n *nativeObjective) counters() []string {
 
 // tiles records the target of n, and what it counted since the evaluation before: all events and bad ones.
 func (b *fileBuilder) tiles(n *nativeObjective) {
-	b.record(n, NativeObjectiveRatio, "vector("+number(n.Target)+")")
+	b.record(n, NativeObjectiveRatio, "vector("+numeral(n.Target)+")")
 	c := counting{fileBuilder: b, n: n}
 	c.count()
 	if n.GroupBy != nil {
@@ -139,7 +139,7 @@ func (c *counting) below(count, bucket string) {
 
 // histogram is the count of a classic histogram and the bucket whose bound is the limit.
 func (c *counting) histogram(h *spec.Histogram) (count, bucket string) {
-	return c.raw(&h.Query, "_count"), c.raw(&h.Query, "_bucket", equal(labels.BucketLabel, number(h.Below)))
+	return c.raw(&h.Query, "_count"), c.raw(&h.Query, "_bucket", equal(labels.BucketLabel, numeral(h.Below)))
 }
 
 // orZero is a, or 0 where there is none but there is b.
@@ -173,7 +173,7 @@ func (c *counting) grownIn(width time.Duration, sel string, unit float64) string
 		case 1:
 			return "round(" + v + ")"
 		}
-		return "round(" + v + " * " + number(unit) + ")"
+		return "round(" + v + " * " + numeral(unit) + ")"
 	}
 	back, w := text(c.lookback), text(width)
 	now := "last_over_time(" + sel + "[" + back + "])"
