@@ -17,8 +17,6 @@ import (
 	promconfig "github.com/prometheus/common/config"
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/exporter-toolkit/web"
-	"github.com/prometheus/prometheus/promql/parser"
-	"go.yaml.in/yaml/v3"
 
 	"github.com/assayer-io/assayer/collector/prometheus"
 	"github.com/assayer-io/assayer/internal/app"
@@ -185,33 +183,6 @@ func TestWebConfigurations(t *testing.T) {
 		write(t, filepath.Join(dir, "web.yaml"), f.text)
 		if err := web.Validate(filepath.Join(dir, "web.yaml")); err != nil {
 			t.Errorf("%s: %v in\n%s", f.page, err, f.text)
-		}
-	}
-}
-
-// TestRuleFiles parses the expression of every alert. That their metrics exist is TestMetricsMentioned.
-func TestRuleFiles(t *testing.T) {
-	for _, f := range fences(t, "yaml", "rules") {
-		var file struct {
-			Groups []struct {
-				Name  string
-				Rules []struct {
-					Alert, Expr, For string
-					Labels           map[string]string
-				}
-			}
-		}
-		dec := yaml.NewDecoder(strings.NewReader(f.text))
-		dec.KnownFields(true)
-		if err := dec.Decode(&file); err != nil || len(file.Groups) == 0 {
-			t.Errorf("%s: %v", f.page, err)
-		}
-		for _, g := range file.Groups {
-			for _, r := range g.Rules {
-				if _, err := parser.NewParser(parser.Options{}).ParseExpr(r.Expr); err != nil {
-					t.Errorf("%s: %s: %v", f.page, r.Alert, err)
-				}
-			}
 		}
 	}
 }

@@ -143,7 +143,7 @@ func fences(t *testing.T, language, kind string) []fence {
 
 // TestEveryBlockHasAKind: a block without one would be checked by nobody.
 func TestEveryBlockHasAKind(t *testing.T) {
-	known := map[string][]string{"yaml": {"agent", "objectives", "expanded", "web", "rules", "rail", "pack"}, "json": sampleKinds()}
+	known := map[string][]string{"yaml": {"agent", "objectives", "expanded", "web", "rail", "pack"}, "json": sampleKinds()}
 	for language, kinds := range known {
 		for _, f := range fences(t, language, "") {
 			if !slices.Contains(kinds, f.kind) {

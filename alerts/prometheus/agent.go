@@ -164,9 +164,10 @@ func (a *agent) deadMansSwitch() alerts.Rule {
 
 // unhealthy are what agents say of themselves, one condition a rule, each by agent. down needs no selector for the
 // series up: it takes the agents that were there within a day. A hook's first failure counts too, before which there was
-// no series that could have grown.
+// no series that could have grown, but for what a Prometheus that is new finds on an agent that is not.
 func (a *agent) unhealthy() []alerts.Rule {
 	failed := a.series(metricname.HookActionsTotal, `result=~"failed|unverified"`)
+	watched := "(" + a.series(metricname.BuildInfo) + " offset 15m or time() - " + a.series("process_start_time_seconds") + " < 900)"
 	condition := func(name string, severity burnrate.Urgency, wait time.Duration, expr, summary, description string) alerts.Rule {
 		labels := map[string]string{LabelCondition: name, alerts.LabelSeverity: string(severity)}
 		return alerts.Rule{
@@ -194,7 +195,7 @@ func (a *agent) unhealthy() []alerts.Rule {
 			agent+" leaves looks at targets out", "For a quarter of an hour looks of its collector {{ $labels.collector }} had not ended when the next was due. Raise scrape_interval, or give it more CPU."),
 		// Somebody has to look whether what was to be undone is undone.
 		condition("hook_failing", burnrate.High, 0,
-			"max by (job, instance, hook, kind, result) (increase("+failed+"[15m]) > 0 or ("+failed+" > 0 unless "+failed+" offset 15m))",
+			"max by (job, instance, hook, kind, result) (increase("+failed+"[15m]) > 0 or ("+failed+" > 0 unless "+failed+" offset 15m and on (job, instance) "+watched+"))",
 			"An action of hook {{ $labels.hook }} did not help", "Within a quarter of an hour an action of {{ $labels.hook }} ({{ $labels.kind }}) ended as {{ $labels.result }}. The agent's page says what it tried; do by hand what it could not."),
 	}
 }

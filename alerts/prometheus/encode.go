@@ -243,12 +243,12 @@ func styleOf(s string) style {
 	return literal
 }
 
-// isWord reports whether s is letters, digits and underscores that no version of YAML reads as a truth value or null.
+// isWord reports whether s is a letter and then letters, digits, underscores and hyphens that no version of YAML reads as a truth value or null.
 func isWord(s string) bool {
 	for i := range len(s) {
 		c := s[i]
 		letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '_'
-		if !letter && (i == 0 || c < '0' || c > '9') {
+		if !letter && (i == 0 || c != '-' && (c < '0' || c > '9')) {
 			return false
 		}
 	}

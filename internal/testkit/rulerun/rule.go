@@ -25,6 +25,7 @@ type rule struct {
 // active is one alert that is pending or firing.
 type active struct {
 	labels labels.Labels
+	said   map[string]string // annotations
 	since  time.Duration
 	firing bool
 	gone   time.Duration // since when its expression gives nothing; -1: it gives something
@@ -78,7 +79,7 @@ func (u *rule) recorded(metric labels.Labels) labels.Labels {
 func (u *rule) alert(r *run, v promql.Vector, at time.Duration) (map[string]labels.Labels, error) {
 	seen := map[string]bool{}
 	for _, s := range v {
-		ls, err := u.expand(r, s, at)
+		ls, said, err := u.expand(r, s, at)
 		if err != nil {
 			return nil, err
 		}
@@ -90,9 +91,14 @@ func (u *rule) alert(r *run, v promql.Vector, at time.Duration) (map[string]labe
 		if u.active[key] == nil {
 			u.active[key] = &active{labels: ls, since: at}
 		}
-		u.active[key].gone = -1
+		u.active[key].gone, u.active[key].said = -1, said
 	}
 	wrote := map[string]labels.Labels{}
+	write := func(b *labels.Builder, v float64) error {
+		ls := b.Labels()
+		wrote[ls.String()] = ls
+		return r.data.add(ls, at, v)
+	}
 	for _, key := range slices.Sorted(maps.Keys(u.active)) {
 		a := u.active[key]
 		if !seen[key] {
@@ -109,17 +115,18 @@ func (u *rule) alert(r *run, v promql.Vector, at time.Duration) (map[string]labe
 		if a.firing {
 			state = "firing"
 		}
-		ls := labels.NewBuilder(a.labels).Set(labels.MetricName, "ALERTS").Set("alertstate", state).Labels()
-		wrote[ls.String()] = ls
-		if err := r.data.add(ls, at, 1); err != nil {
+		if err := write(labels.NewBuilder(a.labels).Set(labels.MetricName, "ALERTS").Set("alertstate", state), 1); err != nil {
+			return nil, err
+		}
+		if err := write(labels.NewBuilder(a.labels).Set(labels.MetricName, "ALERTS_FOR_STATE"), a.since.Seconds()); err != nil {
 			return nil, err
 		}
 	}
 	return wrote, nil
 }
 
-// expand gives the alert's labels; it expands its annotations too, to see whether they can be.
-func (u *rule) expand(r *run, s promql.Sample, at time.Duration) (labels.Labels, error) {
+// expand gives the alert's labels and annotations.
+func (u *rule) expand(r *run, s promql.Sample, at time.Duration) (labels.Labels, map[string]string, error) {
 	data := template.AlertTemplateData(s.Metric.Map(), nil, "", s)
 	query := func(_ context.Context, q string, t time.Time) (promql.Vector, error) {
 		return r.query(q, t.Sub(time.Unix(0, 0)))
@@ -132,14 +139,17 @@ func (u *rule) expand(r *run, s promql.Sample, at time.Duration) (labels.Labels,
 	for k, v := range u.Labels {
 		expanded, err := text(v)
 		if err != nil {
-			return labels.EmptyLabels(), fmt.Errorf("label %s: %w", k, err)
+			return labels.EmptyLabels(), nil, fmt.Errorf("label %s: %w", k, err)
 		}
 		b.Set(k, expanded)
 	}
+	said := map[string]string{}
 	for k, v := range u.Annotations {
-		if _, err := text(v); err != nil {
-			return labels.EmptyLabels(), fmt.Errorf("annotation %s: %w", k, err)
+		expanded, err := text(v)
+		if err != nil {
+			return labels.EmptyLabels(), nil, fmt.Errorf("annotation %s: %w", k, err)
 		}
+		said[k] = expanded
 	}
-	return b.Set(labels.AlertName, u.Alert).Labels(), nil
+	return b.Set(labels.AlertName, u.Alert).Labels(), said, nil
 }

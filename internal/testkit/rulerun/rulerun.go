@@ -64,18 +64,13 @@ func Run(ctx context.Context, test []byte, rules ...[]byte) []error {
 		return []error{fmt.Errorf("reading the tests: %w", err)}
 	}
 	p := parser.NewParser(parser.Options{})
-	var groups []rulefmt.RuleGroup
-	for _, data := range rules {
-		parsed, errs := rulefmt.Parse(data, false, model.UTF8Validation, p, slog.New(slog.DiscardHandler))
-		if len(errs) > 0 {
-			return errs
-		}
-		groups = append(groups, parsed.Groups...)
+	groups, errs := parse(p, rules)
+	if len(errs) > 0 {
+		return errs
 	}
 	order := func(g rulefmt.RuleGroup) int { return max(0, slices.Index(f.GroupEvalOrder, g.Name)) }
 	slices.SortStableFunc(groups, func(a, b rulefmt.RuleGroup) int { return order(a) - order(b) })
-	engine := promql.NewEngine(promql.EngineOpts{MaxSamples: 1 << 24, Timeout: time.Minute, LookbackDelta: 5 * time.Minute, Parser: p})
-	var errs []error
+	engine := newEngine(p)
 	for i := range f.Tests {
 		tg := &f.Tests[i]
 		r := &run{ctx: ctx, parser: p, engine: engine, data: newMemory(), step: time.Duration(f.EvaluationInterval)}
@@ -84,6 +79,22 @@ func Run(ctx context.Context, test []byte, rules ...[]byte) []error {
 		}
 	}
 	return errs
+}
+
+func parse(p parser.Parser, rules [][]byte) ([]rulefmt.RuleGroup, []error) {
+	var groups []rulefmt.RuleGroup
+	for _, data := range rules {
+		parsed, errs := rulefmt.Parse(data, false, model.UTF8Validation, p, slog.New(slog.DiscardHandler))
+		if len(errs) > 0 {
+			return nil, errs
+		}
+		groups = append(groups, parsed.Groups...)
+	}
+	return groups, nil
+}
+
+func newEngine(p parser.Parser) *promql.Engine {
+	return promql.NewEngine(promql.EngineOpts{MaxSamples: 1 << 24, Timeout: time.Minute, LookbackDelta: 5 * time.Minute, Parser: p})
 }
 
 // run is one test: its data and the alerts that are active.
