@@ -21,6 +21,7 @@ import (
 	"github.com/assayer-io/assayer/collector/prometheus"
 	"github.com/assayer-io/assayer/internal/app"
 	"github.com/assayer-io/assayer/internal/config"
+	"github.com/assayer-io/assayer/internal/generate"
 	"github.com/assayer-io/assayer/internal/hooks"
 	"github.com/assayer-io/assayer/internal/hooks/webhook"
 	"github.com/assayer-io/assayer/slo/burnrate"
@@ -43,6 +44,11 @@ func TestKeys(t *testing.T) {
 		{"configuration.md", "collectors.prometheus", prometheus.Default()},
 		{"configuration.md", "scrape_config", prometheus.DefaultScrapeConfig()},
 		{"configuration.md", "http", promconfig.DefaultHTTPClientConfig},
+		{"generating.md", "generate", generate.Default()},
+		{"generating.md", "generate.links", generate.Default().Links},
+		{"generating.md", "generate.alertmanager", generate.Default().Alertmanager},
+		{"generating.md", "generate.grafana", generate.Default().Grafana},
+		{"generating.md", "generate.kubernetes", generate.Default().Kubernetes},
 		{"actions.md", "policy", hooks.DefaultPolicy()},
 		{"actions.md", "webhook", webhook.Default()},
 	} {

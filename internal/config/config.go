@@ -36,6 +36,7 @@ type Config struct {
 	Hooks      Hooks       `yaml:"hooks"`
 	Audit      Audit       `yaml:"audit"`
 	Web        Web         `yaml:"web"`
+	Generate   Section     `yaml:"generate"`
 	Dir        string      `yaml:"-"` // the file's folder, which paths inside sections are relative to
 }
 

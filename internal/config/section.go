@@ -19,6 +19,12 @@ type Section struct {
 	node strictyaml.Node
 }
 
+// UnmarshalNode keeps the section for later.
+func (s *Section) UnmarshalNode(n strictyaml.Node) problem.List {
+	s.node = n
+	return nil
+}
+
 // Written reports whether the file has the section, empty or not.
 func (s Section) Written() bool { return s.node.Line() > 0 }
 

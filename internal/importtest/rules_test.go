@@ -69,6 +69,7 @@ var mayImport = map[string][]string{
 	"dashboards/*": {"dashboards", "alerts", "slo/spec"},
 
 	"internal/artifact": {},
+	"internal/generate": {"internal/artifact", "slo", "slo/spec", "alerts", "alerts/alertmanager", "alerts/prometheus", "alerts/promtool", "alerts/runbook", "alerts/grafana", "dashboards", "dashboards/grafana"},
 
 	"internal/hooks":   {"slo", "slo/spec", "slo/policy", "internal/audit", "internal/storage"},
 	"internal/hooks/*": {"internal/hooks", "slo", "slo/spec"},
