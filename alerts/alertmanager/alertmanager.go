@@ -142,7 +142,7 @@ func Config(objs []alerts.Objective, o Options) ([]byte, error) {
 // check finds what Alertmanager would refuse.
 func (o Options) check() (found problem.List) {
 	for _, l := range o.GroupBy {
-		if l != "..." && !model.LabelName(l).IsValidLegacy() {
+		if l != "..." && !model.LegacyValidation.IsValidLabelName(l) {
 			found = append(found, problem.Problem{Path: "group_by", Got: l, Allowed: "names of labels, or ... alone for all labels"})
 		}
 	}
