@@ -72,11 +72,15 @@ func (g *gen) sees() []panel {
 		text:    "By what became of them: taken in, known already, or rejected.",
 		queries: []query{{expr: sumBy("result", rate(g.of(metricname.TransactionEvents, ofInstance()))), legend: "{{result}}"}}, names: []string{"accepted", "duplicate", "rejected"},
 	}, {
-		kind: number, title: "Least observed objective", w: 12, h: 6, unit: percent, empty: noObjectives, limits: below(0.9, 0.5),
+		kind: number, title: "Objectives that too little is seen of", w: 8, h: 6, unit: count, empty: "Every objective is seen, or none is known.", limits: anyAtAll(),
+		text:    "How many cannot be judged now. Their states are unknown, which is never all-clear.",
+		queries: []query{{expr: "count(" + maxBy(bySLO, g.of(metricname.Observed, whole(), ofInstance())) + " == 0)", legend: "not observed"}},
+	}, {
+		kind: number, title: "Least observed objective", w: 8, h: 6, unit: percent, empty: noObjectives, limits: below(0.9, 0.5),
 		text:    "Share of its window, since watching began, that was really observed: of the objective for which that is least.",
 		queries: []query{{expr: "bottomk(1, " + minBy(bySLO, g.of(metricname.CoverageRatio, whole(), ofInstance())) + ")", legend: "{{slo}}"}}, links: g.ofObjective(),
 	}, {
-		kind: number, title: "Reason codes that no pack knows", w: 12, h: 6, unit: count, empty: noTransactions, limits: anyAtAll(),
+		kind: number, title: "Reason codes that no pack knows", w: 8, h: 6, unit: count, empty: noTransactions, limits: anyAtAll(),
 		text:    "Distinct codes of the last day.",
 		queries: []query{{expr: "max(" + g.of(metricname.TransactionsUnmapped, ofInstance()) + ")", legend: "unmapped codes"}},
 	}}

@@ -12,6 +12,7 @@ import (
 	"github.com/grafana/grafana-foundation-sdk/go/prometheus"
 
 	"github.com/assayer-io/assayer/slo/burnrate"
+	"github.com/assayer-io/assayer/slo/metricname"
 )
 
 // width is Grafana's number of columns.
@@ -173,7 +174,7 @@ func (p *panel) fieldLinks() []cog.Builder[dashboard.DashboardLink] {
 	var all []cog.Builder[dashboard.DashboardLink]
 	for _, l := range p.links {
 		url := l.url
-		for _, label := range []string{"slo", "service", "rail", "group"} {
+		for _, label := range []string{metricname.SLO, metricname.Service, metricname.Rail, metricname.Group} {
 			url = strings.ReplaceAll(url, "{"+label+"}", fmt.Sprintf(place, label))
 		}
 		all = append(all, dashboard.NewDashboardLinkBuilder(l.title).Type(dashboard.DashboardLinkTypeLink).Url(url).TargetBlank(!strings.HasPrefix(url, "/")))

@@ -21,27 +21,40 @@ func (g *gen) cost() screen {
 
 func (g *gen) capacity() []panel {
 	events := sumBy(metricname.Service, rate(g.of(metricname.SLIEventsTotal, ofService(), whole(), like(metricname.SLO, errorsSLO))))
-	highest := func(expr string) string { return "max_over_time((" + expr + ")[$__range:5m])" }
 	movements := g.movements(byRail)
 	over := maxBy("slo, service", g.of(metricname.ErrorRatio, ofService(), whole(), like(metricname.SLO, saturations), among(metricname.Window, g.pageWindows()[0])))
 	return []panel{{
 		kind: graph, title: "Traffic of each service", w: 12, h: 9, unit: perSecond, empty: noneOfTheKind,
-		text:    "Events a second, of objectives about errors. Dashed: the highest in the time shown, which is what the service is known to carry.",
-		queries: limited([]query{{expr: events, legend: "{{service}}"}}, highest(events), "{{service}} highest"), links: ofAService(),
+		text:    "Events a second, of objectives about errors.",
+		queries: []query{{expr: events, legend: "{{service}}"}}, links: ofAService(),
 	}, {
 		kind: graph, title: "Movements on each rail", w: 12, h: 9, unit: perSecond, empty: noTransactions,
-		text:    "Movements a second. Dashed: the highest in the time shown.",
-		queries: limited([]query{{expr: movements, legend: "{{rail}}"}}, highest(movements), "{{rail}} highest"), links: ofARail(),
-	}, {
-		kind: graph, title: "Share of time over the limit", w: 12, h: 9, unit: percent, max: 1, limits: above(0.7, 0.9),
-		empty:   "No saturation objective is known: golden-signals documents make them of a gauge (saturation: {gauge: …}).",
-		text:    "Of objectives about saturation.",
-		queries: []query{{expr: over, legend: "{{slo}}"}}, links: g.ofObjective(),
-	}, {
-		kind: graph, title: "Whether rails keep up", w: 12, h: 9, unit: percent, limits: above(0.7, 1), empty: "No rail with a cut-off has movements: the agent is told of none.",
-		text:    "Time that what is due takes at the pace of the last ten minutes, of the time left before the next cut-off.",
-		queries: []query{{expr: maxBy(byRail, g.of(metricname.TransactionsDrainRatio, ofRail())), legend: "{{rail}}"}}, links: ofARail(),
-	}}
+		text:    "Movements a second, counted once each: when they end, or when their deadline passes.",
+		queries: []query{{expr: movements, legend: "{{rail}}"}}, links: ofARail(),
+	}, beside("Services: now, and the most they have carried", noneOfTheKind, metricname.Service, events, ofAService()),
+		beside("Rails: now, and the most they have carried", noTransactions, byRail, movements, ofARail()), {
+			kind: graph, title: "Share of time over the limit", w: 12, h: 9, unit: percent, max: 1, limits: above(0.7, 0.9),
+			empty:   "No saturation objective is known: golden-signals documents make them of a gauge (saturation: {gauge: …}).",
+			text:    "Of objectives about saturation.",
+			queries: []query{{expr: over, legend: "{{slo}}"}}, links: g.ofObjective(),
+		}, {
+			kind: graph, title: "Whether rails keep up", w: 12, h: 9, unit: percent, limits: above(0.7, 1), empty: "No rail with a cut-off has movements: the agent is told of none.",
+			text:    "Time that what is due takes at the pace of the last ten minutes, of the time left before the next cut-off.",
+			queries: []query{{expr: maxBy(byRail, g.of(metricname.TransactionsDrainRatio, ofRail())), legend: "{{rail}}"}}, links: ofARail(),
+		}}
+}
+
+// beside is a table of traffic now and at its highest, which is what is known to be carried: nobody told the agent of
+// a load test.
+func beside(title, empty, by, expr string, links []link) panel {
+	highest := "max_over_time((" + expr + ")[$__range:5m])"
+	return panel{
+		kind: table, title: title, w: 12, h: 8, unit: none, empty: empty, links: links,
+		text:    "The highest rate in the time shown, looked at every five minutes: how far from it traffic is now.",
+		labels:  []string{by},
+		queries: []query{{expr: expr + " / (" + highest + " > 0)"}, {expr: expr}, {expr: highest}},
+		columns: []column{{title: "Now of the highest", unit: percent, limits: above(0.8, 1)}, {title: "Now", unit: perSecond}, {title: "Highest", unit: perSecond}},
+	}
 }
 
 func (g *gen) footprint() []panel {

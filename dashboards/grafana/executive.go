@@ -160,13 +160,22 @@ func (g *gen) acceptance() []panel {
 	}}
 }
 
+// ofTeam adds the label team to what is known of each objective. While agents disagree, one of their answers is taken.
+func (g *gen) ofTeam(expr string) string {
+	teams := maxBy(bySLO+", team", g.of(metricname.Info, whole()))
+	return "(" + expr + ") * on (" + bySLO + ") group_left (team) topk by (" + bySLO + ") (1, " + teams + ")"
+}
+
 func (g *gen) products() []panel {
 	pages := "ceil(" + maxBy("slo, service, tier", "changes("+g.of(metricname.Firing, ofService(), whole(), is(metricname.Severity, "page"))+"[$__range])") + " / 2)"
 	return []panel{{
 		kind: table, title: "Error budget by product", w: 12, h: 9, unit: none, empty: noObjectives,
-		text:    "The worst objective of each product: its state, and what is left of its budget. 0 % is spent.",
-		labels:  []string{"service"},
-		queries: []query{{expr: g.state(metricname.Service, ofService(), whole())}, {expr: minBy(metricname.Service, g.of(metricname.BudgetRemainingRatio, ofService(), whole()))}},
+		text:   "The worst objective of each product and team: its state, and what is left of its budget. 0 % is spent. The team is the objective's label of that name.",
+		labels: []string{"service", "team"},
+		queries: []query{
+			{expr: maxBy("service, team", g.ofTeam(g.state(bySLO, ofService(), whole())))},
+			{expr: minBy("service, team", g.ofTeam(minBy(bySLO, g.of(metricname.BudgetRemainingRatio, ofService(), whole()))))},
+		},
 		columns: []column{{title: "State", unit: none, words: stateWords()}, {title: "Budget left", unit: percent, limits: below(0.25, 0), empty: "never fed"}},
 		links:   ofAService(),
 	}, {

@@ -24,6 +24,12 @@ func (g *gen) objective() screen {
 	}
 }
 
+// Labels of alert legs, and those that say what a leg looks at.
+const (
+	leg        = "group, tier, severity"
+	legWindows = "urgency, long_window, short_window, factor"
+)
+
 // byGroup keeps groups apart; the whole has no such label.
 const byGroup = "slo, group"
 
@@ -33,6 +39,13 @@ func (g *gen) objectiveNow() []panel {
 		return panel{kind: number, title: title, text: text, w: 6, h: 5, unit: unit, limits: limits, words: w, empty: empty, queries: []query{q}, links: g.ofObjective()[1:]}
 	}
 	return []panel{
+		{
+			kind: table, title: "What it is", w: 24, h: 4, unit: none, empty: noObjectives,
+			text:    "Its name for people, whose it is, how and over which window it counts.",
+			labels:  []string{"slo", "display_name", "service", "team", "method", "window"},
+			queries: []query{{expr: maxBy("slo, display_name, service, team, method, window", g.of(metricname.Info, ofSLO(), whole()))}},
+			columns: []column{{title: "Known", unit: none, words: words{{1, "to the agent", fine}}}}, links: append(g.ofObjective()[1:], ofAService()...),
+		},
 		text("State", "The worst that any agent says. unknown means that too little is observed to judge: never all-clear.",
 			query{expr: g.state(byGroup, own...), legend: "{{group}}"}, none, nil, stateWords(), noObjectives),
 		text("Budget left", "1 untouched, 0 spent, below 0 overspent.",
@@ -57,8 +70,8 @@ func (g *gen) budgetAndBurn() []panel {
 	}, {
 		kind: table, title: "Alert legs", w: 12, h: 9, unit: none, empty: noObjectives,
 		text:    "Each leg pages or files a ticket while both its windows burn faster than its factor.",
-		labels:  []string{"group", "tier", "severity"},
-		queries: []query{{expr: maxBy("group, tier, severity", g.of(metricname.Firing, own...))}},
+		labels:  []string{"group", "tier", "severity", "urgency", "long_window", "short_window", "factor"},
+		queries: []query{{expr: maxBy(leg, g.of(metricname.Firing, own...)) + " * on (" + leg + ") group_left (" + legWindows + ") topk by (" + leg + ") (1, " + maxBy(leg+", "+legWindows, g.of(metricname.TierInfo, own...)) + ")"}},
 		columns: []column{{title: "Firing", unit: none, words: yesNo("firing", red, "quiet")}},
 	}, {
 		kind: graph, title: "Budget left over time", w: 12, h: 9, unit: percent, empty: "No target has fed this objective yet.", signed: true,

@@ -48,12 +48,14 @@ func (g *gen) burning() []panel {
 			{expr: minBy(bySLO, g.of(metricname.BudgetRemainingRatio, ofService(), whole()))},
 			{expr: minBy(bySLO, g.of(metricname.BudgetExhaustionTime, ofService(), whole())) + " - time()"},
 			{expr: maxBy(bySLO, g.of(metricname.BurnRate, ofService(), whole(), among(metricname.Window, windows...)))},
+			{expr: maxBy(bySLO, g.of(metricname.Observed, ofService(), whole()))},
 		},
 		columns: []column{
 			{title: "State", unit: none, words: stateWords()},
 			{title: "Budget left", unit: percent, limits: below(0.5, 0.2), empty: "never fed"},
 			{title: "Spent in", unit: seconds, empty: "not in sight"},
 			{title: "Fastest burn", unit: factor, limits: g.burnLimits()},
+			{title: "Seen", unit: none, words: words{{0, "too little to judge", amber}, {1, "enough", fine}}},
 		},
 		links: append(g.ofObjective(), ofAService()...),
 	}, {
