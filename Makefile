@@ -25,6 +25,7 @@ run: build ## build the agent and watch it at work on simulated payments, until 
 demo: build ## the same, but end by itself once the simulated incidents are over
 	./bin/assayer demo --exit-when-recovered
 
+# The examples that assayer import is held to are in the modules of other tools, which the test of internal/convert downloads.
 test: ## vet, all unit tests with the race detector, a short run of every fuzz target
 	go vet ./...
 	go test -race ./...

@@ -71,6 +71,9 @@ var mayImport = map[string][]string{
 	"internal/artifact": {},
 	"internal/generate": {"internal/artifact", "slo", "slo/spec", "alerts", "alerts/alertmanager", "alerts/prometheus", "alerts/promtool", "alerts/runbook", "alerts/grafana", "dashboards", "dashboards/grafana"},
 
+	"internal/convert":   {"slo/spec"},
+	"internal/convert/*": {"internal/convert", "slo/spec"},
+
 	"internal/hooks":   {"slo", "slo/spec", "slo/policy", "internal/audit", "internal/storage"},
 	"internal/hooks/*": {"internal/hooks", "slo", "slo/spec"},
 

@@ -19,3 +19,9 @@ func NameMatches(pattern, name string) bool {
 	}
 	return false
 }
+
+// MaxName is how many letters a name has at most.
+const MaxName = maxName
+
+// DNSLabel makes of any text what may be in a name: "Main page (EU)" becomes main-page-eu. It does not shorten.
+func DNSLabel(text string) string { return slug(text) }

@@ -1,0 +1,124 @@
+package convert
+
+import (
+	"slices"
+	"strings"
+	"unicode"
+)
+
+// filler stands where a tool fills in a window. It is a range that nobody writes, so that a range that
+// was written can be told from it.
+const filler = "7919s"
+
+// windowNames are what people call the window that a tool fills in; there is no standard.
+func windowNames() []string {
+	return []string{"window", "range", "interval", "rate_interval", "__range", "__interval", "__rate_interval"}
+}
+
+// fillIn puts a duration where a template has a place for a window. What is in quotes stays as it is:
+// PromQL's own parser says later what stands there.
+func fillIn(query string) (string, *reason) {
+	var out strings.Builder
+	for i := 0; i < len(query); {
+		end := skipQuoted(query, i)
+		if end > i {
+			out.WriteString(query[i:end])
+			i = end
+			continue
+		}
+		name, end := placeholder(query, i)
+		switch {
+		case end == i:
+			out.WriteByte(query[i])
+			i++
+			continue
+		case !slices.Contains(windowNames(), strings.ToLower(name)):
+			return "", &reason{TemplateVariable, "nothing fills in " + query[i:end]}
+		case query[i] == '[':
+			out.WriteString("[" + filler + "]")
+		default:
+			out.WriteString(filler)
+		}
+		i = end
+	}
+	return out.String(), nil
+}
+
+// skipQuoted returns the end of the text or comment that begins at i, or i if none does.
+func skipQuoted(query string, i int) int {
+	switch quote := query[i]; quote {
+	case '#':
+		if n := strings.IndexByte(query[i:], '\n'); n >= 0 {
+			return i + n
+		}
+		return len(query)
+	case '"', '\'', '`':
+		for j := i + 1; j < len(query); j++ {
+			switch {
+			case query[j] == '\\' && quote != '`':
+				j++
+			case query[j] == quote:
+				return j + 1
+			}
+		}
+		return len(query)
+	}
+	return i
+}
+
+// placeholder returns the name and the end of the placeholder that begins at i: {{.window}}, $window, ${window:x}
+// or [window]. The end is i if there is none.
+func placeholder(query string, i int) (name string, end int) {
+	rest := query[i:]
+	switch {
+	case strings.HasPrefix(rest, "{{"):
+		inner, _, ok := strings.Cut(rest[2:], "}}")
+		if !ok {
+			return "", i
+		}
+		return strings.TrimPrefix(strings.TrimSpace(strings.Trim(inner, "-")), "."), i + len(inner) + 4
+	case strings.HasPrefix(rest, "${"):
+		inner, _, ok := strings.Cut(rest[2:], "}")
+		if !ok {
+			return "", i
+		}
+		name, _, _ = strings.Cut(inner, ":")
+		return name, i + len(inner) + 3
+	case rest[0] == '$':
+		name = word(rest[1:])
+		if name == "" {
+			return "", i
+		}
+		return name, i + 1 + len(name)
+	case rest[0] == '[':
+		inner, _, ok := strings.Cut(rest[1:], "]")
+		name = strings.TrimSpace(inner)
+		if !ok || name == "" || word(name) != name || unicode.IsDigit(rune(name[0])) {
+			return "", i
+		}
+		return name, i + len(inner) + 2
+	}
+	return "", i
+}
+
+// word is the longest beginning of s that could be the name of a variable.
+func word(s string) string {
+	for i := range len(s) {
+		if c := s[i]; c != '_' && (c < '0' || c > '9') && (c|0x20 < 'a' || c|0x20 > 'z') {
+			return s[:i]
+		}
+	}
+	return s
+}
+
+// isTemplate reports whether a matcher's value is a variable that nobody fills in.
+func isTemplate(value string) bool {
+	if strings.Contains(value, "{{") {
+		return true
+	}
+	name, end := "", 0
+	if value != "" {
+		name, end = placeholder(value, 0)
+	}
+	return name != "" && end == len(value) && value[0] == '$'
+}
