@@ -85,12 +85,12 @@ func (b *base) named(list strictyaml.Node) (problems problem.List) {
 // assign gives the roles their receivers: by their own names, unless told others.
 func (b *base) assign(list strictyaml.Node, told map[string]string) (problems problem.List) {
 	for name := range b.names {
-		if _, _, ok := roleOf(name); ok {
+		if _, ok := teamOf(name); ok {
 			b.roles[name] = name
 		}
 	}
 	for _, role := range slices.Sorted(maps.Keys(told)) {
-		if _, _, ok := roleOf(role); !ok {
+		if _, ok := teamOf(role); !ok {
 			problems = append(problems, problem.Problem{Path: "roles", Message: "is no role", Got: role, Allowed: "pager, escalation, chat, ticket, deadman, and for a team <team>-pager and so on, but no deadman"})
 		}
 		if !b.names[told[role]] {
@@ -111,24 +111,24 @@ func (b *base) assign(list strictyaml.Node, told map[string]string) (problems pr
 	return problems
 }
 
-// roleOf splits <team>-<role>; without a team it is everybody's.
-func roleOf(name string) (team string, role Role, ok bool) {
+// teamOf finds the team in <team>-<role>, "" in a role that is everybody's; it is not ok without a role.
+func teamOf(name string) (team string, ok bool) {
 	for _, r := range []Role{Pager, Escalation, Chat, Ticket, DeadMan} {
 		if name == string(r) {
-			return "", r, true
+			return "", true
 		}
 		if team, found := strings.CutSuffix(name, "-"+string(r)); found && team != "" && r != DeadMan {
-			return team, r, true
+			return team, true
 		}
 	}
-	return "", "", false
+	return "", false
 }
 
 // teams are those with a receiver of their own, sorted.
 func (b *base) teams() []string {
 	found := map[string]bool{}
 	for name := range b.roles {
-		if team, _, ok := roleOf(name); ok && team != "" {
+		if team, ok := teamOf(name); ok && team != "" {
 			found[team] = true
 		}
 	}

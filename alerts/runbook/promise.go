@@ -161,13 +161,14 @@ func (p *page) legs() {
 	p.line("Each leg is an alert %s with its name as the label `tier`. It fires while both its windows are past the limit and the errors are too many", code(alerts.BudgetBurn))
 	p.line("for chance, and ends once the short window is below it.\n")
 	p.line("| leg | urgency | fires when both windows have at least | windows | budget spent by then | a total outage fires in |\n|---|---|---|---|---|---|")
-	for _, t := range o.Tiers {
+	windowed := slices.DeleteFunc(slices.Clone(o.Tiers), func(t burnrate.Tier) bool { return t.Name == fastTier })
+	for _, t := range windowed {
 		limit, outage := legWords(t, o.Target)
-		windows, spent := burnrate.Text(t.Long)+", "+burnrate.Text(t.Short), percent(math.Round(t.BudgetRatio*1e4)/1e4)
-		if t.Name == fastTier {
-			windows, spent = "none", "next to nothing"
-		}
-		p.line("| %s | %s | %s | %s | %s | %s |", cell(t.Name), urgency(t, o.Tiers), limit, windows, spent, outage)
+		p.line("| %s | %s | %s | %s, %s | %s | %s |", cell(t.Name), burnrate.UrgencyOf(t, windowed), limit,
+			burnrate.Text(t.Long), burnrate.Text(t.Short), percent(math.Round(t.BudgetRatio*1e4)/1e4), outage)
+	}
+	if i := &o.Indicator; o.Method == spec.Occurrences && o.Weight == nil && o.Composite == nil && i.Threshold == nil && i.RawRatio == nil {
+		p.line("\nThe agent adds %s, critical, which needs no window: a total outage, or nearly so, fires it within three looks at an event a second or more.", code(fastTier))
 	}
 	p.line("\n%s says that nothing of the budget is left, %s that too little is seen to judge, which is no all-clear.", code(alerts.BudgetExhausted), code(alerts.Unobserved))
 	for _, r := range p.Refused {
@@ -182,23 +183,12 @@ func (p *page) legs() {
 	}
 }
 
-// fastTier is the tier without windows of its own: slo.FastTier, which is not for import here.
+// fastTier is the tier without windows: slo.FastTier, which is not for import here. It is no rival to the others in urgency.
 const fastTier = "page-fast"
-
-// urgency is that of a leg, as the engine has it: the fast tier tells of outages only and is no rival to the others.
-func urgency(t burnrate.Tier, all []burnrate.Tier) burnrate.Urgency {
-	if t.Name == fastTier {
-		return burnrate.Critical
-	}
-	return burnrate.UrgencyOf(t, slices.DeleteFunc(slices.Clone(all), func(o burnrate.Tier) bool { return o.Name == fastTier }))
-}
 
 // legWords are the limit of a leg as errors, and how long after its beginning a total outage of what was healthy fires it at
 // even traffic: the bad share of the long window is then t ÷ long, so t = factor × (1 − target) × long.
 func legWords(t burnrate.Tier, target float64) (limit, outage string) {
-	if t.Name == fastTier {
-		return "a total outage, or nearly so, by a sequential test", "three looks, with an event a second or more"
-	}
 	bad := t.Factor * (1 - target)
 	limit = fmt.Sprintf("%s bad, %s times the even rate", percent(math.Round(bad*1e6)/1e6), t.FactorText())
 	if t.OfRemaining {
