@@ -167,7 +167,7 @@ func (p *page) legs() {
 		p.line("| %s | %s | %s | %s, %s | %s | %s |", cell(t.Name), burnrate.UrgencyOf(t, windowed), limit,
 			burnrate.Text(t.Long), burnrate.Text(t.Short), percent(math.Round(t.BudgetRatio*1e4)/1e4), outage)
 	}
-	if i := &o.Indicator; o.Method == spec.Occurrences && o.Weight == nil && o.Composite == nil && i.Threshold == nil && i.RawRatio == nil {
+	if hasFast(o) {
 		p.line("\nThe agent adds %s, critical, which needs no window: a total outage, or nearly so, fires it within three looks at an event a second or more.", code(fastTier))
 	}
 	p.line("\n%s says that nothing of the budget is left, %s that too little is seen to judge, which is no all-clear.", code(alerts.BudgetExhausted), code(alerts.Unobserved))
@@ -185,6 +185,13 @@ func (p *page) legs() {
 
 // fastTier is the tier without windows: slo.FastTier, which is not for import here. It is no rival to the others in urgency.
 const fastTier = "page-fast"
+
+// hasFast reports whether the engine gives o the fast tier, unless it is told to have none: to what counts events, of
+// which no more than a fifth may fail.
+func hasFast(o *alerts.Objective) bool {
+	i := &o.Indicator
+	return o.Method == spec.Occurrences && o.Weight == nil && o.Composite == nil && i.Threshold == nil && i.RawRatio == nil && 1-o.Target <= 0.2
+}
 
 // legWords are the limit of a leg as errors, and how long after its beginning a total outage of what was healthy fires it at
 // even traffic: the bad share of the long window is then t ÷ long, so t = factor × (1 − target) × long.
