@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/assayer-io/assayer/alerts/runbook"
 	"github.com/assayer-io/assayer/internal/config"
 	"github.com/assayer-io/assayer/internal/generate"
 	"github.com/assayer-io/assayer/internal/problem"
@@ -83,7 +84,7 @@ func asProblems(err error) problem.List {
 func (l *Loaded) generateInput(c generate.Config, now time.Time) (generate.Input, error) {
 	in := generate.Input{Objectives: generate.Objectives(l.Objectives, l.engineOptions().Tiers)}
 	in.Rules.ScrapeInterval = l.fastest()
-	in.Dashboards.Currency = l.Config.Global.ReportingCurrency
+	in.Dashboards.Currency, in.Hooks = l.Config.Global.ReportingCurrency, l.hooksByObjective()
 	if c.Alertmanager.Receivers != "" && !filepath.IsAbs(c.Alertmanager.Receivers) {
 		c.Alertmanager.Receivers = filepath.Join(l.Config.Dir, c.Alertmanager.Receivers)
 	}
@@ -111,6 +112,20 @@ func (l *Loaded) railsInUse() ([]rail.Rail, error) {
 	return slices.DeleteFunc(slices.Clone(rails.All()), func(r rail.Rail) bool {
 		return !slices.ContainsFunc(l.Objectives, func(o spec.Objective) bool { return o.Labels["rail"] == r.Name })
 	}), nil
+}
+
+// hooksByObjective says which hooks may answer when an objective burns.
+func (l *Loaded) hooksByObjective() map[string][]runbook.Hook {
+	out := map[string][]runbook.Hook{}
+	for i := range l.Objectives {
+		name := l.Objectives[i].Name
+		for _, h := range l.hooks {
+			if h.policy.Selects(name) {
+				out[name] = append(out[name], runbook.Hook{Name: h.policy.Name, Mode: string(h.policy.Mode)})
+			}
+		}
+	}
+	return out
 }
 
 // readReceivers reads a file of Alertmanager's receivers; no name, no receivers.

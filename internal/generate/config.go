@@ -45,7 +45,7 @@ type RoutingConfig struct {
 	GroupBy   []string          `yaml:"group_by"`
 
 	EscalateCritical time.Duration `yaml:"escalate_critical"`
-	EscalateHigh     time.Duration `yaml:"escalate_high"`    
+	EscalateHigh     time.Duration `yaml:"escalate_high"`
 }
 
 // GrafanaConfig says where dashboards and rules live in Grafana.

@@ -11,13 +11,16 @@
 package generate
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/assayer-io/assayer/alerts"
 	"github.com/assayer-io/assayer/alerts/alertmanager"
 	"github.com/assayer-io/assayer/alerts/prometheus"
+	"github.com/assayer-io/assayer/alerts/runbook"
 	"github.com/assayer-io/assayer/dashboards"
+	"github.com/assayer-io/assayer/dashboards/grafana"
 	"github.com/assayer-io/assayer/internal/artifact"
 	"github.com/assayer-io/assayer/slo/rail"
 )
@@ -66,7 +69,8 @@ type Input struct {
 	Routing    alertmanager.Options // used with the part alertmanager
 	Dashboards dashboards.Options
 	Kubernetes Kubernetes
-	Datasource string // uid of the Prometheus that Grafana's own rules ask
+	Hooks      map[string][]runbook.Hook // that apply, by objective
+	Datasource string                    // uid of the Prometheus that Grafana's own rules ask
 }
 
 // Kubernetes says what generated objects are called and carry.
@@ -90,13 +94,33 @@ func Generate(in Input) (Output, error) {
 	if in.wants(AgentRules) {
 		rules = append(rules, prometheus.Agent(in.Objectives, in.Rules)...)
 	}
+	if in.wants(NativeRules) {
+		native, refusals := prometheus.Native(in.Objectives, in.Rules)
+		rules, out.Refusals = append(rules, native...), refusals
+	}
 	var screens []dashboards.Dashboard
-	for _, add := range []func(*Input, []alerts.File) ([]artifact.File, error){routing} {
-		files, err := add(&in, rules)
+	if in.wants(DashboardPart) {
+		var err error
+		if screens, err = grafana.All(dashboards.Input{Objectives: in.Objectives, Rails: in.Rails, Options: in.Dashboards}); err != nil {
+			return Output{}, fmt.Errorf("making dashboards: %w", err)
+		}
+	}
+	if in.wants(RuleTests) {
+		tests, err := in.tests(rules)
 		if err != nil {
 			return Output{}, err
 		}
-		out.Files = append(out.Files, files...)
+		out.Files = append(out.Files, tests...)
+	}
+	if in.wants(Routing) {
+		routing, err := in.routing()
+		if err != nil {
+			return Output{}, err
+		}
+		out.Files = append(out.Files, routing...)
+	}
+	if in.wants(Runbooks) {
+		out.Files = append(out.Files, in.runbooks(rules, out.Refusals)...)
 	}
 	wrapped, err := in.wrap(rules, screens)
 	if err != nil {

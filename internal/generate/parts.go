@@ -1,16 +1,17 @@
 package generate
 
 import (
+	"slices"
+
 	"github.com/assayer-io/assayer/alerts"
 	"github.com/assayer-io/assayer/alerts/alertmanager"
+	"github.com/assayer-io/assayer/alerts/runbook"
 	"github.com/assayer-io/assayer/internal/artifact"
+	"github.com/assayer-io/assayer/slo/rail"
 )
 
 // routing is Alertmanager's configuration with its templates.
-func routing(in *Input, _ []alerts.File) ([]artifact.File, error) {
-	if !in.wants(Routing) {
-		return nil, nil
-	}
+func (in *Input) routing() ([]artifact.File, error) {
 	data, err := alertmanager.Config(in.Objectives, in.Routing)
 	if err != nil {
 		return nil, err // it says which file is wrong and where
@@ -19,4 +20,31 @@ func routing(in *Input, _ []alerts.File) ([]artifact.File, error) {
 		{Path: "alertmanager/alertmanager.yaml", Kind: artifact.Alertmanager, Data: data},
 		{Path: "alertmanager/" + alertmanager.TemplateName, Kind: artifact.AlertTemplate, Data: alertmanager.Template()},
 	}, nil
+}
+
+// tests are unit tests of the rules.
+func (in *Input) tests(_ []alerts.File) ([]artifact.File, error) { return nil, nil }
+
+// runbooks are one page an objective, and an index.
+func (in *Input) runbooks(rules []alerts.File, refusals []alerts.Refusal) []artifact.File {
+	rails, native, refused := map[string]*rail.Rail{}, map[string][]alerts.File{}, map[string][]alerts.Refusal{}
+	for i := range in.Rails {
+		rails[in.Rails[i].Name] = &in.Rails[i]
+	}
+	for _, f := range rules {
+		for _, name := range f.Objectives {
+			native[name] = append(native[name], f)
+		}
+	}
+	for _, r := range refusals {
+		refused[r.Objective] = append(refused[r.Objective], r)
+	}
+	out := []artifact.File{{Path: "runbooks/" + runbook.IndexName, Kind: artifact.Runbook, Data: runbook.Index(in.Objectives)}}
+	for _, o := range in.Objectives {
+		page := runbook.Markdown(runbook.Input{
+			Objective: o, Rail: rails[o.Labels["rail"]], Hooks: in.Hooks[o.Name], Native: native[o.Name], Refused: refused[o.Name], Options: in.Rules,
+		})
+		out = append(out, artifact.File{Path: "runbooks/" + runbook.FileName(o.Name), Kind: artifact.Runbook, Data: page})
+	}
+	return slices.Clip(out)
 }

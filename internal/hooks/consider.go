@@ -227,7 +227,7 @@ func (q *Queue) unwanted(a *Action, approved bool) string {
 		return "the hook now has to ask, since " + demoted
 	case q.approval(a.Objective) != "" && !approved:
 		return q.approval(a.Objective) + ", and nobody approved it"
-	case !p.selects(a.Objective):
+	case !p.Selects(a.Objective):
 		return "the hook no longer has the objective " + a.Objective
 	case a.Policy == "" && len(p.Tiers) > 0 && !slices.ContainsFunc(p.Tiers, func(s string) bool { return matches(s, a.Tier) }):
 		return "the hook no longer answers " + a.Tier

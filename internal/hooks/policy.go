@@ -134,7 +134,8 @@ func matches(pattern, name string) bool {
 	return err == nil && ok
 }
 
-func (p Policy) selects(objective string) bool {
+// Selects reports whether the hook is for the objective.
+func (p Policy) Selects(objective string) bool {
 	return slices.ContainsFunc(p.Objectives, func(s string) bool { return matches(s, objective) })
 }
 

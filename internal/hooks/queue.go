@@ -158,7 +158,7 @@ func (q *Queue) Consider(ctx context.Context, statuses []slo.Status) error {
 	q.advance(w)
 	for _, p := range q.policies {
 		for _, s := range statuses {
-			if p.selects(s.Name) {
+			if p.Selects(s.Name) {
 				q.decide(w, p, s)
 			}
 		}

@@ -82,12 +82,12 @@ func TestPlain(t *testing.T) {
 // One objective that is wrong does not keep the others from being converted.
 func TestMistakes(t *testing.T) {
 	for text, want := range map[string]string{
-		"objective: 99.95":                  "",
-		"objective: 0":                      "in.yaml:6:16: warning: slos[0].objective: invalid-value: Card Auth/availability is not converted: this cannot be read, got \"0\"",
-		"objective: much":                   "a percentage above 0",
-		"objective: [1]":                    `got "a list"`,
-		"objective: 99.95\n    sli2: {}":    "ignored-field: is not read, did you mean sli?",
-		"name: [a]\n    objective: 99.95":   "duplicate key, first on line 5",
+		"objective: 99.95":                "",
+		"objective: 0":                    "in.yaml:6:16: warning: slos[0].objective: invalid-value: Card Auth/availability is not converted: this cannot be read, got \"0\"",
+		"objective: much":                 "a percentage above 0",
+		"objective: [1]":                  `got "a list"`,
+		"objective: 99.95\n    sli2: {}":  "ignored-field: is not read, did you mean sli?",
+		"name: [a]\n    objective: 99.95": "duplicate key, first on line 5",
 	} {
 		r, found := convertOne(t, strings.Replace(plain, "objective: 99.95", text, 1), convert.Options{})
 		if len(found) < 1 || found[len(found)-1].Name != "card-auth-perfect" {

@@ -60,7 +60,7 @@ func main() {
 	flag.IntVar(&p.calls, "calls", 9, "hook calls timed for each evaluation interval")
 	flag.IntVar(&p.slow, "slow", 5, "rules of others are evaluated this many times less often, and watched as long; with few objectives 1 will do")
 	flag.IntVar(&p.huge, "restart-objectives", 10_000, "objectives of the agent that is restarted")
-	flag.StringVar(&p.parts, "parts", "", "measure only these, by commas: go, objectives, scraping, hook, transactions, restart, peers; the last three take ten minutes")
+	flag.StringVar(&p.parts, "parts", "", "measure only these, by commas: go, objectives, scraping, hook, transactions, generating, restart, peers; the last four take ten minutes")
 	flag.IntVar(&p.open, "open", 10_000_000, "payments that are open at the same time")
 	flag.StringVar(&floor, "floor", "", "read the targets given as arguments with the least work possible in this encoding, identity or gzip, and do nothing else")
 	flag.Parse()
@@ -91,6 +91,7 @@ func run(ctx context.Context, p plan) error {
 		{"go", "Go benchmarks", goBenchmarks}, {"objectives", "start, memory and CPU by objectives", manyObjectives},
 		{"scraping", "CPU of scraping", scraping}, {"hook", "from sample to hook", hookCalls},
 		{"transactions", "movements of money, beside PostgreSQL", movements},
+		{"generating", "generating rules, beside sloth", generating},
 		{"restart", "restart with many objectives", restarts}, {"peers", "beside Prometheus with others' rules", keeping},
 	} {
 		if p.parts != "" && !slices.Contains(strings.Split(p.parts, ","), part.key) {
