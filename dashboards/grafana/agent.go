@@ -13,10 +13,10 @@ func (g *gen) agent() screen {
 		text: "Whether the agents see what they judge: targets, samples, configuration, hooks, memory and processors.",
 		vars: []variable{instance},
 		rows: []row{
-			{"In short", g.agentNow()},
-			{"What it sees", g.sees()},
-			{"What it does", g.does()},
-			{"What it takes", g.takes()},
+			{title: "In short", panels: g.agentNow()},
+			{title: "What it sees", panels: g.sees()},
+			{title: "What it does", panels: g.does()},
+			{title: "What it takes", panels: g.takes()},
 		},
 	}
 }
@@ -72,9 +72,9 @@ func (g *gen) sees() []panel {
 		text:    "By what became of them: taken in, known already, or rejected.",
 		queries: []query{{expr: sumBy("result", rate(g.of(metricname.TransactionEvents, ofInstance()))), legend: "{{result}}"}}, names: []string{"accepted", "duplicate", "rejected"},
 	}, {
-		kind: number, title: "Objectives that too little is seen of", w: 8, h: 6, unit: count, empty: "Every objective is seen, or none is known.", limits: anyAtAll(),
+		kind: number, title: "Objectives that too little is seen of", w: 8, h: 6, unit: count, empty: noObjectives, limits: anyAtAll(),
 		text:    "How many cannot be judged now. Their states are unknown, which is never all-clear.",
-		queries: []query{{expr: "count(" + maxBy(bySLO, g.of(metricname.Observed, whole(), ofInstance())) + " == 0)", legend: "not observed"}},
+		queries: []query{{expr: "sum(1 - " + maxBy(bySLO, g.of(metricname.Observed, whole(), ofInstance())) + ")", legend: "not observed"}},
 	}, {
 		kind: number, title: "Least observed objective", w: 8, h: 6, unit: percent, empty: noObjectives, limits: below(0.9, 0.5),
 		text:    "Share of its window, since watching began, that was really observed: of the objective for which that is least.",

@@ -45,27 +45,44 @@ func (s *screen) build() (dashboard.Dashboard, error) {
 	for _, l := range s.links {
 		b.Link(l.top())
 	}
-	id, y := uint32(0), uint32(0)
-	for _, r := range s.rows {
-		id++
-		b.WithRow(dashboard.NewRowBuilder(r.title).Id(id).GridPos(dashboard.GridPos{Y: y, H: 1, W: width}))
-		x, tallest := uint32(0), uint32(0)
-		y++
-		for _, p := range r.panels {
-			if x+p.w > width {
-				x, y, tallest = 0, y+tallest, 0
-			}
-			id++
-			b.WithPanel(p.build().Id(id).GridPos(dashboard.GridPos{X: x, Y: y, W: p.w, H: p.h}))
-			x, tallest = x+p.w, max(tallest, p.h)
-		}
-		y += tallest
-	}
+	s.place(b)
 	built, err := b.Build()
 	if err != nil {
 		return dashboard.Dashboard{}, fmt.Errorf("checking it against Grafana's types: %w", err)
 	}
 	return built, nil
+}
+
+// place puts rows under each other, and in each its panels side by side as far as they fit.
+func (s *screen) place(b *dashboard.DashboardBuilder) {
+	id, y := uint32(0), uint32(0)
+	for _, r := range s.rows {
+		id++
+		head := dashboard.NewRowBuilder(r.title).Id(id).Collapsed(r.closed).GridPos(dashboard.GridPos{Y: y, H: 1, W: width})
+		y++
+		var panels []*dashboard.PanelBuilder
+		x, tallest := uint32(0), uint32(0)
+		for _, p := range r.panels {
+			if x+p.w > width {
+				x, y, tallest = 0, y+tallest, 0
+			}
+			id++
+			panels = append(panels, p.build().Id(id).GridPos(dashboard.GridPos{X: x, Y: y, W: p.w, H: p.h}))
+			x, tallest = x+p.w, max(tallest, p.h)
+		}
+		y += tallest
+		if r.closed {
+			for _, p := range panels {
+				head.WithPanel(p)
+			}
+			b.WithRow(head)
+			continue
+		}
+		b.WithRow(head)
+		for _, p := range panels {
+			b.WithPanel(p)
+		}
+	}
 }
 
 func (v variable) build() *dashboard.QueryVariableBuilder {

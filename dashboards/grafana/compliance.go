@@ -18,9 +18,9 @@ func (g *gen) compliance() screen {
 		text: "Availability by quarter, downtime used, overdue value, codes nobody knows, budget policies and what was done about them. Figures go as far back as Prometheus keeps them.",
 		vars: []variable{g.services(), g.rails()},
 		rows: []row{
-			{"Availability", g.availability()},
-			{"Payments", g.duties()},
-			{"What was agreed, and what was done", g.kept()},
+			{title: "Availability", panels: g.availability()},
+			{title: "Payments", panels: g.duties()},
+			{title: "What was agreed, and what was done", panels: g.kept()},
 		},
 	}
 }

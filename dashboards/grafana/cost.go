@@ -13,8 +13,8 @@ func (g *gen) cost() screen {
 		text: "Traffic now beside its highest, time over limits, whether rails keep up, and what watching all this costs.",
 		vars: []variable{g.services(), g.rails()},
 		rows: []row{
-			{"Capacity", g.capacity()},
-			{"What watching costs", g.footprint()},
+			{title: "Capacity", panels: g.capacity()},
+			{title: "What watching costs", panels: g.footprint()},
 		},
 	}
 }

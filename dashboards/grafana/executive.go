@@ -27,11 +27,11 @@ func (g *gen) executive() screen {
 		text: "Whether customers get their money on time, what is at risk, and which products are out of budget. Figures go as far back as Prometheus keeps them.",
 		vars: []variable{g.rails(), g.services()},
 		rows: []row{
-			{"Money on time", g.onTime()},
-			{"Money at risk", g.atRisk()},
-			{"Acceptance and returns", g.acceptance()},
-			{"Budgets by product", g.products()},
-			{"Regulators' figures", g.regulatory()},
+			{title: "Money on time", panels: g.onTime()},
+			{title: "Money at risk", panels: g.atRisk()},
+			{title: "Acceptance and returns", panels: g.acceptance()},
+			{title: "Budgets by product", panels: g.products()},
+			{title: "Regulators' figures", panels: g.regulatory()},
 		},
 	}
 }

@@ -107,6 +107,8 @@ type shownLink struct {
 type shownPanel struct {
 	ID                       int
 	Type, Title, Description string
+	Panels                   []shownPanel // of a closed row
+	Collapsed                bool
 	GridPos                  struct{ X, Y, W, H int }
 	Targets                  []shownTarget
 	FieldConfig              struct {
@@ -140,6 +142,13 @@ func readBack(t *testing.T, d dashboards.Dashboard) shown {
 	if err := json.Unmarshal(d.JSON, &s); err != nil {
 		t.Fatalf("%s: %v", d.UID, err)
 	}
+	var flat []shownPanel
+	for _, p := range s.Panels {
+		if flat = append(append(flat, p), p.Panels...); p.Collapsed != (len(p.Panels) > 0) {
+			t.Errorf("%s: row %s is closed: %v, holds %d panels", d.UID, p.Title, p.Collapsed, len(p.Panels))
+		}
+	}
+	s.Panels = flat
 	return s
 }
 
@@ -335,7 +344,7 @@ func TestLimitsFromObjectives(t *testing.T) {
 	if want := `label_replace(max(assayer_slo_objective_ratio{job="assayer",slo="instant-errors",group=""}), "rail", "sct-inst", "", "")`; g.promised() != want {
 		t.Errorf("promised: %s", g.promised())
 	}
-	if want := `label_replace(vector(10), "rail", "sct-inst", "", "")`; g.timeLimits() != want {
+	if want := `(label_replace(vector(10), "rail", "sct-inst", "", "")) and on (rail) assayer_transactions_open{job="assayer",rail=~"$rail"}`; g.timeLimits() != want {
 		t.Errorf("limits of time: %s", g.timeLimits())
 	}
 }

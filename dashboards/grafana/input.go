@@ -119,7 +119,8 @@ func (g *gen) promised() string {
 	return either(parts)
 }
 
-// timeLimits is how long each rail's movements may take, of those rails whose scheme says so in so many seconds.
+// timeLimits is how long each rail's movements may take, of those rails that have movements and whose scheme says so in
+// so many seconds.
 func (g *gen) timeLimits() string {
 	var parts []string
 	for i := range g.in.Rails {
@@ -127,7 +128,10 @@ func (g *gen) timeLimits() string {
 			parts = append(parts, withLabel("vector("+strconv.FormatFloat(r.Deadline.Within.Seconds(), 'f', -1, 64)+")", metricname.Rail, r.Name))
 		}
 	}
-	return either(parts)
+	if len(parts) == 0 {
+		return ""
+	}
+	return "(" + either(parts) + ") and on (rail) " + g.of(metricname.TransactionsOpen, ofRail())
 }
 
 // limited adds a dashed line where there is something to draw it from.

@@ -16,10 +16,10 @@ func (g *gen) objective() screen {
 			{name: "group", label: "Group (All: the whole)", query: g.values(metricname.ObjectiveRatio, metricname.Group, ofSLO()), multi: true, all: "^$"},
 		},
 		rows: []row{
-			{"Now", g.objectiveNow()},
-			{"Budget and burn", g.budgetAndBurn()},
-			{"What was counted", g.countedEvents()},
-			{"Groups, policies, what stands behind it", g.behind()},
+			{title: "Now", panels: g.objectiveNow()},
+			{title: "Budget and burn", panels: g.budgetAndBurn()},
+			{title: "What was counted", panels: g.countedEvents()},
+			{title: "Groups, policies, what stands behind it", panels: g.behind()},
 		},
 	}
 }

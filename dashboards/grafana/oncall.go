@@ -15,11 +15,11 @@ func (g *gen) onCall() screen {
 		text: "What burns now, how fast, what is left, what is open and due, and what has changed. Every value leads on to its objective, rail or agent.",
 		vars: []variable{g.services(), g.rails()},
 		rows: []row{
-			{"Burning now", g.burning()},
-			{"Movements of money: ours, theirs, and how long they take", g.flow()},
-			{"Open, in doubt, due", g.openNow()},
-			{"Saturation, peers, books", g.pressure()},
-			{"Changes, and the agent's own health", g.changes()},
+			{title: "Burning now", panels: g.burning()},
+			{title: "Movements of money: ours, theirs, and how long they take", panels: g.flow()},
+			{title: "Open, in doubt, due", panels: g.openNow()},
+			{title: "Saturation, peers, books", panels: g.pressure()},
+			{title: "Changes, and the agent's own health", panels: g.changes()},
 		},
 	}
 }

@@ -20,6 +20,7 @@ func (s *screen) tags() []string { return []string{dashboards.TagOwned, s.tag} }
 type row struct {
 	title  string
 	panels []panel
+	closed bool // until somebody opens it; nothing in it is asked before
 }
 
 // kind is how a panel shows what it asks for.

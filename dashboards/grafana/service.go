@@ -21,10 +21,10 @@ func (g *gen) service() screen {
 		text: "A service in its four golden signals: errors, latency, traffic, saturation, each beside what is promised.",
 		vars: []variable{g.services()},
 		rows: []row{
-			{"State", g.serviceState()},
-			{"Errors and latency", g.errorsAndLatency()},
-			{"Traffic and saturation", g.trafficAndSaturation()},
-			{"What else is promised", g.others()},
+			{title: "State", panels: g.serviceState()},
+			{title: "Errors and latency", panels: g.errorsAndLatency()},
+			{title: "Traffic and saturation", panels: g.trafficAndSaturation()},
+			{title: "What else is promised", panels: g.others()},
 		},
 	}
 }

@@ -13,13 +13,14 @@ import (
 // settlement is how movements of money stand on each rail.
 func (g *gen) settlement() screen {
 	rows := []row{
-		{"Before the next cut-off", g.cutOffPanels()},
-		{"Open, overdue, in doubt", g.piles()},
-		{"Settled", g.settled()},
-		{"Books", g.books()},
+		{title: "Before the next cut-off", panels: g.cutOffPanels()},
+		{title: "Open, overdue, in doubt", panels: g.piles()},
+		{title: "Settled", panels: g.settled()},
+		{title: "Books", panels: g.books()},
 	}
 	for i := range g.in.Rails {
-		rows = append(rows, row{g.in.Rails[i].Title + " (" + g.in.Rails[i].Name + ")", g.ofOneRail(&g.in.Rails[i])})
+		r := &g.in.Rails[i]
+		rows = append(rows, row{title: r.Title + " (" + r.Name + ")", panels: g.ofOneRail(r), closed: true})
 	}
 	return screen{
 		uid: dashboards.UIDSettlement, title: "Assayer: settlement and cut-offs", tag: "settlement", refresh: "30s", from: "now-24h", to: "now",
