@@ -46,10 +46,11 @@ func (g *gen) availability() []panel {
 		text:   "Share of good events in the last quarter of a year, what is promised, and how much of the last 90 days really was observed, at least.",
 		labels: []string{"slo", "service"},
 		queries: []query{
-			{expr: g.keptOver("90d")}, {expr: promised},
+			{expr: g.keptOver("90d") + " < bool " + promised}, {expr: g.keptOver("90d")}, {expr: promised},
 			{expr: minBy(bySLO, g.of(metricname.CoverageRatio, ofService(), whole()))},
 		},
 		columns: []column{
+			{title: "Promise", unit: none, words: yesNo("broken", red, "kept"), empty: "no events"},
 			{title: "Last 90 days", unit: percent, limits: below(0.999, quarterlyUptime), empty: "no events"},
 			{title: "Promised", unit: percent},
 			{title: "Of its window observed", unit: percent, limits: below(0.9, 0.5)},
@@ -79,7 +80,7 @@ func (g *gen) duties() []panel {
 			{expr: sumBy(byRail, increase(g.of(metricname.TransactionsLateConfirm, ofRail()), "90d"))},
 		},
 		columns: []column{
-			{title: "On time", unit: percent, limits: below(0.999, 0.99)}, {title: "Not on time", unit: count, empty: "none"},
+			{title: "On time", unit: percent, limits: g.onTimeLimits()}, {title: "Not on time", unit: count, empty: "none"},
 			{title: "Told of too late", unit: count, empty: "none"},
 		},
 		links: ofARail(),

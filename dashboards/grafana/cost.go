@@ -22,7 +22,7 @@ func (g *gen) cost() screen {
 func (g *gen) capacity() []panel {
 	events := sumBy(metricname.Service, rate(g.of(metricname.SLIEventsTotal, ofService(), whole(), like(metricname.SLO, errorsSLO))))
 	movements := g.movements(byRail)
-	over := maxBy("slo, service", g.of(metricname.ErrorRatio, ofService(), whole(), like(metricname.SLO, saturations), among(metricname.Window, g.pageWindows()[0])))
+	over := maxBy("slo, service", g.of(metricname.ErrorRatio, ofService(), whole(), like(metricname.SLO, saturations), among(metricname.Window, g.pageWindows()...)))
 	return []panel{{
 		kind: graph, title: "Traffic of each service", w: 12, h: 9, unit: perSecond, empty: noneOfTheKind,
 		text:    "Events a second, of objectives about errors.",
@@ -35,7 +35,7 @@ func (g *gen) capacity() []panel {
 		beside("Rails: now, and the most they have carried", noTransactions, byRail, movements, ofARail()), {
 			kind: graph, title: "Share of time over the limit", w: 12, h: 9, unit: percent, max: 1, limits: above(0.7, 0.9),
 			empty:   "No saturation objective is known: golden-signals documents make them of a gauge (saturation: {gauge: …}).",
-			text:    "Of objectives about saturation.",
+			text:    "Share of slices above the limit, of objectives about saturation, over the paging window in which it was most.",
 			queries: []query{{expr: over, legend: "{{slo}}"}}, links: g.ofObjective(),
 		}, {
 			kind: graph, title: "Whether rails keep up", w: 12, h: 9, unit: percent, limits: above(0.7, 1), empty: "No rail with a cut-off has movements: the agent is told of none.",

@@ -63,11 +63,11 @@ func (g *gen) onTime() []panel {
 	return []panel{{
 		kind: number, title: "Payments on time", w: 8, h: 6, unit: percent, empty: noTransactions,
 		text:    "Share of payments that reached the customer before their deadline, whoever was at fault. Promised: the least that any objective about a rail promises.",
-		queries: limited(overSpans(inTime), g.promisedLeast(), "promised"), limits: below(0.999, 0.99),
+		queries: limited(overSpans(inTime), g.promisedLeast(), "promised"), limits: g.onTimeLimits(),
 	}, {
 		kind: number, title: "Value on time", w: 8, h: 6, unit: percent, empty: noValues,
 		text:    "The same by value: one late payment of a million weighs as much as a thousand of a thousand.",
-		queries: overSpans(value), limits: below(0.999, 0.99),
+		queries: overSpans(value), limits: g.onTimeLimits(),
 	}, {
 		kind: number, title: g.moneyTitle("Value processed"), w: 4, h: 6, unit: g.moneyUnit(), empty: noValues,
 		text:    "Value that reached customers in the last 24 hours, and in the same 24 hours a week before: the last comparable day.",

@@ -53,7 +53,7 @@ func company(t *testing.T) dashboards.Input {
 		in.Rails = append(in.Rails, *r)
 	}
 	instant := spec.Objective{
-		Name: "instant-errors", Service: "instant", Method: spec.Occurrences,
+		Name: "instant-errors", Service: "instant", Method: spec.Occurrences, Target: 0.998,
 		Indicator: spec.Indicator{Ratio: &spec.Ratio{
 			Bad:   selector(labels.MetricName, metricname.Transactions, metricname.Rail, "sct-inst", metricname.Outcome, metricname.Bad),
 			Total: selector(labels.MetricName, metricname.Transactions, metricname.Rail, "sct-inst"),
@@ -340,6 +340,9 @@ func TestLimitsFromObjectives(t *testing.T) {
 	}
 	if got := (&gen{}).burnLimits(); fmt.Sprintf("%.4g %.4g", got[0].from, got[1].from) != "6 14.4" {
 		t.Errorf("limits without objectives: %v", got)
+	}
+	if got := limitsText(g.onTimeLimits(), percent); got != "Red below 99.8 %, amber below 99.9 %." {
+		t.Errorf("on time: %s", got)
 	}
 	if want := `label_replace(max(assayer_slo_objective_ratio{job="assayer",slo="instant-errors",group=""}), "rail", "sct-inst", "", "")`; g.promised() != want {
 		t.Errorf("promised: %s", g.promised())

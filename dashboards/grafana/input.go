@@ -71,28 +71,44 @@ func (g *gen) burnLimits() []limit {
 }
 
 // railObjective is an objective about the movements of one rail, each counting once.
-type railObjective struct{ rail, slo string }
+type railObjective struct {
+	rail, slo string
+	target    float64
+}
 
 // railObjectives are the objectives that count a rail's movements by outcome, one a rail: that of errors, which is
 // the first by name.
 func (g *gen) railObjectives() []railObjective {
-	of := map[string]string{}
+	of := map[string]*spec.Objective{}
 	for i := range g.in.Objectives {
 		o := &g.in.Objectives[i].Objective
 		if o.Indicator.Ratio == nil || o.Method != spec.Occurrences {
 			continue
 		}
 		for _, s := range o.Selectors() {
-			if rail := ownRail(s); rail != "" && (of[rail] == "" || o.Name < of[rail]) {
-				of[rail] = o.Name
+			if rail := ownRail(s); rail != "" && (of[rail] == nil || o.Name < of[rail].Name) {
+				of[rail] = o
 			}
 		}
 	}
 	var all []railObjective
 	for _, rail := range slices.Sorted(maps.Keys(of)) {
-		all = append(all, railObjective{rail, of[rail]})
+		all = append(all, railObjective{rail, of[rail].Name, of[rail].Target})
 	}
 	return all
+}
+
+// onTimeLimits are red below the least that any objective about a rail promises, and amber where half of what that
+// allows is used.
+func (g *gen) onTimeLimits() []limit {
+	least := 1.0
+	for _, o := range g.railObjectives() {
+		least = min(least, o.target)
+	}
+	if least == 1 {
+		return below(0.999, 0.99)
+	}
+	return below((1+least)/2, least)
 }
 
 // ownRail is the one rail of which a selector counts what we answer for, or "".

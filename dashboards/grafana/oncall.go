@@ -216,7 +216,7 @@ func (g *gen) cutOffs() ([]query, []column) {
 const saturations = ".+-saturation"
 
 func (g *gen) pressure() []panel {
-	over := "topk(10, " + maxBy("slo, service", g.of(metricname.ErrorRatio, ofService(), whole(), like(metricname.SLO, saturations), among(metricname.Window, g.pageWindows()[0]))) + ")"
+	over := "topk(10, " + maxBy("slo, service", g.of(metricname.ErrorRatio, ofService(), whole(), like(metricname.SLO, saturations), among(metricname.Window, g.pageWindows()...))) + ")"
 	peer := func(when string) string {
 		part := "rate(" + g.of(metricname.Transactions, ofRail(), is(metricname.Class, string(reason.TechnicalPeer))) + "[$__rate_interval]" + when + ")"
 		return basisPoints(share(sumBy(byRail, part), g.allTraffic(when)))
@@ -224,7 +224,7 @@ func (g *gen) pressure() []panel {
 	none := "No saturation objective is known: golden-signals documents make them of a gauge (saturation: {gauge: …})."
 	return []panel{{
 		kind: graph, title: "Saturation: share of time above the limit", w: 12, h: 8, unit: percent, max: 1, empty: none,
-		text:    "Of objectives about saturation, the share of time over " + g.pageWindows()[0] + " in which the resource was above its limit; the ten worst.",
+		text:    "Of objectives about saturation, the share of time in which the resource was above its limit, over the paging window in which that was most; the ten worst.",
 		queries: []query{{expr: over, legend: "{{slo}}"}}, limits: above(0.7, 0.9),
 		links: append(g.ofObjective(), link{title: "Cost and capacity", url: to(dashboards.UIDCost)}),
 	}, {
@@ -260,14 +260,17 @@ func (g *gen) changes() []panel {
 		queries: []query{{expr: maxBy("policy, rule, then, slo, service", g.of(metricname.PolicyActive, ofService(), whole())) + " == 1"}},
 		columns: []column{{title: "Holds", unit: none, words: yesNo("holds", amber, "no")}}, links: g.ofObjective(),
 	}, {
-		kind: number, title: "The agent itself", w: 8, h: 8, unit: none, empty: "No agent is scraped.",
-		text: "Targets that cannot be read, reason codes of the last day that no pack knows, samples that could not be used in the last hour, and seconds since the last scrape of the agent that was scraped longest ago.",
+		kind: number, title: "The agent itself", w: 4, h: 8, unit: count, empty: noAgent,
+		text: "Targets that cannot be read, reason codes of the last day that no pack knows, and samples that could not be used in the last hour.",
 		queries: []query{
 			{expr: "sum(" + g.of(metricname.Targets, is(metricname.Up, "false")) + ")", legend: "targets down"},
 			{expr: "max(" + g.of(metricname.TransactionsUnmapped) + ")", legend: "unmapped codes"},
 			{expr: "sum(" + increase(g.of(metricname.SamplesRejected), "1h") + ")", legend: "samples rejected"},
-			{expr: "max(time() - timestamp(" + g.of(metricname.BuildInfo) + "))", legend: "seconds since a scrape"},
 		},
-		limits: above(1, 60), links: toAgent(),
+		limits: anyAtAll(), links: toAgent(),
+	}, {
+		kind: number, title: "Agent last scraped", w: 4, h: 8, unit: seconds, empty: noAgent, limits: above(60, 300), links: toAgent(),
+		text:    "How long ago Prometheus last heard of the agent that it heard of longest ago.",
+		queries: []query{{expr: "max(time() - timestamp(" + g.of(metricname.BuildInfo) + "))", legend: "ago"}},
 	}}
 }
