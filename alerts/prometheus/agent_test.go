@@ -78,7 +78,7 @@ up 1
 func TestNothingFiresWhileAllIsWell(t *testing.T) {
 	w := newWorld(t, agentRules())
 	text := agentText(t, calm, card())
-	w.run(2*time.Hour, func() []target { return []target{{"assayer", "a:9797", text}} })
+	w.run(70*time.Minute, func() []target { return []target{{"assayer", "a:9797", text}} })
 	w.wantFiring()
 	if _, dead := w.Firing()[`{alertname="AssayerDeadMansSwitch"}`]; !dead {
 		t.Error("the dead man's switch does not fire")
@@ -252,11 +252,11 @@ func TestOtherAlerts(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, agentRules())
 			well := func() []target { return []target{{"assayer", "a:9797", healthy}} }
-			w.run(30*time.Minute, well)
+			w.run(5*time.Minute, well)
 			w.wantFiring()
-			w.run(30*time.Minute+tt.wait, func() []target { return tt.ill })
+			w.run(5*time.Minute+tt.wait, func() []target { return tt.ill })
 			w.wantFiring()
-			w.run(30*time.Minute+tt.wait+step, func() []target { return tt.ill })
+			w.run(5*time.Minute+tt.wait+step, func() []target { return tt.ill })
 			w.wantFiring(tt.want)
 			for _, a := range w.firing() {
 				if got := a.Annotations["description"]; !strings.HasSuffix(got, tt.says) {

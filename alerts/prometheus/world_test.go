@@ -28,8 +28,9 @@ var epoch = time.Date(2026, 11, 22, 8, 0, 0, 0, time.UTC)
 // world is a Prometheus that scrapes what a test says and evaluates generated rules.
 type world struct {
 	*rulerun.World
-	t  *testing.T
-	at time.Duration // of the next step
+	t      *testing.T
+	at     time.Duration // of the next step
+	parsed map[target][]rulerun.Sample
 }
 
 // newWorld loads files.
@@ -43,7 +44,7 @@ func newWorld(t *testing.T, files []alerts.File) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &world{World: w, t: t}
+	return &world{World: w, t: t, parsed: map[target][]rulerun.Sample{}}
 }
 
 // target is one answer to a scrape.
@@ -55,7 +56,10 @@ func (w *world) run(until time.Duration, targets func() []target) {
 	for ; w.at < until; w.at += step {
 		var all []rulerun.Sample
 		for _, target := range targets() {
-			all = append(all, target.samples(w.t)...)
+			if w.parsed[target] == nil {
+				w.parsed[target] = target.samples(w.t)
+			}
+			all = append(all, w.parsed[target]...)
 		}
 		if err := w.Step(time.Duration(epoch.Add(w.at).UnixNano()), all); err != nil {
 			w.t.Fatalf("%s: %v", w.at, err)
