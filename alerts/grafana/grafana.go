@@ -272,14 +272,14 @@ func (o Options) rule(g alerts.Group, r alerts.Rule, title string) (alerting.Rul
 
 func (o Options) ask(query string) *alerting.QueryBuilder {
 	return alerting.NewQueryBuilder("A").DatasourceUid(o.Datasource).RelativeTimeRange(window, 0).Model(
-		prometheus.NewDataqueryBuilder().RefId("A").Expr(query).Instant().Datasource(common.DataSourceRef{Type: cog.ToPtr("prometheus"), Uid: &o.Datasource}))
+		prometheus.NewDataqueryBuilder().RefId("A").Expr(query).Instant().Datasource(common.DataSourceRef{Type: new("prometheus"), Uid: &o.Datasource}))
 }
 
 // expressions are Grafana's own data source.
 const expressions = "__expr__"
 
 func own() common.DataSourceRef {
-	return common.DataSourceRef{Type: cog.ToPtr(expressions), Uid: cog.ToPtr(expressions)}
+	return common.DataSourceRef{Type: new(expressions), Uid: new(expressions)}
 }
 
 func exists() *alerting.QueryBuilder {

@@ -407,16 +407,25 @@ func TestNamesOfOthers(t *testing.T) {
 	}
 }
 
-// TestScaleOfCurrencies: every active currency has its scale, by another table than the rule's.
+// TestScaleOfCurrencies: one unit of a currency is as many minor units as its amounts have places after the point.
 func TestScaleOfCurrencies(t *testing.T) {
 	expr := Agent(nil, alerts.Options{})[0].Groups[0].Rules[0].Expr
+	seen := map[string]bool{}
 	for part := range strings.SplitSeq(expr, "\nor\n") {
 		scale := part[strings.LastIndex(part, " ")+1:]
-		codes := strings.Split(strings.SplitN(part, `currency=~"`, 2)[1], `"`)[0]
+		_, after, _ := strings.Cut(part, `currency=~"`)
+		codes, _, _ := strings.Cut(after, `"`)
 		for code := range strings.SplitSeq(codes, "|") {
-			if got, want := len(scale)-1, strings.Count(strings.TrimPrefix(money.Text(1, code), "0."), "0")+1; money.Text(1, code)[0] == '0' && got != want || money.Text(1, code)[0] == '1' && got != 0 {
-				t.Errorf("%s has scale %s, but one minor unit is %s", code, scale, money.Text(1, code))
+			_, places, _ := strings.Cut(strings.TrimSuffix(money.Text(1, code), " "+code), ".")
+			if want := "1" + strings.Repeat("0", len(places)); scale != want || seen[code] {
+				t.Errorf("%s has scale %s, want %s; seen before: %v", code, scale, want, seen[code])
 			}
+			seen[code] = true
+		}
+	}
+	for _, code := range []string{"EUR", "JPY", "KWD", "CLF", "USD", "GBP"} {
+		if !seen[code] {
+			t.Errorf("%s has no scale", code)
 		}
 	}
 }
