@@ -88,6 +88,9 @@ func (c Config) Validate() error {
 			wrong(fmt.Sprintf("parts[%d]", i), string(p), list(Parts()))
 		}
 	}
+	if slices.Contains(c.Parts, GrafanaRules) && slices.Contains(c.Parts, RuleTests) {
+		wrong("parts", string(RuleTests), "it without "+string(GrafanaRules)+": promtool tests alerts of Prometheus, and Grafana has them then")
+	}
 	if slices.Contains(c.Parts, Routing) && c.Alertmanager.Receivers == "" {
 		wrong("alertmanager.receivers", "", "a file of receivers, since the part alertmanager is asked for")
 	}
@@ -118,12 +121,13 @@ func Objectives(objs []spec.Objective, custom []slo.TierRule) []alerts.Objective
 	return out
 }
 
-// Asked are the parts to make: those that are written, or all for which there is enough.
+// asked are the parts to make: those that are written, or all for which there is enough but Grafana's rules, which take
+// the place of alerts in Prometheus.
 func (c Config) asked() []Part {
 	if len(c.Parts) > 0 {
 		return c.Parts
 	}
-	return slices.DeleteFunc(Parts(), func(p Part) bool { return p == Routing && c.Alertmanager.Receivers == "" })
+	return slices.DeleteFunc(Parts(), func(p Part) bool { return p == GrafanaRules || p == Routing && c.Alertmanager.Receivers == "" })
 }
 
 // Input is what Generate is to make by c from what in has already: objectives, rails, the contents of files, the day.

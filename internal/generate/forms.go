@@ -59,7 +59,7 @@ func screenFiles(folder string, screens []dashboards.Dashboard) []artifact.File 
 // plain is every file as its reader takes it.
 func (in *Input) plain(rules []alerts.File, screens []dashboards.Dashboard) ([]artifact.File, error) {
 	out := append(ruleFiles(rules), screenFiles("", screens)...)
-	groups, err := in.grafanaRules("grafana/alert-rules.yaml", rules)
+	groups, err := in.grafanaRules("grafana/alert-rules.json")
 	return append(out, groups...), err
 }
 
@@ -112,9 +112,9 @@ func (in *Input) configMaps(rules []alerts.File, screens []dashboards.Dashboard)
 		}
 		out = append(out, file)
 	}
-	groups, err := in.grafanaRules("alert-rules.yaml", rules)
+	groups, err := in.grafanaRules("alert-rules.json")
 	for _, g := range groups {
-		file, err := in.configMap("grafana", "alert-rules", "assayer.yaml", g.Data, in.metadata("assayer-grafana-alert-rules", "grafana_alert", "1"))
+		file, err := in.configMap("grafana", "alert-rules", "assayer.json", g.Data, in.metadata("assayer-grafana-alert-rules", "grafana_alert", "1"))
 		if err != nil {
 			return nil, err
 		}
@@ -164,7 +164,7 @@ func (in *Input) operators(rules []alerts.File, screens []dashboards.Dashboard) 
 		}
 		out = append(out, artifact.File{Path: "kubernetes/dashboards/" + d.UID + ".yaml", Kind: artifact.Manifest, Data: object})
 	}
-	groups, err := in.grafanaRules("grafana/alert-rules.yaml", rules)
+	groups, err := in.grafanaRules("grafana/alert-rules.json")
 	return append(out, groups...), err
 }
 
@@ -206,27 +206,29 @@ func (in *Input) provisioning(rules []alerts.File, screens []dashboards.Dashboar
 			out = append(out, artifact.File{Path: "provisioning/dashboards/assayer/" + d.UID + ".json", Kind: artifact.Dashboard, Data: d.JSON})
 		}
 	}
-	groups, err := in.grafanaRules("provisioning/alerting/assayer.yaml", rules)
+	groups, err := in.grafanaRules("provisioning/alerting/assayer.json")
 	return append(out, groups...), err
 }
 
 // terraform is one file for Grafana's provider; rules of Prometheus have no resource there and stay files.
 func (in *Input) terraform(rules []alerts.File, screens []dashboards.Dashboard) ([]artifact.File, error) {
 	out := ruleFiles(rules)
-	folder, resources := "assayer", map[string]map[string]any{}
+	resources := map[string]map[string]any{}
 	add := func(kind, name string, body any) {
 		if resources[kind] == nil {
 			resources[kind] = map[string]any{}
 		}
 		resources[kind][name] = body
 	}
+	if len(screens) > 0 || in.wants(GrafanaRules) {
+		add("grafana_folder", terraformFolder, map[string]any{"uid": terraformFolder, "title": literal(in.Dashboards.Folder)})
+	}
 	for _, d := range screens {
-		add("grafana_folder", folder, map[string]any{"uid": folder, "title": literal(d.Folder)})
 		add("grafana_dashboard", strings.ReplaceAll(d.UID, "-", "_"), map[string]any{
-			"folder": "${grafana_folder." + folder + ".uid}", "config_json": literal(string(d.JSON)), "overwrite": true,
+			"folder": "${grafana_folder." + terraformFolder + ".uid}", "config_json": literal(string(d.JSON)), "overwrite": true,
 		})
 	}
-	if err := in.terraformRules(rules, add); err != nil {
+	if err := in.terraformRules(add); err != nil {
 		return nil, err
 	}
 	if len(resources) == 0 {
@@ -275,11 +277,4 @@ func objectName(name string) string {
 		}
 	}
 	return strings.Trim(b.String(), "-")
-}
-
-// grafanaRules are the alerts as Grafana manages them, as a file that it reads at its start.
-func (in *Input) grafanaRules(_ string, _ []alerts.File) ([]artifact.File, error) { return nil, nil }
-
-func (in *Input) terraformRules(_ []alerts.File, _ func(kind, name string, body any)) error {
-	return nil
 }

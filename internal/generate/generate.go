@@ -17,6 +17,7 @@ import (
 
 	"github.com/assayer-io/assayer/alerts"
 	"github.com/assayer-io/assayer/alerts/alertmanager"
+	alertsgrafana "github.com/assayer-io/assayer/alerts/grafana"
 	"github.com/assayer-io/assayer/alerts/prometheus"
 	"github.com/assayer-io/assayer/alerts/runbook"
 	"github.com/assayer-io/assayer/dashboards"
@@ -71,6 +72,8 @@ type Input struct {
 	Kubernetes Kubernetes
 	Hooks      map[string][]runbook.Hook // that apply, by objective
 	Datasource string                    // uid of the Prometheus that Grafana's own rules ask
+
+	alerting []alerts.File // rules with the alerts that Grafana is to have
 }
 
 // Kubernetes says what generated objects are called and carry.
@@ -97,6 +100,9 @@ func Generate(in Input) (Output, error) {
 	if in.wants(NativeRules) {
 		native, refusals := prometheus.Native(in.Objectives, in.Rules)
 		rules, out.Refusals = append(rules, native...), refusals
+	}
+	if in.wants(GrafanaRules) { // an alert that both raise would call people twice
+		in.alerting, rules = rules, alertsgrafana.Recording(rules)
 	}
 	var screens []dashboards.Dashboard
 	if in.wants(DashboardPart) {
