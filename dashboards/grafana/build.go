@@ -103,26 +103,31 @@ func (v variable) build() *dashboard.QueryVariableBuilder {
 	return b
 }
 
-func (m mark) build() *dashboard.AnnotationQueryBuilder {
-	return dashboard.NewAnnotationQueryBuilder().
-		Name(m.name).
-		Datasource(datasource()).
-		Enable(!m.off).
-		IconColor(string(m.level)).
-		Expr(m.expr).
-		TitleFormat(m.title).
-		TextFormat(m.text).
-		TagKeys(m.tags).
-		Step(burnrate.Text(markStep))
+func (m mark) build() made[dashboard.AnnotationQuery] {
+	ask, step := datasource(), burnrate.Text(markStep)
+	return made[dashboard.AnnotationQuery]{dashboard.AnnotationQuery{
+		Name: m.name, Datasource: &ask, Enable: true, IconColor: string(m.level),
+		Expr: &m.expr, TitleFormat: &m.title, TextFormat: &m.text, TagKeys: &m.tags, Step: &step,
+	}}
 }
 
+// made needs no more building. The SDK's own builders of links and annotations hide them in a menu, and have no way
+// back.
+type made[T any] struct{ value T }
+
+// Build implements cog.Builder.
+func (m made[T]) Build() (T, error) { return m.value, nil }
+
 // top is the link in the line above all panels.
-func (l link) top() *dashboard.DashboardLinkBuilder {
+func (l link) top() cog.Builder[dashboard.DashboardLink] {
 	if l.tag != "" {
-		return dashboard.NewDashboardLinkBuilder(l.title).Type(dashboard.DashboardLinkTypeDashboards).Tags([]string{l.tag}).
-			AsDropdown(true).KeepTime(true)
+		return made[dashboard.DashboardLink]{dashboard.DashboardLink{
+			Title: l.title, Type: dashboard.DashboardLinkTypeDashboards, Tags: []string{l.tag}, AsDropdown: true, KeepTime: true,
+		}}
 	}
-	return dashboard.NewDashboardLinkBuilder(l.title).Type(dashboard.DashboardLinkTypeLink).Url(l.url).TargetBlank(true).Icon("external link")
+	return made[dashboard.DashboardLink]{dashboard.DashboardLink{
+		Title: l.title, Type: dashboard.DashboardLinkTypeLink, Url: &l.url, TargetBlank: true, Icon: "external link", Tags: []string{},
+	}}
 }
 
 // build makes the parts that all kinds of panels have alike.
@@ -139,9 +144,8 @@ func (p panel) build() *dashboard.PanelBuilder {
 		Options(p.options()).
 		Custom(p.custom())
 	if p.max > 0 {
-		b.Max(p.max)
-	}
-	if p.kind == graph && !p.signed {
+		b.Max(p.max) // and no least: between 99.9 % and 99.5 % lies a lot
+	} else if p.kind == graph && !p.signed {
 		b.Min(0)
 	}
 	if links := p.fieldLinks(); len(links) > 0 {
@@ -194,7 +198,9 @@ func (p *panel) fieldLinks() []cog.Builder[dashboard.DashboardLink] {
 		for _, label := range []string{metricname.SLO, metricname.Service, metricname.Rail, metricname.Group} {
 			url = strings.ReplaceAll(url, "{"+label+"}", fmt.Sprintf(place, label))
 		}
-		all = append(all, dashboard.NewDashboardLinkBuilder(l.title).Type(dashboard.DashboardLinkTypeLink).Url(url).TargetBlank(!strings.HasPrefix(url, "/")))
+		all = append(all, made[dashboard.DashboardLink]{dashboard.DashboardLink{
+			Title: l.title, Type: dashboard.DashboardLinkTypeLink, Url: &url, TargetBlank: !strings.HasPrefix(url, "/"), Tags: []string{},
+		}})
 	}
 	return all
 }

@@ -124,5 +124,4 @@ type variable struct {
 type mark struct {
 	name, expr, title, text, tags string
 	level                         level
-	off                           bool // to be turned on by hand
 }
