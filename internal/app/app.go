@@ -221,7 +221,7 @@ func (a *App) makeExporter(context.Context) error {
 	a.exporter = exporter.New(exporter.Deps{
 		Version: version.Version, Revision: version.Revision(), Actions: a.actionCounts, Policies: a.policyStates, Self: a.registry, Log: a.log.With("component", "exporter"),
 	})
-	parts := []prometheus.Collector{collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), selfCollector{a}}
+	parts := []prometheus.Collector{collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), selfCollector{a}, coverageCollector{a}}
 	if a.tracker != nil {
 		parts = append(parts, transactionCollector{a.tracker})
 	}

@@ -119,11 +119,17 @@ type job struct {
 	yields func(name string) bool
 }
 
-func readPrometheus(s config.Section, c config.Config) (collectorPlan, problem.List) {
+// scrapeConfigs reads collectors.prometheus over what the global section says.
+func scrapeConfigs(s config.Section, c config.Config) (prometheus.Config, problem.List) {
 	cfg := prometheus.Default()
 	cfg.ScrapeInterval, cfg.ScrapeTimeout = c.Global.ScrapeInterval, c.Global.ScrapeTimeout
 	problems := s.Decode(&cfg)
 	cfg.SetDirectory(c.Dir)
+	return cfg, problems
+}
+
+func readPrometheus(s config.Section, c config.Config) (collectorPlan, problem.List) {
+	cfg, problems := scrapeConfigs(s, c)
 	plan := collectorPlan{
 		make: func(d Deps) (provider, error) {
 			// No registerer: what service discovery measures of itself does not keep the rules for names.

@@ -69,6 +69,7 @@ var mayImport = map[string][]string{
 	"dashboards/*": {"dashboards", "alerts", "slo/spec"},
 
 	"internal/artifact": {},
+	"internal/discover": {"collector", "collector/prometheus", "slo/spec", "slo/histogram"},
 	"internal/generate": {"internal/artifact", "slo", "slo/spec", "alerts", "alerts/alertmanager", "alerts/prometheus", "alerts/promtool", "alerts/runbook", "alerts/grafana", "dashboards", "dashboards/grafana"},
 
 	"internal/convert":   {"slo/spec"},

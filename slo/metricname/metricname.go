@@ -32,6 +32,8 @@ const (
 	SamplesRejected        = "assayer_samples_rejected_total"         // + Reason
 	Targets                = "assayer_targets"                        // + Collector, Up
 	ConfigReloaded         = "assayer_config_last_reload_successful"
+	ServicesDiscovered     = "assayer_services_discovered" // of the targets in discovery
+	ServicesCovered        = "assayer_services_covered"    // of those, services of which an objective reads a series
 )
 
 // Metrics about movements of money, from the collector of transactions; each but the first two carries the label Rail.

@@ -16,19 +16,19 @@ import (
 // and one account that the node signs for and that has more ether than anybody can send.
 type Geth struct{ *Server }
 
-// StartGeth starts a node on a new chain.
-func StartGeth(t testing.TB) *Geth {
+// StartGeth starts a node on a new chain with further flags.
+func StartGeth(t testing.TB, flags ...string) *Geth {
 	t.Helper()
 	dir, addresses := t.TempDir(), freeAddresses(t, 2)
 	g := &Geth{&Server{Address: addresses[0]}}
 	g.Process = launch(t, command{
 		name:   "geth",
 		binary: findGeth(t),
-		args: []string{
+		args: append([]string{
 			"--dev", "--dev.period", "1", "--datadir", filepath.Join(dir, "data"), "--ipcdisable",
 			"--http", "--http.addr", "127.0.0.1", "--http.port", port(addresses[0]), "--http.api", "eth,txpool", "--cache", "64",
 			"--authrpc.port", port(addresses[1]),
-		},
+		}, flags...),
 		dir: dir,
 	}, func(ctx context.Context) error {
 		var block string

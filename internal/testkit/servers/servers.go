@@ -88,3 +88,9 @@ func StartNATS(t testing.TB) *NATS {
 	}, httpOK("http://"+addresses[1]+"/healthz"))
 	return &NATS{&Server{p, addresses[1]}, "nats://" + addresses[0]}
 }
+
+// FreeAddress is an address on loopback that nobody listens on, for a server that is told where to listen.
+func FreeAddress(t testing.TB) string {
+	t.Helper()
+	return freeAddresses(t, 1)[0]
+}
