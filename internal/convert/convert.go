@@ -175,8 +175,11 @@ func (r *Run) check() {
 
 // collect puts the documents made into one file for each source document, in the order read.
 func (r *Run) collect(result *Result, outputs *fileNames) {
+	for _, it := range r.items {
+		it.output = outputs.index(it.source)
+	}
 	slices.SortStableFunc(r.items, func(a, b *Item) int {
-		return cmp.Or(cmp.Compare(a.order(outputs), b.order(outputs)), cmp.Compare(a.At.Line(), b.At.Line()))
+		return cmp.Or(cmp.Compare(a.output, b.output), cmp.Compare(a.At.Line(), b.At.Line()))
 	})
 	for _, it := range r.items {
 		if it.Refused() { // what else would be lost of it is nobody's concern
@@ -189,7 +192,7 @@ func (r *Run) collect(result *Result, outputs *fileNames) {
 		if it.Refused() || it.doc == nil {
 			continue
 		}
-		name := outputs.of(it.source)
+		name := outputs.names[it.output]
 		data, err := encode(*it.doc, it.comments())
 		if err != nil {
 			continue // check has written it before
@@ -243,5 +246,3 @@ func (f *fileNames) index(n strictyaml.Node) int {
 	}
 	return found
 }
-
-func (f *fileNames) of(n strictyaml.Node) string { return f.names[f.index(n)] }

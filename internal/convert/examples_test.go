@@ -46,19 +46,7 @@ func slothFiles() map[string]string {
 	const (
 		common = "1: alert-annotations 1, alert-labels 3, alert-name 1"
 		two    = "2: alert-annotations 2, alert-labels 6, alert-name 2"
-		base   = "2: alert-annotations 1, alert-labels 3, alert-name 1, disabled-alert 2"
-		multi  = "4: alert-annotations 2, alert-labels 6, alert-name 2, disabled-alert 4"
-		// pageAlert and ticketAlert are the object's spelling, which the plain form does not read.
-		misspelt = "2: alert-annotations 1, alert-labels 1, alert-name 1, disabled-alert 2, ignored-field 2"
-		tooMuch  = "1: alert-annotations 1, alert-labels 1, alert-name 1, ignored-field 2, invalid-value 1" // 101 %
-		alpha    = "1: assumed 1"                                                                           // whether the window rolls
-		windows  = "0: alert-windows 1"
 	)
-	in := func(m map[string]string, folder string, files map[string]string) {
-		for name, outcome := range files {
-			m[folder+"/"+name] = outcome
-		}
-	}
 	all := map[string]string{
 		"examples/_gen/*":                    notObjectives,
 		"examples/windows/*":                 windows,
@@ -66,7 +54,7 @@ func slothFiles() map[string]string {
 		"test/integration/crd/*":             notObjectives,
 		"test/integration/*/windows/7d.yaml": windows,
 	}
-	in(all, "examples", map[string]string{
+	maps.Copy(all, in("examples", map[string]string{
 		"contrib-denominator-corrected.yaml": "1: alert-annotations 1, alert-labels 3, alert-name 1, slo-plugin 1",
 		"contrib-slo-plugins.yml":            "2: alert-annotations 2, alert-labels 6, alert-name 2, renamed 1, slo-plugin 2", // one name has 64 letters
 		"getting-started.yml":                common,
@@ -85,8 +73,35 @@ func slothFiles() map[string]string {
 		"slo-plugin-getting-started.yml":     "1: alert-annotations 1, alert-labels 3, alert-name 1, slo-plugin 2",
 		"slo-plugin-k8s-getting-started.yml": "1: alert-annotations 1, alert-labels 3, alert-name 1, slo-plugin 2",
 		"victoria-metrics.yml":               "0: unparsable-query 2", // MetricsQL
-	})
-	in(all, "test/integration/prometheus/testdata", map[string]string{
+	}))
+	maps.Copy(all, slothTests())
+	return all
+}
+
+// in puts a folder before the names of files.
+func in(folder string, files map[string]string) map[string]string {
+	out := map[string]string{}
+	for name, outcome := range files {
+		out[folder+"/"+name] = outcome
+	}
+	return out
+}
+
+// alpha: whether the window rolls is not said. windows: those are no objectives.
+const (
+	alpha   = "1: assumed 1"
+	windows = "0: alert-windows 1"
+)
+
+func slothTests() map[string]string {
+	const (
+		base  = "2: alert-annotations 1, alert-labels 3, alert-name 1, disabled-alert 2"
+		multi = "4: alert-annotations 2, alert-labels 6, alert-name 2, disabled-alert 4"
+		// pageAlert and ticketAlert are the object's spelling, which the plain form does not read.
+		misspelt = "2: alert-annotations 1, alert-labels 1, alert-name 1, disabled-alert 2, ignored-field 2"
+		tooMuch  = "1: alert-annotations 1, alert-labels 1, alert-name 1, ignored-field 2, invalid-value 1" // 101 %
+	)
+	return in("test/integration/prometheus/testdata", map[string]string{
 		"in-base.yaml": base, "in-base-k8s.yaml": base, "in-invalid-version.yaml": notObjectives,
 		"in-multifile.yaml": multi, "in-multifile-k8s.yaml": multi, "in-openslo.yaml": alpha,
 		"in-sli-plugin.yaml":         "0: plugin-sli 1",
@@ -111,7 +126,6 @@ func slothFiles() map[string]string {
 		"validate_with_duplicates/prom/bad-prom-1-duplicate.yaml":       misspelt,
 		"validate_with_duplicates/prom/bad-prom-1-original.yaml":        misspelt,
 	})
-	return all
 }
 
 func pyrraFiles() map[string]string {

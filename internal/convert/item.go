@@ -24,6 +24,7 @@ type Item struct {
 	doc        *Document
 	notices    []Notice
 	objectives []string
+	output     int // number of the file it goes to
 }
 
 // Item begins one. Source is the document, at the place in it that becomes a document of its own.
@@ -268,5 +269,3 @@ func (it *Item) comments() []string {
 	}
 	return lines
 }
-
-func (it *Item) order(f *fileNames) int { return f.index(it.source) }
