@@ -109,6 +109,8 @@ collectors:
   transactions: {reconcile: {sct: 1h}}
 hooks:
   - {name: tell, kind: webhook, objectives: [sales-*], url: "http://127.0.0.1:1/", secret: none}
+deploy:
+  - {name: out, kind: directory, dir: out, watch: 1h}
 `
 
 const agentObjective = `
@@ -207,7 +209,7 @@ func (a agent) exported() string {
 	a.t.Helper()
 	deadline := time.After(30 * time.Second)
 	for ticker := time.NewTicker(20 * time.Millisecond); ; {
-		if _, text := a.ask(http.MethodGet, "/metrics", ""); strings.Contains(text, "\nassayer_slo_budget_exhaustion_timestamp_seconds{") && strings.Contains(text, "\nassayer_slo_budget_exhaustion_bound_timestamp_seconds{") {
+		if _, text := a.ask(http.MethodGet, "/metrics", ""); strings.Contains(text, "\nassayer_drifted_objects{") && strings.Contains(text, "\nassayer_slo_budget_exhaustion_timestamp_seconds{") && strings.Contains(text, "\nassayer_slo_budget_exhaustion_bound_timestamp_seconds{") {
 			return text
 		}
 		select {

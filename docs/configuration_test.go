@@ -22,6 +22,11 @@ import (
 	"github.com/assayer-io/assayer/internal/app"
 	"github.com/assayer-io/assayer/internal/config"
 	"github.com/assayer-io/assayer/internal/generate"
+	"github.com/assayer-io/assayer/internal/deploy"
+	"github.com/assayer-io/assayer/internal/deploy/alertmanager"
+	"github.com/assayer-io/assayer/internal/deploy/directory"
+	"github.com/assayer-io/assayer/internal/deploy/grafana"
+	promrules "github.com/assayer-io/assayer/internal/deploy/prometheus"
 	"github.com/assayer-io/assayer/internal/hooks"
 	"github.com/assayer-io/assayer/internal/hooks/webhook"
 	"github.com/assayer-io/assayer/slo/burnrate"
@@ -49,6 +54,11 @@ func TestKeys(t *testing.T) {
 		{"generating.md", "generate.alertmanager", generate.Default().Alertmanager},
 		{"generating.md", "generate.grafana", generate.Default().Grafana},
 		{"generating.md", "generate.kubernetes", generate.Default().Kubernetes},
+		{"deploying.md", "deploy", deploy.Entry{}},
+		{"deploying.md", "deploy.directory", directory.Default()},
+		{"deploying.md", "deploy.prometheus", promrules.Default()},
+		{"deploying.md", "deploy.grafana", grafana.Default()},
+		{"deploying.md", "deploy.alertmanager", alertmanager.Default()},
 		{"actions.md", "policy", hooks.DefaultPolicy()},
 		{"actions.md", "webhook", webhook.Default()},
 	} {

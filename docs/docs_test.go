@@ -15,7 +15,7 @@ import (
 
 // manual lists the pages whose tables and blocks are marked.
 func manual() []string {
-	return []string{"actions.md", "api.md", "configuration.md", "discovering.md", "objectives.md", "operations.md", "policies.md", "rails.md", "reasons.md", "tour.md"}
+	return []string{"actions.md", "api.md", "configuration.md", "deploying.md", "discovering.md", "objectives.md", "operations.md", "policies.md", "rails.md", "reasons.md", "tour.md"}
 }
 
 // everyPage lists what is scanned for links, commands and metrics.

@@ -29,6 +29,7 @@ import (
 	"github.com/assayer-io/assayer/collector/transactions/journal"
 	exporter "github.com/assayer-io/assayer/exporters/prometheus"
 	"github.com/assayer-io/assayer/internal/audit"
+	"github.com/assayer-io/assayer/internal/deploy"
 	"github.com/assayer-io/assayer/internal/exclusions"
 	"github.com/assayer-io/assayer/internal/health"
 	"github.com/assayer-io/assayer/internal/hooks"
@@ -85,6 +86,7 @@ type App struct {
 	tracker      *transactions.Tracker // nil: no movements of money are followed
 	journal      *journal.Journal      // of the movements; nil likewise
 	sources      *sources
+	drift        *deploy.Watcher
 	providers    map[string]provider
 	current      atomic.Pointer[Loaded]
 
@@ -129,7 +131,7 @@ func New(ctx context.Context, opts Options) (_ *App, err error) {
 	a.current.Store(&loaded)
 	a.health = health.New(a.now, health.Conditions())
 	a.health.Set(health.Starting, "", "the first evaluation has not been made yet")
-	for _, step := range []func(context.Context) error{a.openStore, a.openAudit, a.openTransactions, a.makeEngine, a.makeHooks, a.makeExporter, a.makeCollectors, a.makeWeb} {
+	for _, step := range []func(context.Context) error{a.openStore, a.openAudit, a.openTransactions, a.makeEngine, a.makeHooks, a.makeDrift, a.makeExporter, a.makeCollectors, a.makeWeb} {
 		if err := step(ctx); err != nil {
 			return nil, err
 		}
@@ -221,7 +223,7 @@ func (a *App) makeExporter(context.Context) error {
 	a.exporter = exporter.New(exporter.Deps{
 		Version: version.Version, Revision: version.Revision(), Actions: a.actionCounts, Policies: a.policyStates, Self: a.registry, Log: a.log.With("component", "exporter"),
 	})
-	parts := []prometheus.Collector{collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), selfCollector{a}, coverageCollector{a}}
+	parts := []prometheus.Collector{collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), selfCollector{a}, coverageCollector{a}, driftCollector{a.drift}}
 	if a.tracker != nil {
 		parts = append(parts, transactionCollector{a.tracker})
 	}

@@ -21,6 +21,11 @@ import (
 	"github.com/assayer-io/assayer/collector/transactions/ndjson"
 	"github.com/assayer-io/assayer/collector/transactions/postgresql"
 	"github.com/assayer-io/assayer/internal/config"
+	"github.com/assayer-io/assayer/internal/deploy"
+	"github.com/assayer-io/assayer/internal/deploy/alertmanager"
+	"github.com/assayer-io/assayer/internal/deploy/directory"
+	"github.com/assayer-io/assayer/internal/deploy/grafana"
+	promrules "github.com/assayer-io/assayer/internal/deploy/prometheus"
 	"github.com/assayer-io/assayer/internal/hooks"
 	"github.com/assayer-io/assayer/internal/hooks/webhook"
 	"github.com/assayer-io/assayer/internal/problem"
@@ -73,6 +78,21 @@ func hookKinds() map[string]hookKind {
 	return map[string]hookKind{
 		"webhook": kind(webhook.Default, func(c webhook.Config, d Deps) (hooks.Runner, error) {
 			return webhook.New(c, webhook.Deps{Now: d.Now, Logger: d.Log})
+		}),
+	}
+}
+
+func deployKinds() map[string]deployKind {
+	return map[string]deployKind{
+		"directory": deployOf(directory.Default, func(c directory.Config) (deploy.Target, error) { return directory.New(c) }),
+		"prometheus": deployOf(promrules.Default, func(c promrules.Config) (deploy.Target, error) {
+			return promrules.New(c, promrules.Deps{})
+		}),
+		"grafana": deployOf(grafana.Default, func(c grafana.Config) (deploy.Target, error) {
+			return grafana.New(c, grafana.Deps{})
+		}),
+		"alertmanager": deployOf(alertmanager.Default, func(c alertmanager.Config) (deploy.Target, error) {
+			return alertmanager.New(c, alertmanager.Deps{})
 		}),
 	}
 }

@@ -34,6 +34,7 @@ type Loaded struct {
 	Calendars  []*calendar.Business
 	plans      map[string]collectorPlan // by kind
 	hooks      []hookPlan
+	deploy     []deployPlan
 }
 
 // Load reads the agent file, the objectives and every section, and checks them against each other.
@@ -73,6 +74,7 @@ func Load(opts LoadOptions) (Loaded, problem.List) {
 		l.hooks = append(l.hooks, plan)
 		problems = append(problems, found...)
 	}
+	problems = append(problems, l.readDeploy()...)
 	how := spec.Options{Strict: opts.Strict, ScrapeInterval: l.interval(problems), Now: opts.Now, Currency: cfg.Global.ReportingCurrency}
 	if p := l.transactions(); p != nil {
 		how.Rails = p.rails

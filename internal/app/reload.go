@@ -97,6 +97,10 @@ func (a *App) reload() error {
 	if err != nil {
 		return err
 	}
+	watch, err := a.prepareDrift(&loaded)
+	if err != nil {
+		return fmt.Errorf("reloading deploy: %w", err)
+	}
 	// What is counted so far belongs to the objectives of before; one that is removed and comes back
 	// later finds it in the store.
 	if err := a.checkpoint(); err != nil {
@@ -110,7 +114,7 @@ func (a *App) reload() error {
 	for _, p := range a.providers {
 		p.SetInterest(a.engine.Interest())
 	}
-	for _, apply := range append(collectors, follow) {
+	for _, apply := range append(collectors, follow, watch) {
 		apply()
 	}
 	a.policies.engine.Apply(loaded.Policies)

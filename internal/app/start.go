@@ -34,6 +34,7 @@ func (a *App) Start(ctx context.Context) {
 	a.serve()
 	a.background(ctx, "evaluation", a.evaluateAlways)
 	a.background(ctx, "checkpoints", a.checkpointAlways)
+	a.background(ctx, "drift watch", a.drift.Run)
 	a.startTransactions(ctx)
 	for name, p := range a.providers {
 		a.background(ctx, "collector "+name, func(ctx context.Context) {

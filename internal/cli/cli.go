@@ -76,7 +76,7 @@ when a budget burns. Start with: assayer demo`,
 	}
 	root.SetVersionTemplate(version.String() + "\n")
 	root.AddCommand(
-		newRun(s), newDemo(s), newCheck(s), newExpand(s), newGenerate(s), newImport(s), newStatus(s), newBackup(s), newRestore(s), newReplay(s), newDiscover(s), newClassify(s), newActions(s), newExclusions(s), newAudit(s), newVersion(s),
+		newRun(s), newDemo(s), newCheck(s), newExpand(s), newGenerate(s), newDiff(s), newApply(s), newImport(s), newStatus(s), newBackup(s), newRestore(s), newReplay(s), newDiscover(s), newClassify(s), newActions(s), newExclusions(s), newAudit(s), newVersion(s),
 	)
 	explain(root)
 	return root

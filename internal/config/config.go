@@ -3,7 +3,7 @@
 //
 //	assayer.yaml:3:20: error: global.scrape_timeout: is longer than the scrape interval, got "20s", allowed: at most 15s
 //
-// It knows no kind of collector, exporter or hook. Their sections are kept as [Section], and who
+// It knows no kind of collector, exporter, hook or place to deploy to. Their sections are kept as [Section], and who
 // knows the kind decodes them over the kind's own defaults.
 package config
 
@@ -37,6 +37,7 @@ type Config struct {
 	Audit      Audit       `yaml:"audit"`
 	Web        Web         `yaml:"web"`
 	Generate   Section     `yaml:"generate"`
+	Deploy     Deploy      `yaml:"deploy"`
 	Dir        string      `yaml:"-"` // the file's folder, which paths inside sections are relative to
 }
 

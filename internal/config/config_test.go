@@ -101,8 +101,8 @@ func TestMistakes(t *testing.T) {
 		text string
 		want []string
 	}{
-		"unknown section": {"colectors: {}", []string{"f.yaml:1:1: error: colectors: unknown field, did you mean collectors?, allowed: global, storage, objectives, collectors, exporters, alerting, burn_alerts, hooks, audit, web, generate"}},
-		"not a mapping":   {"- a", []string{`f.yaml:1:1: error: got "a list", allowed: a mapping with the fields global, storage, objectives, collectors, exporters, alerting, burn_alerts, hooks, audit, web, generate`}},
+		"unknown section": {"colectors: {}", []string{"f.yaml:1:1: error: colectors: unknown field, did you mean collectors?, allowed: global, storage, objectives, collectors, exporters, alerting, burn_alerts, hooks, audit, web, generate, deploy"}},
+		"not a mapping":   {"- a", []string{`f.yaml:1:1: error: got "a list", allowed: a mapping with the fields global, storage, objectives, collectors, exporters, alerting, burn_alerts, hooks, audit, web, generate, deploy`}},
 		"two documents":   {"storage: {path: a}\n---\nstorage: {path: b}", []string{`f.yaml:3:1: error: has a second document, got "2 documents", allowed: one`}},
 		"unknown field":   {"global:\n  scrape_intervall: 5s", []string{"f.yaml:2:3: error: global.scrape_intervall: unknown field, did you mean scrape_interval?, allowed: scrape_interval, scrape_timeout, evaluation_interval, reporting_currency, min_coverage_ratio, external_labels, fast_page"}},
 		"long timeout":    {"global:\n  scrape_interval: 5s\n  scrape_timeout: 6s", []string{`f.yaml:3:19: error: global.scrape_timeout: is longer than the scrape interval, got "6s", allowed: at most 5s`}},

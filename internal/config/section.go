@@ -15,7 +15,7 @@ const notSupported = "is not supported by this version"
 // Section is a part of the file whose content depends on its kind.
 type Section struct {
 	Kind string // prometheus, webhook
-	Name string // of a hook; else empty
+	Name string // of a hook, or of an entry of deploy; else empty
 	node strictyaml.Node
 }
 
@@ -88,33 +88,49 @@ type Hooks []Section
 
 var nameForm = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
 
-// ValidName reports whether a hook or a source may have that name.
+// ValidName reports whether a hook, a source or a place to deploy to may have that name.
 func ValidName(name string) bool { return nameForm.MatchString(name) }
 
 // UnmarshalNode reads each hook's name and kind and keeps the rest for later.
-func (h *Hooks) UnmarshalNode(n strictyaml.Node) problem.List {
+func (h *Hooks) UnmarshalNode(n strictyaml.Node) (problems problem.List) {
+	*h, problems = named(n, "a hook", "name, kind and mode", "webhook")
+	return problems
+}
+
+// Deploy are the entries of the list deploy.
+type Deploy []Section
+
+// UnmarshalNode reads each entry's name and kind and keeps the rest for later.
+func (d *Deploy) UnmarshalNode(n strictyaml.Node) (problems problem.List) {
+	*d, problems = named(n, "an entry", "name and kind", "directory")
+	return problems
+}
+
+// named reads a list of sections with a name and a kind.
+func named(n strictyaml.Node, one, keys, kindLike string) ([]Section, problem.List) {
 	var raw []strictyaml.Node
 	problems := n.Decode(&raw)
+	var out []Section
 	lines := map[string]int{}
 	for _, item := range raw {
 		if !item.IsMapping() {
-			problems = append(problems, item.Wrong("a mapping with name, kind and mode"))
+			problems = append(problems, item.Wrong("a mapping with "+keys))
 			continue
 		}
 		name, kind := item.At("name"), item.At("kind")
 		if !ValidName(name.Text()) {
 			problems = append(problems, name.Wrong("lower-case letters, digits and dashes, at most 63"))
 		} else if line, again := lines[name.Text()]; again {
-			problems = append(problems, name.Problem(problem.Problem{Message: fmt.Sprintf("a hook of this name is already on line %d", line), Got: name.Text()}))
+			problems = append(problems, name.Problem(problem.Problem{Message: fmt.Sprintf("%s of this name is already on line %d", one, line), Got: name.Text()}))
 		} else {
 			lines[name.Text()] = name.Line()
 		}
 		if kind.Text() == "" {
-			problems = append(problems, kind.Wrong("the kind of the hook such as webhook"))
+			problems = append(problems, kind.Wrong("the kind of the "+strings.Fields(one)[1]+" such as "+kindLike))
 		}
-		*h = append(*h, Section{Kind: kind.Text(), Name: name.Text(), node: item})
+		out = append(out, Section{Kind: kind.Text(), Name: name.Text(), node: item})
 	}
-	return problems
+	return out, problems
 }
 
 // notYet is a section that the format has and this version does not.

@@ -18,6 +18,8 @@ const (
 	HookFailing      Name = "hook_failing"
 	HookBreakerOpen  Name = "hook_breaker_open"
 	SourceFailing    Name = "source_failing"
+	DeployedDrifted  Name = "deployed_drifted"
+	DriftUnchecked   Name = "drift_unchecked"
 )
 
 // Conditions is the table of everything the agent watches in itself.
@@ -49,5 +51,9 @@ func Conditions() []Condition {
 			Advice: "Check the hook's address and credentials; this shows until an action succeeds or somebody approves, rejects, resumes or reloads."},
 		{Name: HookBreakerOpen, Severity: Error, DependsOn: []Name{Stopping},
 			Advice: "The hook failed too often and is not called for a while; check what it calls."},
+		{Name: DeployedDrifted, Severity: Warning,
+			Advice: "Look at the difference with assayer diff, then apply, or change the objectives or settings so that they say what is deployed."},
+		{Name: DriftUnchecked, Severity: Warning, DependsOn: []Name{Stopping},
+			Advice: "Check that the place named can be reached and that the agent's credentials may read there."},
 	}
 }

@@ -75,6 +75,9 @@ var mayImport = map[string][]string{
 	"internal/convert":   {"slo/spec"},
 	"internal/convert/*": {"internal/convert", "slo/spec"},
 
+	"internal/deploy":   {"internal/artifact"},
+	"internal/deploy/*": {"internal/deploy", "internal/artifact"},
+
 	"internal/hooks":   {"slo", "slo/spec", "slo/policy", "internal/audit", "internal/storage"},
 	"internal/hooks/*": {"internal/hooks", "slo", "slo/spec"},
 
@@ -130,7 +133,7 @@ var light = []string{
 }
 
 // variantRoots hold one folder for each variant of a kind; kindsFile lists the variants by hand.
-var variantRoots = []string{"collector", "exporters", "internal/hooks"}
+var variantRoots = []string{"collector", "exporters", "internal/hooks", "internal/deploy"}
 
 const kindsFile = "internal/app/kinds.go"
 

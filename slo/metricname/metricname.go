@@ -34,6 +34,10 @@ const (
 	ConfigReloaded         = "assayer_config_last_reload_successful"
 	ServicesDiscovered     = "assayer_services_discovered" // of the targets in discovery
 	ServicesCovered        = "assayer_services_covered"    // of those, services of which an objective reads a series
+
+	DriftedObjects    = "assayer_drifted_objects"                    // + Target, Kind
+	DriftLastCheck    = "assayer_drift_last_check_timestamp_seconds" // + Target
+	DriftChecksFailed = "assayer_drift_checks_failed_total"          // + Target
 )
 
 // Metrics about movements of money, from the collector of transactions; each but the first two carries the label Rail.
@@ -87,6 +91,7 @@ const (
 	Then     = "then"
 	Hook     = "hook"
 	Kind     = "kind"
+	Target   = "target"
 	Result   = "result"
 
 	Collector = "collector"

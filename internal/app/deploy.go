@@ -1,0 +1,214 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/assayer-io/assayer/internal/artifact"
+	"github.com/assayer-io/assayer/internal/config"
+	"github.com/assayer-io/assayer/internal/deploy"
+	"github.com/assayer-io/assayer/internal/generate"
+	"github.com/assayer-io/assayer/internal/health"
+	"github.com/assayer-io/assayer/internal/problem"
+	"github.com/assayer-io/assayer/internal/strictyaml"
+	"github.com/assayer-io/assayer/slo/metricname"
+)
+
+// deployKind reads one entry of deploy.
+type deployKind func(config.Section, config.Config) (deployPlan, problem.List)
+
+// deployPlan is one entry of deploy as configured, not yet made.
+type deployPlan struct {
+	deploy.Entry
+	make func() (deploy.Target, error)
+	// place is the folder or file that it writes; empty: none. Two entries would delete each other's files there.
+	place string
+}
+
+// deployOf makes a deployKind of a variant's defaults and constructor. The keys of every entry and those of the variant
+// stand side by side in one section.
+func deployOf[C any](defaults func() C, make func(C) (deploy.Target, error)) deployKind {
+	return func(s config.Section, c config.Config) (deployPlan, problem.List) {
+		both := struct {
+			Entry   deploy.Entry `yaml:",inline"`
+			Variant C            `yaml:",inline"`
+		}{Variant: defaults()}
+		problems := s.Decode(&both)
+		if v, ok := any(&both.Variant).(interface{ SetDirectory(dir string) }); ok {
+			v.SetDirectory(c.Dir)
+		}
+		plan := deployPlan{Entry: both.Entry, make: func() (deploy.Target, error) { return make(both.Variant) }}
+		if v, ok := any(both.Variant).(interface{ Place() string }); ok && v.Place() != "" {
+			plan.place = filepath.Clean(v.Place())
+		}
+		return plan, problems
+	}
+}
+
+func (l *Loaded) readDeploy() problem.List {
+	var problems problem.List
+	for _, s := range l.Config.Deploy {
+		if s.Kind == "" {
+			continue // told of already
+		}
+		read := deployKinds()[s.Kind]
+		if read == nil {
+			problems = append(problems, s.UnknownKind(slices.Sorted(maps.Keys(deployKinds()))))
+			continue
+		}
+		plan, found := read(s, l.Config)
+		if i := slices.IndexFunc(l.deploy, func(p deployPlan) bool { return p.place != "" && p.place == plan.place }); i >= 0 {
+			found = append(found, s.Problem(problem.Problem{Path: "name", Got: plan.Name, Message: "writes to the same place as " + l.deploy[i].Name + ", and each would delete the other's files", Allowed: "a place of its own"}))
+		}
+		l.deploy = append(l.deploy, plan)
+		problems = append(problems, found...)
+	}
+	return problems
+}
+
+// Destination is a place to deploy to.
+type Destination struct {
+	Name   string
+	Target deploy.Target
+	// Form says in which form it takes what is generated; empty: as the section generate has it.
+	Form generate.Form
+}
+
+func (p deployPlan) destination() (Destination, error) {
+	t, err := p.make()
+	if err != nil {
+		return Destination{}, fmt.Errorf("making %s: %w", p.Name, err)
+	}
+	d := Destination{Name: p.Name, Target: t, Form: generate.Files} // servers take nothing else
+	if p.Kind == "directory" {
+		d.Form = ""
+	}
+	return d, nil
+}
+
+// Destinations makes those of the names given, or all when none is given.
+func (l *Loaded) Destinations(names []string) ([]Destination, error) {
+	var all []string
+	for _, p := range l.deploy {
+		all = append(all, p.Name)
+	}
+	for _, name := range names {
+		if !slices.Contains(all, name) {
+			return nil, fmt.Errorf("no entry of deploy is called %q%s", name, strictyaml.DidYouMean(name, all))
+		}
+	}
+	var out []Destination
+	for _, p := range l.deploy {
+		if len(names) > 0 && !slices.Contains(names, p.Name) {
+			continue
+		}
+		d, err := p.destination()
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, d)
+	}
+	return out, nil
+}
+
+// generated gives what is to be deployed for the objectives loaded, in a form; empty: as the section generate has it.
+func (l *Loaded) generated(form generate.Form, now time.Time) ([]artifact.File, error) {
+	c := generate.Default()
+	if l.Config.Generate.Written() {
+		if err := l.Config.Generate.Decode(&c).Err(); err != nil {
+			return nil, err
+		}
+	}
+	if form != "" {
+		c.Form = form
+	}
+	in, err := l.generateInput(c, now)
+	if err != nil {
+		return nil, err
+	}
+	out, err := generate.Generate(in)
+	return out.Files, err
+}
+
+// watched makes what is watched for drift. What it is compared with is generated at the first look, once for each form.
+func (l *Loaded) watched(now time.Time) ([]deploy.Watched, error) {
+	forms := map[generate.Form]func() ([]artifact.File, error){}
+	for _, form := range []generate.Form{"", generate.Files} {
+		forms[form] = sync.OnceValues(func() ([]artifact.File, error) { return l.generated(form, now) })
+	}
+	var out []deploy.Watched
+	for _, p := range l.deploy {
+		if p.Watch == 0 {
+			continue
+		}
+		d, err := p.destination()
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, deploy.Watched{Name: p.Name, Every: p.Watch, Target: d.Target, Files: forms[d.Form]})
+	}
+	return out, nil
+}
+
+// makeDrift makes the watch over what is deployed. It reads and never writes.
+func (a *App) makeDrift(context.Context) error {
+	a.drift = deploy.NewWatcher(a.now, a.log.With("component", "drift"), a.observeDrift)
+	apply, err := a.prepareDrift(a.loaded())
+	if err != nil {
+		return err
+	}
+	apply()
+	return nil
+}
+
+// prepareDrift does all of a change that can fail, and gives the rest.
+func (a *App) prepareDrift(l *Loaded) (apply func(), err error) {
+	watched, err := l.watched(a.now())
+	if err != nil {
+		return nil, err
+	}
+	return func() {
+		// What the next looks do not find again does not hold.
+		a.health.Replace(health.DeployedDrifted, nil)
+		a.health.Replace(health.DriftUnchecked, nil)
+		a.drift.Watch(watched)
+	}, nil
+}
+
+func (a *App) observeDrift(c deploy.Check) {
+	a.health.Report(health.DriftUnchecked, c.Target, c.Err)
+	if c.Some == "" {
+		a.health.Clear(health.DeployedDrifted, c.Target)
+	} else {
+		a.health.Set(health.DeployedDrifted, c.Target, c.Some)
+	}
+}
+
+// driftCollector exports what the watch has found.
+type driftCollector struct{ watcher *deploy.Watcher }
+
+// Describe says nothing beforehand: which series there are depends on what is watched.
+func (driftCollector) Describe(chan<- *prometheus.Desc) {}
+
+// Collect implements prometheus.Collector.
+func (d driftCollector) Collect(ch chan<- prometheus.Metric) {
+	objects := prometheus.NewDesc(metricname.DriftedObjects, "Deployed objects that are not as generated, at the last look that succeeded.", []string{metricname.Target, metricname.Kind}, nil)
+	at := prometheus.NewDesc(metricname.DriftLastCheck, "When deployed objects were last compared with what is generated.", []string{metricname.Target}, nil)
+	failed := prometheus.NewDesc(metricname.DriftChecksFailed, "Looks at what is deployed that did not succeed.", []string{metricname.Target}, nil)
+	for _, c := range d.watcher.Checks() {
+		for kind, n := range c.Drifted {
+			ch <- prometheus.MustNewConstMetric(objects, prometheus.GaugeValue, float64(n), c.Target, kind)
+		}
+		if !c.At.IsZero() {
+			ch <- prometheus.MustNewConstMetric(at, prometheus.GaugeValue, float64(c.At.UnixMilli())/float64(time.Second/time.Millisecond), c.Target)
+		}
+		ch <- prometheus.MustNewConstMetric(failed, prometheus.CounterValue, float64(c.Failed), c.Target)
+	}
+}

@@ -1,0 +1,314 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"text/tabwriter"
+	"time"
+
+	promconfig "github.com/prometheus/common/config"
+	"github.com/spf13/cobra"
+
+	"github.com/assayer-io/assayer/internal/app"
+	"github.com/assayer-io/assayer/internal/artifact"
+	"github.com/assayer-io/assayer/internal/deploy"
+	"github.com/assayer-io/assayer/internal/deploy/alertmanager"
+	"github.com/assayer-io/assayer/internal/deploy/directory"
+	"github.com/assayer-io/assayer/internal/deploy/grafana"
+	"github.com/assayer-io/assayer/internal/deploy/prometheus"
+	"github.com/assayer-io/assayer/internal/generate"
+	"github.com/assayer-io/assayer/internal/problem"
+)
+
+// deployFlags say what is deployed where. Flags for one destination stand in for the agent file's section deploy.
+type deployFlags struct {
+	config, from        string
+	objectives, targets []string
+	dir                 string
+	rulesDir, rulesURL  string
+	grafanaURL, token   string
+	amFile, amURL       string
+}
+
+func (f *deployFlags) add(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringVar(&f.config, "config", "assayer.yaml", "agent file, whose section deploy names the places")
+	flags.StringArrayVar(&f.objectives, "objectives", nil, "glob pattern of objectives; may be repeated (default: those of the agent file)")
+	flags.StringVar(&f.from, "from", "", "deploy the files of this folder, as assayer generate wrote them, instead of generating")
+	flags.StringArrayVar(&f.targets, "target", nil, "name of an entry of deploy; may be repeated (default: all)")
+	flags.StringVar(&f.dir, "dir", "", "deploy to this folder alone")
+	flags.StringVar(&f.rulesDir, "prometheus-rules-dir", "", "deploy to this folder of rule files alone; needs --prometheus-url")
+	flags.StringVar(&f.rulesURL, "prometheus-url", "", "address of the Prometheus or vmalert that loads them")
+	flags.StringVar(&f.grafanaURL, "grafana-url", "", "deploy to this Grafana alone")
+	flags.StringVar(&f.token, "grafana-token-file", "", "file with the token of a service account")
+	flags.StringVar(&f.amFile, "alertmanager-file", "", "deploy to this configuration file alone; needs --alertmanager-url")
+	flags.StringVar(&f.amURL, "alertmanager-url", "", "address of the Alertmanager that loads it")
+}
+
+// one makes the destination that flags name; nil: they name none.
+func (f *deployFlags) one() (*app.Destination, error) {
+	kinds := map[string]string{"directory": f.dir, "prometheus": f.rulesDir + f.rulesURL, "grafana": f.grafanaURL + f.token, "alertmanager": f.amFile + f.amURL}
+	kind := ""
+	for _, k := range []string{"directory", "prometheus", "grafana", "alertmanager"} {
+		if kinds[k] == "" {
+			continue
+		}
+		if kind != "" {
+			return nil, fmt.Errorf("flags for %s and %s: name one place, or write both into the agent file's section deploy", kind, k)
+		}
+		kind = k
+	}
+	if (f.rulesDir == "") != (f.rulesURL == "") || (f.amFile == "") != (f.amURL == "") {
+		return nil, errors.New("--prometheus-rules-dir and --prometheus-url go together, and so do --alertmanager-file and --alertmanager-url")
+	}
+	var target deploy.Target
+	var err error
+	switch kind {
+	case "":
+		return nil, nil
+	case "directory":
+		target, err = directory.New(directory.Config{Dir: f.dir})
+	case "prometheus":
+		c := prometheus.Default()
+		c.Dir, c.Server.URL = f.rulesDir, f.rulesURL
+		target, err = prometheus.New(c, prometheus.Deps{})
+	case "grafana":
+		c := grafana.Default()
+		c.Server.URL = f.grafanaURL
+		if f.token != "" {
+			c.Server.HTTP.Authorization = &promconfig.Authorization{Type: "Bearer", CredentialsFile: f.token}
+		}
+		target, err = grafana.New(c, grafana.Deps{})
+	case "alertmanager":
+		c := alertmanager.Default()
+		c.File, c.Server.URL = f.amFile, f.amURL
+		target, err = alertmanager.New(c, alertmanager.Deps{})
+	}
+	if problems, ok := errors.AsType[problem.List](err); ok {
+		for i := range problems {
+			problems[i].File = "command line"
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	if len(f.targets) > 0 {
+		return nil, errors.New("--target names entries of the agent file, and other flags name a place of their own: use one of the two")
+	}
+	to := &app.Destination{Name: kind, Target: target, Form: generate.Files}
+	if kind == "directory" {
+		to.Form = ""
+	}
+	return to, nil
+}
+
+// placement is a destination with what belongs there.
+type placement struct {
+	app.Destination
+	files []artifact.File
+}
+
+// read gives what is to be deployed, and where.
+func (f *deployFlags) read(cmd *cobra.Command, s Streams) ([]placement, error) {
+	one, err := f.one()
+	if err != nil {
+		return nil, err
+	}
+	// Objectives, or generated files, and a place by flags need no agent file.
+	if one != nil && (f.from != "" || len(f.objectives) > 0) && !cmd.Flags().Changed("config") {
+		f.config = ""
+	}
+	destinations := []app.Destination{}
+	if one != nil {
+		destinations = append(destinations, *one)
+	} else {
+		loaded, problems := app.Load(app.LoadOptions{Path: f.config})
+		if problems.Errors() > 0 {
+			return nil, say(s, problems)
+		}
+		if destinations, err = loaded.Destinations(f.targets); err != nil {
+			return nil, err
+		}
+	}
+	if len(destinations) == 0 {
+		return nil, fmt.Errorf("%s has no section deploy: write one, or name a place with --dir, --prometheus-rules-dir, --grafana-url or --alertmanager-file", f.config)
+	}
+	made := map[generate.Form][]artifact.File{}
+	var places []placement
+	for _, d := range destinations {
+		if _, there := made[d.Form]; !there {
+			if made[d.Form], err = f.files(d.Form, s); err != nil {
+				return nil, err
+			}
+		}
+		places = append(places, placement{d, made[d.Form]})
+	}
+	return places, nil
+}
+
+// files reads or generates what is to be deployed.
+func (f *deployFlags) files(form generate.Form, s Streams) ([]artifact.File, error) {
+	if f.from != "" {
+		return deploy.ReadFolder(f.from)
+	}
+	in, problems := app.LoadGenerate(app.GenerateOptions{Config: f.config, Objectives: f.objectives, Now: time.Now(), Change: func(c *generate.Config) {
+		if form != "" {
+			c.Form = form
+		}
+	}})
+	if problems.Errors() > 0 {
+		return nil, say(s, problems)
+	}
+	out, err := generate.Generate(in)
+	return out.Files, err
+}
+
+// say tells all problems.
+func say(s Streams, problems problem.List) error {
+	for _, p := range problems {
+		fmt.Fprintln(s.Err, p)
+	}
+	return errSaid
+}
+
+func newDiff(s Streams) *cobra.Command {
+	var f deployFlags
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use: "diff", Short: "Compare what is deployed with what is generated",
+		Long: `Compare rule files, dashboards and Alertmanager's configuration as they are deployed with those that the
+objectives give now. Nothing is changed. Secrets are not shown. Exit code 2 when there is a difference.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			places, err := f.read(cmd, s)
+			if err != nil {
+				return err
+			}
+			plans, err := makePlans(cmd.Context(), places)
+			var told error
+			if asJSON {
+				told = json.NewEncoder(s.Out).Encode(map[string]any{"plans": plans})
+			} else {
+				told = printPlans(s.Out, plans)
+			}
+			if err = errors.Join(err, told); err != nil {
+				return err
+			}
+			if slices.ContainsFunc(plans, deploy.Plan.Drifted) {
+				return errNo
+			}
+			return nil
+		},
+	}
+	f.add(cmd)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+func newApply(s Streams) *cobra.Command {
+	var f deployFlags
+	var keep bool
+	cmd := &cobra.Command{
+		Use: "apply", Short: "Deploy what is generated",
+		Long: `Show what differs as diff does, then make it so: create, update, and delete what is ours and no longer
+generated. What others made is never touched. An apply that was interrupted is completed by the next one.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			places, err := f.read(cmd, s)
+			if err != nil {
+				return err
+			}
+			plans, err := makePlans(cmd.Context(), places)
+			if err = errors.Join(err, printPlans(s.Out, plans)); err != nil && len(plans) == 0 {
+				return err
+			}
+			for _, p := range plans {
+				i := slices.IndexFunc(places, func(d placement) bool { return d.Name == p.Target })
+				err = errors.Join(err, applyOne(cmd.Context(), places[i], p, keep, s))
+			}
+			return err
+		},
+	}
+	f.add(cmd)
+	cmd.Flags().BoolVar(&keep, "keep-edits", false, "refuse to overwrite or delete what somebody edited since the last apply")
+	return cmd
+}
+
+// makePlans makes the plan of every place that can be read; the others are the error.
+func makePlans(ctx context.Context, places []placement) ([]deploy.Plan, error) {
+	plans := []deploy.Plan{}
+	var errs []error
+	for _, one := range places {
+		p, err := deploy.Make(ctx, one.Name, one.Target, one.files)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", one.Name, err))
+			continue
+		}
+		plans = append(plans, p)
+	}
+	return plans, errors.Join(errs...)
+}
+
+func applyOne(ctx context.Context, to placement, p deploy.Plan, keep bool, s Streams) error {
+	bar := newProgress(s.Err)
+	changed := 0
+	err := deploy.Apply(ctx, to.Target, p, deploy.ApplyOptions{KeepEdits: keep, Progress: func(done, all int, _ *deploy.Step) {
+		changed = done
+		bar.show("applying", float64(done), float64(all))
+	}})
+	bar.clear()
+	if err != nil {
+		return fmt.Errorf("%s: %w", to.Name, err)
+	}
+	if !p.Drifted() {
+		_, err = fmt.Fprintf(s.Out, "%s: nothing to do\n", to.Name)
+		return err
+	}
+	_, err = fmt.Fprintf(s.Out, "%s: %s, in force\n", to.Name, count(changed, "change"))
+	return err
+}
+
+// printPlans writes a table of what differs, then each difference.
+func printPlans(out io.Writer, plans []deploy.Plan) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	var errs []error
+	unchanged := 0
+	for i, p := range plans {
+		if i == 0 {
+			errs = append(errs, row(w, "TARGET", "DO", "KIND", "NAME", "WHY"))
+		}
+		for _, s := range p.Steps {
+			if s.Op == deploy.Unchanged {
+				unchanged++
+				continue
+			}
+			errs = append(errs, row(w, p.Target, string(s.Op), s.Kind, s.Name, s.Why))
+		}
+		if p.Pending != "" {
+			errs = append(errs, row(w, p.Target, "reload", "-", "-", p.Pending))
+		}
+	}
+	drifted := slices.ContainsFunc(plans, deploy.Plan.Drifted)
+	if drifted {
+		errs = append(errs, w.Flush())
+	}
+	for _, p := range plans {
+		for _, s := range p.Steps {
+			if s.Diff != "" {
+				fmt.Fprintln(out)
+				errs = append(errs, row(out, p.Target+": "+string(s.Op)+" "+s.Kind+" "+s.Name))
+				_, err := io.WriteString(out, s.Diff)
+				errs = append(errs, err)
+			}
+		}
+	}
+	if len(plans) > 0 && !drifted {
+		_, err := fmt.Fprintf(out, "no difference: %s as generated\n", count(unchanged, "object"))
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,180 @@
+package directory_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/assayer-io/assayer/internal/artifact"
+	"github.com/assayer-io/assayer/internal/deploy"
+	"github.com/assayer-io/assayer/internal/deploy/directory"
+)
+
+const dirVariable = "ASSAYER_TEST_APPLY_TO"
+
+// TestMain applies, in a process of its own, when it is told to; it says how far it is.
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(dirVariable); dir != "" {
+		if err := applyAll(dir); err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+const files = 20
+
+// generated are many files, of which those of an older version exist with another content or another name.
+func generated(version string) []artifact.File {
+	var out []artifact.File
+	for i := range files {
+		name := fmt.Sprintf("rules/%02d.yaml", i)
+		if i%4 == 0 {
+			name = fmt.Sprintf("rules/%s-%02d.yaml", version, i)
+		}
+		out = append(out, artifact.File{Path: name, Data: []byte(strings.Repeat(version+"\n", 5000))})
+	}
+	return out
+}
+
+func applyAll(dir string) error {
+	one, err := directory.New(directory.Config{Dir: dir})
+	if err != nil {
+		return err
+	}
+	ctx := context.Background()
+	p, err := deploy.Make(ctx, "out", one, generated("new"))
+	if err != nil {
+		return err
+	}
+	return deploy.Apply(ctx, one, p, deploy.ApplyOptions{Progress: func(done, _ int, _ *deploy.Step) { fmt.Println("done", done) }})
+}
+
+// TestKilled kills a process in the middle of an apply. No file is ever half written, and the next apply does the rest.
+func TestKilled(t *testing.T) {
+	for _, after := range []int{0, 7, 14, 15, 24} {
+		t.Run(fmt.Sprint(after), func(t *testing.T) {
+			dir := t.TempDir()
+			one, err := directory.New(directory.Config{Dir: dir})
+			if err != nil {
+				t.Fatal(err)
+			}
+			apply := func(version string) {
+				t.Helper()
+				p, err := deploy.Make(t.Context(), "out", one, generated(version))
+				if err == nil {
+					err = deploy.Apply(t.Context(), one, p, deploy.ApplyOptions{})
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			apply("old")
+			kill(t, dir, after)
+			for name, text := range tree(t, dir) {
+				if !strings.Contains(name, ".assayer-") && text != strings.Repeat("old\n", 5000) && text != strings.Repeat("new\n", 5000) {
+					t.Errorf("%s is broken: %d bytes", name, len(text))
+				}
+			}
+			if err := os.WriteFile(filepath.Join(dir, "rules", "theirs.yaml"), []byte("x"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			apply("new")
+			want := map[string]string{"rules/theirs.yaml": "x"}
+			for _, f := range generated("new") {
+				want[f.Path] = string(f.Data)
+			}
+			got := tree(t, dir)
+			delete(got, deploy.ManifestName)
+			if !maps.Equal(got, want) {
+				t.Errorf("the folder holds %d files, want %d", len(got), len(want))
+			}
+			p, err := deploy.Make(t.Context(), "out", one, generated("new"))
+			if err != nil || p.Drifted() {
+				t.Errorf("left: %v, %v", p, err)
+			}
+		})
+	}
+}
+
+// kill starts an apply and kills it when it has said that so much is done.
+func kill(t *testing.T, dir string, after int) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), os.Args[0])
+	cmd.Env = append(os.Environ(), dirVariable+"="+dir)
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(out)
+	for lines.Scan() && lines.Text() != fmt.Sprint("done ", after) {
+		if !strings.HasPrefix(lines.Text(), "done ") {
+			t.Errorf("it says %q", lines.Text())
+		}
+	}
+	_ = cmd.Process.Kill() // it may have ended
+	_ = cmd.Wait()         // with the signal
+}
+
+func tree(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	out := map[string]string{}
+	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		name, _ := filepath.Rel(dir, path)
+		out[filepath.ToSlash(name)] = string(data)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// TestFolderThatWasGenerated: what ReadFolder reads and deploys is what is there, each file for its own destination.
+func TestFolderThatWasGenerated(t *testing.T) {
+	all, err := deploy.ReadFolder("testdata/tree")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]artifact.Kind{}
+	for _, f := range all {
+		got[f.Path] = f.Kind
+	}
+	want := map[string]artifact.Kind{
+		"runbooks/a.md": artifact.Runbook, "rules/a.yaml": artifact.Rules, "rule-tests/a.yaml": artifact.RuleTests, "kubernetes/a.yaml": artifact.RuleObjects,
+		"kubernetes/map.yaml": artifact.Manifest, "alertmanager/alertmanager.yaml": artifact.Alertmanager, "alertmanager/assayer.tmpl": artifact.AlertTemplate,
+		"grafana/rules.yaml": artifact.GrafanaRules, "dashboards/a.json": artifact.Dashboard, "terraform/a.tf.json": artifact.Terraform, "provisioning/a.yaml": artifact.Provisioning,
+	}
+	if !maps.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	if _, err := deploy.ReadFolder("testdata/none"); err == nil {
+		t.Error("a folder that is not there is read")
+	}
+}
+
+func TestConfigProblems(t *testing.T) {
+	if err := (directory.Config{}).Validate(); err == nil || !strings.Contains(err.Error(), "dir") {
+		t.Errorf("no folder: %v", err)
+	}
+	c := directory.Config{Dir: "out"}
+	c.SetDirectory("/etc/assayer")
+	if c.Place() != "/etc/assayer/out" || c.Validate() != nil {
+		t.Errorf("became %+v", c)
+	}
+}

@@ -1,0 +1,288 @@
+package deploy
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"unicode"
+)
+
+// KindFile is the kind of objects that are files.
+const KindFile = "file"
+
+const (
+	// ManifestName is the file that lists which files of a folder are ours.
+	ManifestName    = ".assayer-manifest.json"
+	manifestVersion = 1
+	tempMark        = ".assayer-tmp-" // in the names of files that are being written
+	maxFileBytes    = 64 << 20
+	maxPathBytes    = 1024
+)
+
+// Files is a folder of which some files are ours: those in its manifest,
+//
+//	{"version": 1, "pending": false, "files": {"rules/card.yaml": {"sha256": "9f2c…"}}}
+//
+// Before an apply writes anything it notes in the manifest, for each file, what it will be, so that files written by an
+// apply that was killed are known to be ours. A file is written beside its place, synced, and moved there.
+type Files struct {
+	Dir      string
+	Manifest string      // name of the manifest; empty is ManifestName
+	Mode     fs.FileMode // of new files; the bits of existing ones are kept. 0 is 0644
+}
+
+// manifest is what is written into Files.Manifest.
+type manifest struct {
+	Version int              `json:"version"`
+	Pending bool             `json:"pending"` // an apply has begun and not ended
+	Files   map[string]entry `json:"files"`
+}
+
+// entry is one file of ours.
+type entry struct {
+	SHA256 string  `json:"sha256"`         // what was applied last; empty: nothing yet
+	Next   *string `json:"next,omitempty"` // hash of what an apply is making of it, "" to delete it; nil: none is under way
+}
+
+func (f Files) manifestName() string {
+	if f.Manifest == "" {
+		return ManifestName
+	}
+	return f.Manifest
+}
+
+// Objects makes objects of files. Names that lead out of the folder, or clash, are refused.
+func (f Files) Objects(names []string, data func(i int) []byte) ([]Object, error) {
+	seen := map[string]bool{}
+	out := make([]Object, 0, len(names))
+	for i, name := range names {
+		if err := f.checkName(name); err != nil {
+			return nil, err
+		}
+		if seen[name] {
+			return nil, fmt.Errorf("two files are called %q", name)
+		}
+		seen[name] = true
+		out = append(out, Object{Kind: KindFile, Name: name, Text: data(i)})
+	}
+	for name := range seen {
+		for dir := path.Dir(name); dir != "."; dir = path.Dir(dir) {
+			if seen[dir] {
+				return nil, fmt.Errorf("%q is to be a file and a folder", dir)
+			}
+		}
+	}
+	return out, nil
+}
+
+func (f Files) checkName(name string) error {
+	local, err := filepath.Localize(name)
+	bad := err != nil || !filepath.IsLocal(local) || path.Clean(name) != name || name == "." || len(name) > maxPathBytes ||
+		strings.ContainsFunc(name, unicode.IsControl) || strings.Contains(name, tempMark) || path.Base(name) == f.manifestName()
+	if bad {
+		return fmt.Errorf("file name %.200q, allowed: a relative path inside the folder, without .. and control characters, other than %s", name, f.manifestName())
+	}
+	return nil
+}
+
+// Deployed reads the files of ours, and those that are wanted. A folder that does not exist is empty.
+func (f Files) Deployed(wanted []Object) (State, error) {
+	root, err := os.OpenRoot(f.Dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return State{}, nil
+	}
+	if err != nil {
+		return State{}, fmt.Errorf("opening the folder: %w", err)
+	}
+	defer root.Close()
+	m, _, err := f.readManifest(root)
+	if err != nil {
+		return State{}, err
+	}
+	var s State
+	if m.Pending {
+		s.Pending = "an apply was interrupted before it had ended"
+	}
+	names := map[string]bool{}
+	for name := range m.Files {
+		names[name] = true
+	}
+	for _, w := range wanted {
+		names[w.Name] = true
+	}
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		found, err := look(root, name, m)
+		if err != nil {
+			return State{}, err
+		}
+		if found != nil {
+			s.Found = append(s.Found, *found)
+		}
+	}
+	return s, nil
+}
+
+// look reads one file; nil: it is not there.
+func look(root *os.Root, name string, m manifest) (*Found, error) {
+	local := filepath.FromSlash(name)
+	info, err := root.Lstat(local)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errNotDir) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", name, err)
+	}
+	f := &Found{Object: Object{Kind: KindFile, Name: name}, Version: "no plain file"}
+	if !info.Mode().IsRegular() {
+		f.Foreign = "it is no plain file but " + whatIs(info.Mode()) + "; move it away, or deploy to another folder"
+		return f, nil
+	}
+	if f.Text, err = readFile(root, local); err != nil {
+		return nil, fmt.Errorf("reading %s: %w", name, err)
+	}
+	f.Version = Sum(f.Text)
+	e, known := m.Files[name]
+	interrupted := known && e.Next != nil
+	switch {
+	case interrupted && f.Version != e.SHA256 && f.Version != *e.Next && (e.SHA256 == "" || *e.Next == ""):
+		known = false // it was written by somebody else after an apply was killed
+	case known && f.Version != e.SHA256 && (!interrupted || f.Version != *e.Next):
+		f.Edited = "at " + info.ModTime().UTC().Format("2006-01-02T15:04:05Z") + ", since it was last applied"
+	}
+	f.Ours = known
+	if !known {
+		f.Foreign = "a file of this name is there that assayer has not written; move it away, or deploy to another folder"
+	}
+	return f, nil
+}
+
+func whatIs(m fs.FileMode) string {
+	switch {
+	case m.IsDir():
+		return "a folder"
+	case m&fs.ModeSymlink != 0:
+		return "a symbolic link"
+	}
+	return "something else"
+}
+
+func readFile(root *os.Root, name string) ([]byte, error) {
+	f, err := root.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxFileBytes+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(data) > maxFileBytes {
+		return nil, fmt.Errorf("it is larger than %d bytes", maxFileBytes)
+	}
+	return data, nil
+}
+
+// readManifest gives an empty one when there is none.
+func (f Files) readManifest(root *os.Root) (m manifest, raw []byte, err error) {
+	m = manifest{Version: manifestVersion, Files: map[string]entry{}}
+	raw, err = readFile(root, f.manifestName())
+	if errors.Is(err, fs.ErrNotExist) {
+		return m, nil, nil
+	}
+	if err != nil {
+		return m, nil, fmt.Errorf("reading the manifest: %w", err)
+	}
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	dec.DisallowUnknownFields()
+	err = dec.Decode(&m)
+	switch {
+	case err == nil && m.Version != manifestVersion:
+		err = fmt.Errorf("it has version %d, allowed: %d", m.Version, manifestVersion)
+	case err == nil && m.Files == nil:
+		m.Files = map[string]entry{}
+	}
+	for name := range m.Files {
+		err = errors.Join(err, f.checkName(name))
+	}
+	if err != nil {
+		return m, nil, fmt.Errorf("reading the manifest %s, which says what of the folder is ours: %w; restore it, or deploy to an empty folder", filepath.Join(f.Dir, f.manifestName()), err)
+	}
+	return m, raw, nil
+}
+
+// write puts data at name: a new file beside it, synced, then moved there, then the folder synced.
+func write(root *os.Root, name string, data []byte, mode fs.FileMode) (err error) {
+	dir := filepath.Dir(name)
+	made, err := makeFolders(root, dir)
+	if err != nil {
+		return err
+	}
+	temp := filepath.Join(dir, "."+filepath.Base(name)+tempMark+rand.Text()[:8])
+	if len(filepath.Base(temp)) > 255 { // the longest name most file systems take
+		temp = filepath.Join(dir, tempMark+rand.Text())
+	}
+	out, err := root.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, ignoreMissing(root.Remove(temp)))
+		}
+	}()
+	_, err = out.Write(data)
+	if err == nil {
+		err = out.Chmod(mode) // whatever the mask of new files is
+	}
+	if err == nil {
+		err = out.Sync()
+	}
+	if err = errors.Join(err, out.Close()); err != nil {
+		return err
+	}
+	if err := root.Rename(temp, name); err != nil {
+		return err
+	}
+	for _, d := range append(made, dir) {
+		if err := syncFolder(root, d); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// makeFolders makes dir and gives the folders that got a new entry.
+func makeFolders(root *os.Root, dir string) (changed []string, err error) {
+	for d := dir; d != "."; d = filepath.Dir(d) {
+		if _, err := root.Stat(d); err == nil {
+			break
+		}
+		changed = append(changed, filepath.Dir(d))
+	}
+	return changed, root.MkdirAll(dir, 0o755) //nolint:gosec // as the files in it, others may read it
+}
+
+func syncFolder(root *os.Root, name string) error {
+	d, err := root.Open(name)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+func ignoreMissing(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,232 @@
+package deploy
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// FileSession changes the files of a folder. It implements [Session].
+type FileSession struct {
+	files    Files
+	root     *os.Root
+	lock     *os.File
+	manifest manifest
+	done     []before // what was there, in the order in which it was changed
+	wasRaw   []byte   // the manifest before; nil: there was none
+}
+
+// before is one file as it was.
+type before struct {
+	name string
+	data []byte // nil: it was not there
+	mode fs.FileMode
+}
+
+// Begin locks the folder against other applies, clears away what killed ones left half written, and notes in the
+// manifest what the plan will make.
+func (f Files) Begin(p Plan) (_ *FileSession, err error) {
+	if err := os.MkdirAll(f.Dir, 0o755); err != nil { //nolint:gosec // servers of other users read it
+		return nil, fmt.Errorf("making the folder: %w", err)
+	}
+	root, err := os.OpenRoot(f.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("opening the folder: %w", err)
+	}
+	s := &FileSession{files: f, root: root}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.End())
+		}
+	}()
+	if s.lock, err = root.Open("."); err != nil {
+		return nil, fmt.Errorf("opening the folder: %w", err)
+	}
+	if err := lock(s.lock); err != nil {
+		return nil, fmt.Errorf("locking %s: %w; another apply works there: wait for its end", f.Dir, err)
+	}
+	if s.manifest, s.wasRaw, err = f.readManifest(root); err != nil {
+		return nil, err
+	}
+	s.manifest.Pending = true
+	planned := map[string]bool{}
+	for _, step := range p.Steps {
+		planned[step.Name] = true
+		s.intend(step)
+	}
+	// The rest is gone: who makes a file of that name later, its file is not ours.
+	maps.DeleteFunc(s.manifest.Files, func(name string, _ entry) bool { return !planned[name] })
+	if err := s.clean(p); err != nil {
+		return nil, fmt.Errorf("clearing away what is half written: %w", err)
+	}
+	return s, s.writeManifest()
+}
+
+// intend notes what a step is going to make of a file.
+func (s *FileSession) intend(step Step) {
+	e := s.manifest.Files[step.Name]
+	switch step.Op {
+	case Create, Update:
+		next := Sum(step.Want.Text)
+		e.Next = &next
+	case Delete:
+		next := ""
+		e.Next = &next
+	case Unchanged:
+		e = entry{SHA256: step.Was.Version} // an apply that was killed may have made it
+	default:
+		return
+	}
+	if step.Was != nil {
+		e.SHA256 = step.Was.Version
+	} else {
+		e.SHA256 = ""
+	}
+	s.manifest.Files[step.Name] = e
+}
+
+// clean removes temporary files from the folders that the plan is about.
+func (s *FileSession) clean(p Plan) error {
+	dirs := map[string]bool{".": true}
+	for _, step := range p.Steps {
+		dirs[filepath.Dir(filepath.FromSlash(step.Name))] = true
+	}
+	for dir := range dirs {
+		list, err := fs.ReadDir(s.root.FS(), filepath.ToSlash(dir))
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errNotDir) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		for _, e := range list {
+			if e.Type().IsRegular() && strings.Contains(e.Name(), tempMark) {
+				if err := ignoreMissing(s.root.Remove(filepath.Join(dir, e.Name()))); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func (s *FileSession) writeManifest() error {
+	data, err := json.MarshalIndent(s.manifest, "", "  ")
+	if err == nil {
+		err = write(s.root, s.files.manifestName(), append(data, '\n'), 0o644)
+	}
+	if err != nil {
+		return fmt.Errorf("writing the manifest: %w", err)
+	}
+	return nil
+}
+
+// Do implements [Session].
+func (s *FileSession) Do(_ context.Context, step Step) error {
+	name := filepath.FromSlash(step.Name)
+	found, err := look(s.root, step.Name, s.manifest)
+	if err != nil {
+		return err
+	}
+	is, was := "", ""
+	if found != nil {
+		is = found.Version
+	}
+	if step.Was != nil {
+		was = step.Was.Version
+	}
+	if is != was {
+		return ErrChanged
+	}
+	b := before{name: step.Name, mode: s.files.Mode}
+	if b.mode == 0 {
+		b.mode = 0o644
+	}
+	if found != nil {
+		info, err := s.root.Lstat(name)
+		if err != nil {
+			return err
+		}
+		b.data, b.mode = found.Text, info.Mode().Perm()
+	}
+	s.done = append(s.done, b)
+	if step.Op == Delete {
+		return s.remove(name)
+	}
+	return write(s.root, name, step.Want.Text, b.mode)
+}
+
+// Keep copies a file of the folder, if it is there, with its mode.
+func (s *FileSession) Keep(name, as string) error {
+	info, err := s.root.Lstat(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	data, err := readFile(s.root, name)
+	if err != nil {
+		return err
+	}
+	return write(s.root, as, data, info.Mode().Perm())
+}
+
+func (s *FileSession) remove(name string) error {
+	if err := ignoreMissing(s.root.Remove(name)); err != nil {
+		return err
+	}
+	return syncFolder(s.root, filepath.Dir(name))
+}
+
+// Commit implements [Session]: what was intended is what is.
+func (s *FileSession) Commit(context.Context) error {
+	for name, e := range s.manifest.Files {
+		switch {
+		case e.Next == nil:
+		case *e.Next == "":
+			delete(s.manifest.Files, name)
+		default:
+			s.manifest.Files[name] = entry{SHA256: *e.Next}
+		}
+	}
+	s.manifest.Pending = false
+	return s.writeManifest()
+}
+
+// Restore puts back what was there before the session, the last change first, with the manifest as it was.
+func (s *FileSession) Restore() error {
+	var errs []error
+	for i := len(s.done) - 1; i >= 0; i-- {
+		b := s.done[i]
+		name := filepath.FromSlash(b.name)
+		if b.data == nil {
+			errs = append(errs, s.remove(name))
+		} else {
+			errs = append(errs, write(s.root, name, b.data, b.mode))
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err // the manifest still says what was intended
+	}
+	s.done = nil
+	if s.wasRaw == nil {
+		return s.remove(s.files.manifestName())
+	}
+	return write(s.root, s.files.manifestName(), s.wasRaw, 0o644)
+}
+
+// End implements [Session].
+func (s *FileSession) End() error {
+	var err error
+	if s.lock != nil {
+		err = s.lock.Close() // and with it the lock
+	}
+	return errors.Join(err, s.root.Close())
+}

@@ -1,0 +1,111 @@
+package deploy
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/assayer-io/assayer/internal/artifact"
+)
+
+// Op is what is to be done with an object.
+type Op string
+
+// The ops.
+const (
+	Create    Op = "create"
+	Update    Op = "update"
+	Delete    Op = "delete"
+	Conflict  Op = "conflict"  // it is not ours: nothing is done
+	Unchanged Op = "unchanged" // nothing is to be done
+)
+
+// Step is one object of a plan.
+type Step struct {
+	Op   Op     `json:"op"`
+	Kind string `json:"kind"`
+	Name string `json:"name"`
+	Why  string `json:"why,omitempty"`
+	Diff string `json:"diff,omitempty"` // from what is there to what is wanted; bounded, secrets hidden
+	// Edited says that the object was changed since it was last applied.
+	Edited bool `json:"edited"`
+
+	Want *Object `json:"-"` // nil: it is to go
+	Was  *Found  `json:"-"` // nil: nothing is there
+}
+
+// Changes reports whether the step does something.
+func (s Step) Changes() bool { return s.Op == Create || s.Op == Update || s.Op == Delete }
+
+// Plan is what is to be done at one target: first what is to be made, then what is to go.
+type Plan struct {
+	Target  string `json:"target"`
+	Steps   []Step `json:"steps"`
+	Pending string `json:"pending,omitempty"` // why what is deployed is not in force
+}
+
+// Drifted reports whether what is deployed is not what was generated.
+func (p Plan) Drifted() bool {
+	return p.Pending != "" || slices.ContainsFunc(p.Steps, func(s Step) bool { return s.Op != Unchanged })
+}
+
+// Make reads what is deployed at a target and compares it with what was generated.
+func Make(ctx context.Context, name string, t Target, files []artifact.File) (Plan, error) {
+	wanted, err := t.Wanted(files)
+	if err != nil {
+		return Plan{}, fmt.Errorf("choosing what to deploy: %w", err)
+	}
+	state, err := t.Deployed(ctx, wanted)
+	if err != nil {
+		return Plan{}, fmt.Errorf("reading what is deployed: %w", err)
+	}
+	return Compare(name, wanted, state), nil
+}
+
+// Compare makes the plan that leads from a state to what is wanted.
+func Compare(name string, wanted []Object, state State) Plan {
+	type key struct{ kind, name string }
+	there := map[key]*Found{}
+	for i := range state.Found {
+		f := &state.Found[i]
+		there[key{f.Kind, f.Name}] = f
+	}
+	p := Plan{Target: name, Steps: []Step{}, Pending: state.Pending}
+	for i := range wanted {
+		w := &wanted[i]
+		k := key{w.Kind, w.Name}
+		p.Steps = append(p.Steps, compare(w, there[k]))
+		delete(there, k)
+	}
+	for i := range state.Found {
+		f := &state.Found[i]
+		if there[key{f.Kind, f.Name}] != f || !f.Ours {
+			continue
+		}
+		s := Step{Op: Delete, Kind: f.Kind, Name: f.Name, Was: f, Why: "no longer generated", Diff: Diff(f.Name, f.Text, nil)}
+		if f.Edited != "" {
+			s.Edited, s.Why = true, s.Why+"; edited "+f.Edited
+		}
+		p.Steps = append(p.Steps, s)
+	}
+	return p
+}
+
+func compare(w *Object, f *Found) Step {
+	s := Step{Op: Update, Kind: w.Kind, Name: w.Name, Want: w, Was: f}
+	switch {
+	case f == nil:
+		s.Op, s.Diff = Create, Diff(w.Name, nil, w.Text)
+	case !f.Ours:
+		s.Op, s.Why = Conflict, f.Foreign
+	case f.Same || bytes.Equal(f.Text, w.Text):
+		s.Op = Unchanged
+	default:
+		s.Diff = Diff(w.Name, f.Text, w.Text)
+		if f.Edited != "" {
+			s.Edited, s.Why = true, "edited "+f.Edited
+		}
+	}
+	return s
+}

@@ -1,0 +1,274 @@
+// Package prometheus deploys rule files into the folder from which Prometheus, or vmalert, loads them, makes the server
+// reload, and checks that it runs them:
+//
+//	rules/native-card-auth.yaml   written, synced, moved into place
+//	POST /-/reload                200
+//	GET  /api/v1/rules            has the groups card-auth-page and card-auth-ticket, with these rules
+//
+// When the server refuses the reload, or does not have the rules in time, the files of before are put back and it reloads
+// again: a file that it refuses would keep it from starting later. vmalert reloads after it has answered, so that the
+// check alone tells.
+package prometheus
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/assayer-io/assayer/internal/artifact"
+	"github.com/assayer-io/assayer/internal/deploy"
+)
+
+// Target is one server with its rule folder. It implements [deploy.Target].
+type Target struct {
+	files  deploy.Files
+	client *deploy.Client
+	settle time.Duration
+}
+
+// Deps are what a target works with.
+type Deps struct {
+	Dial deploy.Dial // nil: the network
+}
+
+// New makes a target of a valid configuration. It calls nobody.
+func New(c Config, d Deps) (*Target, error) {
+	if err := c.Validate(); err != nil {
+		return nil, fmt.Errorf("making prometheus target: %w", err)
+	}
+	client, err := deploy.NewClient(c.Server, nil, d.Dial)
+	if err != nil {
+		return nil, fmt.Errorf("making prometheus target: %w", err)
+	}
+	return &Target{deploy.Files{Dir: c.Dir}, client, c.Settle}, nil
+}
+
+// Wanted implements [deploy.Target]: the rule files, without their folder, since servers load *.yaml of one. Each is
+// read as the server will.
+func (t *Target) Wanted(files []artifact.File) ([]deploy.Object, error) {
+	rules := slices.DeleteFunc(slices.Clone(files), func(f artifact.File) bool { return f.Kind != artifact.Rules })
+	names := make([]string, len(rules))
+	groups := map[string]string{}
+	for i, f := range rules {
+		names[i] = path.Base(f.Path)
+		found, err := check(f.Data)
+		if err != nil {
+			return nil, fmt.Errorf("checking %s: %w", f.Path, err)
+		}
+		for _, g := range found {
+			if other, twice := groups[g.name]; twice {
+				return nil, fmt.Errorf("%s and %s both have a group %s", other, f.Path, g.name)
+			}
+			groups[g.name] = f.Path
+		}
+	}
+	return t.files.Objects(names, func(i int) []byte { return rules[i].Data })
+}
+
+// Deployed implements [deploy.Target]. Files that are as wanted and that the server does not run are pending.
+func (t *Target) Deployed(ctx context.Context, wanted []deploy.Object) (deploy.State, error) {
+	s, err := t.files.Deployed(wanted)
+	if err != nil {
+		return s, err
+	}
+	running, err := t.running(ctx)
+	if err != nil {
+		return s, err
+	}
+	if s.Pending != "" {
+		return s, nil
+	}
+	texts := map[string]string{}
+	for _, f := range s.Found {
+		texts[f.Name] = string(f.Text)
+	}
+	var there []deploy.Object
+	for _, w := range wanted {
+		if text, ok := texts[w.Name]; ok && text == string(w.Text) {
+			there = append(there, w)
+		}
+	}
+	if err := missing(there, running); err != nil {
+		s.Pending = "the files are in place, but " + err.Error()
+	}
+	return s, nil
+}
+
+// Begin implements [deploy.Target].
+func (t *Target) Begin(_ context.Context, p deploy.Plan) (deploy.Session, error) {
+	files, err := t.files.Begin(p)
+	if err != nil {
+		return nil, err
+	}
+	s := &session{FileSession: files, target: t}
+	for _, step := range p.Steps {
+		if step.Want != nil {
+			s.wanted = append(s.wanted, *step.Want)
+		}
+	}
+	return s, nil
+}
+
+// session is a session of files that ends with a reload.
+type session struct {
+	*deploy.FileSession
+	target *Target
+	wanted []deploy.Object
+}
+
+// Commit implements [deploy.Session].
+func (s *session) Commit(ctx context.Context) error {
+	var running []runningGroup
+	err := s.target.reload(ctx)
+	if err == nil {
+		err = deploy.Until(ctx, s.target.settle, func(ctx context.Context) (err error) {
+			if running, err = s.target.running(ctx); err != nil {
+				return err
+			}
+			return missing(s.wanted, running)
+		})
+	}
+	if err != nil {
+		return s.undo(ctx, err)
+	}
+	if err := s.FileSession.Commit(ctx); err != nil {
+		return err
+	}
+	return failing(s.wanted, running)
+}
+
+// undo puts the files of before back, also when ctx has ended.
+func (s *session) undo(ctx context.Context, why error) error {
+	if err := s.Restore(); err != nil {
+		return errors.Join(why, fmt.Errorf("putting the files of before back: %w; apply again", err))
+	}
+	if err := s.target.reload(context.WithoutCancel(ctx)); err != nil {
+		return fmt.Errorf("%w; the files of before are in place again, and the server has not reloaded them: %w", why, err)
+	}
+	return fmt.Errorf("%w; the files of before are in force again", why)
+}
+
+func (t *Target) reload(ctx context.Context) error {
+	// A refused reload is 500; asking again would not help.
+	_, err := t.client.Do(ctx, deploy.Call{Method: http.MethodPost, Path: []string{"-", "reload"}, Once: true})
+	if deploy.HasStatus(err, http.StatusForbidden, http.StatusNotFound, http.StatusMethodNotAllowed) {
+		return fmt.Errorf("asking for a reload: %w; Prometheus takes it when started with --web.enable-lifecycle", err)
+	}
+	if err != nil {
+		return fmt.Errorf("asking for a reload: %w", err)
+	}
+	return nil
+}
+
+// runningGroup is a group as the server tells of it.
+type runningGroup struct {
+	Name  string `json:"name"`
+	Rules []struct {
+		Name      string `json:"name"`
+		Query     string `json:"query"`
+		Health    string `json:"health"`
+		LastError string `json:"lastError"`
+	} `json:"rules"`
+}
+
+func (t *Target) running(ctx context.Context) ([]runningGroup, error) {
+	data, err := t.client.Do(ctx, deploy.Call{Method: http.MethodGet, Path: []string{"api", "v1", "rules"}})
+	if err != nil {
+		return nil, fmt.Errorf("asking for the rules in force: %w", err)
+	}
+	var answer struct {
+		Status string `json:"status"`
+		Data   struct {
+			Groups []runningGroup `json:"groups"`
+		} `json:"data"`
+	}
+	if err := json.Unmarshal(data, &answer); err != nil || answer.Status != "success" {
+		return nil, fmt.Errorf("asking for the rules in force: the answer is none of Prometheus or vmalert (status %.20q)", answer.Status)
+	}
+	return answer.Data.Groups, nil
+}
+
+// missing says which groups of rule files the server does not have as they are written.
+func missing(wanted []deploy.Object, running []runningGroup) error {
+	have := map[string][]runningGroup{}
+	for _, g := range running {
+		have[g.Name] = append(have[g.Name], g)
+	}
+	var absent, other []string
+	for _, w := range wanted {
+		groups, err := check(w.Text)
+		if err != nil {
+			return err // Wanted has read it before
+		}
+		for _, g := range groups {
+			switch {
+			case len(g.rules) == 0: // servers may leave it out
+			case len(have[g.name]) == 0:
+				absent = append(absent, g.name)
+			case !slices.ContainsFunc(have[g.name], g.runs):
+				other = append(other, g.name)
+			}
+		}
+	}
+	switch {
+	case len(absent) > 0:
+		return fmt.Errorf("the server does not run %s: is the folder among its rule files?", some(absent))
+	case len(other) > 0:
+		return fmt.Errorf("the server runs other rules in %s: it has not loaded these files, or refused them (its log says why)", some(other))
+	}
+	return nil
+}
+
+// runs reports whether r holds the rules of g.
+func (g group) runs(r runningGroup) bool {
+	if len(r.Rules) != len(g.rules) {
+		return false
+	}
+	for i, one := range r.Rules {
+		if one.Name != g.rules[i].name || one.Query != g.rules[i].expr && spelled(one.Query) != g.rules[i].expr {
+			return false
+		}
+	}
+	return true
+}
+
+// failing says which of the rules the server cannot evaluate.
+func failing(wanted []deploy.Object, running []runningGroup) error {
+	ours := map[string]bool{}
+	for _, w := range wanted {
+		groups, err := check(w.Text)
+		if err != nil {
+			return err
+		}
+		for _, g := range groups {
+			ours[g.name] = true
+		}
+	}
+	var bad []string
+	for _, g := range running {
+		for _, r := range g.Rules {
+			if ours[g.Name] && (r.Health == "err" || r.LastError != "") {
+				bad = append(bad, fmt.Sprintf("%s of %s (%.200s)", r.Name, g.Name, r.LastError))
+			}
+		}
+	}
+	if len(bad) > 0 {
+		return fmt.Errorf("everything is in force, but the server cannot evaluate %s", some(bad))
+	}
+	return nil
+}
+
+// some lists the first few.
+func some(names []string) string {
+	const few = 5
+	if len(names) > few {
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:few], ", "), len(names)-few)
+	}
+	return strings.Join(names, ", ")
+}
