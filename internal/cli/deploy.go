@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -8,7 +9,6 @@ import (
 	"io"
 	"slices"
 	"text/tabwriter"
-	"time"
 
 	promconfig "github.com/prometheus/common/config"
 	"github.com/spf13/cobra"
@@ -24,20 +24,23 @@ import (
 	"github.com/assayer-io/assayer/internal/problem"
 )
 
+// defaultConfig is the agent file when none is named.
+const defaultConfig = "assayer.yaml"
+
 // deployFlags say what is deployed where. Flags for one destination stand in for the agent file's section deploy.
 type deployFlags struct {
-	config, from        string
-	objectives, targets []string
-	dir                 string
-	rulesDir, rulesURL  string
-	grafanaURL, token   string
-	amFile, amURL       string
+	generateFlags
+	from               string
+	targets            []string
+	dir                string
+	rulesDir, rulesURL string
+	grafanaURL, token  string
+	amFile, amURL      string
 }
 
 func (f *deployFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringVar(&f.config, "config", "assayer.yaml", "agent file, whose section deploy names the places")
-	flags.StringArrayVar(&f.objectives, "objectives", nil, "glob pattern of objectives; may be repeated (default: those of the agent file)")
+	f.register(flags)
 	flags.StringVar(&f.from, "from", "", "deploy the files of this folder, as assayer generate wrote them, instead of generating")
 	flags.StringArrayVar(&f.targets, "target", nil, "name of an entry of deploy; may be repeated (default: all)")
 	flags.StringVar(&f.dir, "dir", "", "deploy to this folder alone")
@@ -79,6 +82,7 @@ func (f *deployFlags) one() (*app.Destination, error) {
 	case "grafana":
 		c := grafana.Default()
 		c.Server.URL = f.grafanaURL
+		c.Folder = cmp.Or(f.folder, c.Folder)
 		if f.token != "" {
 			c.Server.HTTP.Authorization = &promconfig.Authorization{Type: "Bearer", CredentialsFile: f.token}
 		}
@@ -113,14 +117,14 @@ type placement struct {
 }
 
 // read gives what is to be deployed, and where.
-func (f *deployFlags) read(cmd *cobra.Command, s Streams) ([]placement, error) {
+func (f *deployFlags) read(s Streams) ([]placement, error) {
 	one, err := f.one()
 	if err != nil {
 		return nil, err
 	}
 	// Objectives, or generated files, and a place by flags need no agent file.
-	if one != nil && (f.from != "" || len(f.objectives) > 0) && !cmd.Flags().Changed("config") {
-		f.config = ""
+	if f.config == "" && (one == nil || f.from == "" && len(f.objectives) == 0) {
+		f.config = defaultConfig
 	}
 	destinations := []app.Destination{}
 	if one != nil {
@@ -155,15 +159,11 @@ func (f *deployFlags) files(form generate.Form, s Streams) ([]artifact.File, err
 	if f.from != "" {
 		return deploy.ReadFolder(f.from)
 	}
-	in, problems := app.LoadGenerate(app.GenerateOptions{Config: f.config, Objectives: f.objectives, Now: time.Now(), Change: func(c *generate.Config) {
-		if form != "" {
-			c.Form = form
-		}
-	}})
-	if problems.Errors() > 0 {
-		return nil, say(s, problems)
+	how := f.generateFlags
+	if form != "" {
+		how.form = string(form)
 	}
-	out, err := generate.Generate(in)
+	out, err := how.output(s)
 	return out.Files, err
 }
 
@@ -184,7 +184,7 @@ func newDiff(s Streams) *cobra.Command {
 objectives give now. Nothing is changed. Secrets are not shown. Exit code 2 when there is a difference.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			places, err := f.read(cmd, s)
+			places, err := f.read(s)
 			if err != nil {
 				return err
 			}
@@ -218,7 +218,7 @@ func newApply(s Streams) *cobra.Command {
 generated. What others made is never touched. An apply that was interrupted is completed by the next one.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			places, err := f.read(cmd, s)
+			places, err := f.read(s)
 			if err != nil {
 				return err
 			}

@@ -114,7 +114,7 @@ func (s *server) set(change func()) {
 func target(t *testing.T, s *server) *prometheus.Target {
 	t.Helper()
 	c := prometheus.Default()
-	c.Dir, c.Server.URL, c.Settle, c.Server.Timeout = s.dir, s.url, time.Second, time.Second
+	c.Dir, c.Server.URL, c.Settle = s.dir, s.url, time.Second
 	one, err := prometheus.New(c, prometheus.Deps{})
 	if err != nil {
 		t.Fatal(err)
