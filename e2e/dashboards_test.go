@@ -94,14 +94,14 @@ scrape_configs:
 	screens := screensOf(t, dir)
 	tellOfSlowPayments(t, agent, 0)
 	// A clean beginning, and then one kind of trouble after another, while everything is watched.
-	awaitMetric(t, agent, `(?m)^assayer_sli_events_total\{outcome="good",.*slo="card-day-errors"\} [2-9]\d\d`)
-	must(t, company.SetFaults("card-auth", paysim.Faults{TechnicalRatio: 0.3, LatencyFactor: 20}))
 	must(t, company.SetFaults("instant-transfer", paysim.Faults{TechnicalRatio: 0.2}))
 	awaitMetric(t, agent, `(?m)^assayer_transactions_settlement_seconds_count\{rail="sct-inst"\} [1-9]`)
 	must(t, company.SetFaults("instant-transfer", paysim.Faults{TechnicalRatio: 0.2, SettlementStop: true}))
 	awaitMetric(t, agent, `(?m)^assayer_transactions_total\{class="late",.*rail="sct-inst"\} [1-9]`)
-	awaitMetric(t, agent, `(?m)^assayer_hook_actions_total\{hook="undo",.*\} [1-9]`)
 	must(t, company.SetFaults("instant-transfer", paysim.Faults{}))
+	awaitMetric(t, agent, `(?m)^assayer_sli_events_total\{outcome="good",.*slo="card-day-errors"\} [2-9]\d\d`)
+	must(t, company.SetFaults("card-auth", paysim.Faults{TechnicalRatio: 0.3, LatencyFactor: 20}))
+	awaitMetric(t, agent, `(?m)^assayer_hook_actions_total\{hook="undo",.*\} [1-9]`)
 
 	var all []asked
 	for _, d := range screens {
