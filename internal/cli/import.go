@@ -158,10 +158,13 @@ func write(f importFlags, outputs []convert.Output, stdout io.Writer) error {
 			return err
 		})
 		if err == nil {
-			err = errors.Join(os.Chmod(half, 0o644), os.Rename(half, name)) //nolint:gosec // objectives are for everybody
+			err = os.Chmod(half, 0o644) //nolint:gosec // objectives are for everybody
+		}
+		if err == nil {
+			err = os.Rename(half, name)
 		}
 		if err != nil {
-			os.Remove(half) //nolint:errcheck // what went wrong is told
+			_ = os.Remove(half) // what went wrong is told
 			return fmt.Errorf("writing objectives: %w", err)
 		}
 	}

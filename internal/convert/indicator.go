@@ -1,6 +1,7 @@
 package convert
 
 import (
+	"slices"
 	"strings"
 )
 
@@ -135,10 +136,8 @@ func isOne(q quotient) bool {
 }
 
 func appendNew(list []reason, n reason) []reason {
-	for _, m := range list {
-		if m == n {
-			return list
-		}
+	if slices.Contains(list, n) {
+		return list
 	}
 	return append(list, n)
 }

@@ -135,10 +135,8 @@ func (u *universe) combine(name string, of map[string][]string, gauge bool) {
 		var more []map[string]string
 		for _, v := range slices.Compact(slices.Sorted(slices.Values(of[l]))) {
 			for _, set := range sets {
-				one := map[string]string{l: v}
-				for k, w := range set {
-					one[k] = w
-				}
+				one := maps.Clone(set)
+				one[l] = v
 				more = append(more, one)
 			}
 		}

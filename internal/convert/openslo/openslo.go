@@ -6,6 +6,7 @@
 package openslo
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -124,9 +125,7 @@ func (in *reader) indicatorDocument(doc strictyaml.Node) {
 	m := metadata(it, doc.At("metadata"))
 	made := &sli{found: in.indicator(it, doc.At("spec"))}
 	if made.found != nil {
-		for k, v := range made.found.Annotations() {
-			m.Annotations[k] = v
-		}
+		maps.Copy(m.Annotations, made.found.Annotations())
 		it.Make(convert.Document{Kind: "SLI", Metadata: m, Spec: made.found.SLI}, name)
 	}
 	if why, refused := it.Why(); refused {
@@ -199,7 +198,7 @@ func (in *reader) ratio(it *convert.Item, n, counter strictyaml.Node) *convert.I
 	}
 	good, bad, total := legs[0], legs[1], legs[2]
 	var ind *convert.Indicator
-	ref := ""
+	var ref string
 	switch {
 	case total == nil:
 		ind, ref = it.GoodAndBad(good.text, bad.text), good.ref

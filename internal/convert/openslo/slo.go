@@ -2,6 +2,7 @@ package openslo
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -97,9 +98,7 @@ func (in *reader) of(it *convert.Item, n strictyaml.Node, inline **convert.Inlin
 		if ind == nil {
 			return nil
 		}
-		for k, v := range ind.Annotations() {
-			m.Annotations[k] = v
-		}
+		maps.Copy(m.Annotations, ind.Annotations())
 		*inline = &convert.Inline{Metadata: m, Spec: ind.SLI}
 		return ind
 	case name.Exists():
@@ -124,7 +123,7 @@ func (in *reader) entry(it *convert.Item, n strictyaml.Node, o *convert.Objectiv
 		"compositeWeight", "ratioMetrics")
 	o.DisplayName = n.At("displayName").Text()
 	target, percent := n.At("target"), n.At("targetPercent")
-	ok := false
+	var ok bool
 	switch {
 	case target.Exists() == percent.Exists():
 		it.Wrong(n, "target", "exactly one of target and targetPercent")
