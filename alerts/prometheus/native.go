@@ -154,8 +154,10 @@ type fileBuilder struct {
 	settings
 	service    string
 	objectives []nativeObjective
-	fast, late []alerts.Rule          // of the two groups
-	recorded   map[time.Duration]bool // windows that are recorded for all objectives
+	fast, late []alerts.Rule // of the two groups
+
+	recorded      map[time.Duration]bool // windows that are recorded for all objectives
+	budgetWindows []time.Duration        // of which it is recorded what is left
 }
 
 func (b *fileBuilder) file() alerts.File {
@@ -171,6 +173,7 @@ func (b *fileBuilder) file() alerts.File {
 	for i := range legs {
 		b.leg(&legs[i])
 	}
+	b.state()
 	f.Groups = []alerts.Group{
 		{Name: f.Name + "-page", Interval: b.interval, Rules: b.fast},
 		{Name: f.Name + "-ticket", Interval: b.slow, Rules: b.late},

@@ -2,6 +2,7 @@ package prometheus
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -175,6 +176,7 @@ func (b *fileBuilder) window(w, step time.Duration, bad, total string) []alerts.
 		{Record: NativeBadEvents(w), Expr: fmt.Sprintf("sum_over_time(%s[%s])", b.all(bad), rng)},
 		{Record: NativeTotalEvents(w), Expr: fmt.Sprintf("sum_over_time(%s[%s])", b.all(total), rng)},
 		{Record: NativeBurnRate(w), Expr: burn},
+		{Record: NativeBeyondChance(w), Expr: b.beyond(b.all(NativeBadEvents(w)), b.all(NativeBurnRate(w)))},
 	}
 }
 
@@ -218,6 +220,7 @@ func (b *fileBuilder) budget(w time.Duration, slos []string) {
 	if calendar {
 		return
 	}
+	b.budgetWindows = append(b.budgetWindows, w)
 	record(NativeWindowFilled(w), fmt.Sprintf("clamp_max(count_over_time(%s[%s]) / %d, 1)", b.these(total, slos), rng, n))
 	if !b.recorded[w] {
 		record(NativeBadEvents(w), fmt.Sprintf("sum_over_time(%s[%s])", b.these(bad, slos), rng))
@@ -244,27 +247,43 @@ func (b *fileBuilder) leg(l *nativeLeg) {
 	}
 	factor := numeral(l.Factor)
 	expr := fmt.Sprintf("(\n  %s >= %s\n  and %s >= %s\n  and (\n%s\n  )\n)\nunless on (slo, service, group) %s == 1",
-		from(NativeBurnRate, l.Long), factor, from(NativeBurnRate, l.Short), factor, indented(indented(b.beyondChance(l, from))), b.agents(metricname.Observed))
-	rule := alerts.Rule{Alert: alerts.BudgetBurn, Expr: expr, Labels: map[string]string{
+		from(NativeBurnRate, l.Long), factor, from(NativeBurnRate, l.Short), factor, indented(indented(b.beyondChance(l, from))), series(metricname.Observed, b.agent))
+	own := func(metric string) string {
+		return Query(metric+"{slo=%q,service=%q,group=%q}", metricname.SLO, metricname.Service, metricname.Group)
+	}
+	facts := BurnFacts{LongBurn: OwnValue, ShortBurn: own(NativeBurnRate(l.Short)), Remaining: own(NativeBudgetRemaining), Since: BurnSince()}
+	alert := rule(alerts.BudgetBurn, expr, BurnAnnotations(facts, b.links))
+	alert.Labels = map[string]string{
 		alerts.LabelTier: l.Name, alerts.LabelSeverity: string(l.urgency), alerts.LabelFactor: l.FactorText(),
 		alerts.LabelLongWindow: text(l.Long), alerts.LabelShortWindow: text(l.Short),
-	}}
+	}
 	if l.inFirst() {
-		b.fast = append(b.fast, rule)
+		b.fast = append(b.fast, alert)
 	} else {
-		b.late = append(b.late, rule)
+		b.late = append(b.late, alert)
 	}
 }
 
-// agents is a series of the agent.
-func (b *fileBuilder) agents(metric string) string {
-	if b.agent == "" {
-		return metric
+// state adds the alerts on objectives that no leg tells of: a budget that is spent, for the agent while it sees the
+// objective, and an objective of which nothing is seen, while no agent says whether it sees it.
+func (b *fileBuilder) state() {
+	spent := fmt.Sprintf("(\n  %s <= 0\n  and on (slo, service, group) (\n", b.all(NativeBudgetRemaining))
+	for i, w := range b.budgetWindows {
+		if i > 0 {
+			spent += "    or\n"
+		}
+		spent += "    " + b.all(NativeWindowFilled(w)) + " >= 0.9\n"
 	}
-	return metric + "{" + b.agent + "}"
+	spent += "  )\n)\nunless on (slo, service, group) " + series(metricname.Observed, b.agent) + " == 1"
+	if len(b.budgetWindows) > 0 {
+		b.late = append(b.late, rule(alerts.BudgetExhausted, spent, ExhaustedAnnotations(OwnValue, "", b.links)))
+	}
+	b.late = append(b.late, rule(alerts.Unobserved, fmt.Sprintf("%s\nunless on (slo, service) %s\nunless on (slo, service) %s",
+		b.all(NativeObjectiveRatio), b.all(NativeTotalEvents(b.slow)), series(metricname.Observed, b.agent)), UnobservedAnnotations(b.links)))
 }
 
-// beyondChance holds where the errors of the long window, or of the short one, are more than chance.
+// beyondChance holds where the errors that end now are more than chance: those of the long window, or of any other that
+// is no longer and recorded, since what happened before an outage only blurs it.
 func (b *fileBuilder) beyondChance(l *nativeLeg, from func(func(time.Duration) string, time.Duration) string) string {
 	switch l.guard {
 	case certainly:
@@ -276,16 +295,26 @@ func (b *fileBuilder) beyondChance(l *nativeLeg, from func(func(time.Duration) s
 		}
 		return fmt.Sprintf("count_over_time((%s > 0)[%s:%s]) >= 3", b.these(tile, l.slos), text(l.Long), text(step))
 	}
-	limit := b.these(NativeChanceLimit, l.slos)
 	var each []string
-	for _, w := range []time.Duration{l.Long, l.Short} {
-		bad, burn := from(NativeBadEvents, w), from(NativeBurnRate, w)
-		if m := min(1, l.Factor/2); m < 1 {
-			burn = "(" + burn + " / " + numeral(m) + ")"
+	// A leg that fires at the even burn could never be sure of that: it is held against half of it.
+	if m := min(1, l.Factor/2); m < 1 {
+		for _, w := range []time.Duration{l.Long, l.Short} {
+			each = append(each, b.beyond(from(NativeBadEvents, w), "("+from(NativeBurnRate, w)+" / "+numeral(m)+")"))
 		}
-		each = append(each, fmt.Sprintf("%s\n< (last_over_time(%s[%s]) or 0 * %s - %s)", lnTail(bad, burn), limit, text(3*b.slow), bad, numeral(-math.Log(maxTail))))
+	}
+	for _, w := range slices.Backward(slices.Sorted(maps.Keys(b.recorded))) {
+		if w <= l.Long {
+			each = append(each, b.these(NativeBeyondChance(w), l.slos))
+		}
 	}
 	return strings.Join(each, "\nor\n")
+}
+
+// beyond is by how much less likely than the limit it is that so many bad events are chance, in logarithms, where they
+// are: there is nothing where they are not.
+func (b *fileBuilder) beyond(bad, burn string) string {
+	return fmt.Sprintf("(last_over_time(%s[%s]) or 0 * %s - %s)\n- (\n%s\n) > 0",
+		b.all(NativeChanceLimit), text(3*b.slow), bad, numeral(-math.Log(maxTail)), indented(lnTail(bad, burn)))
 }
 
 // lnTail is the logarithm of an upper bound of the probability that the Poisson distribution gives to k events or
@@ -296,6 +325,6 @@ func (b *fileBuilder) beyondChance(l *nativeLeg, from func(func(time.Duration) s
 //
 // Where b is no more than 1, or k is 0, it is no number, and no comparison with it holds.
 func lnTail(k, b string) string {
-	return fmt.Sprintf("%[1]s * (1 - 1 / %[2]s - ln(%[2]s))\n  - 0.5 * ln(%[3]s * %[1]s) - 1 / (12 * %[1]s)\n  - ln(1 - %[1]s / (%[2]s * (%[1]s + 1)))",
+	return fmt.Sprintf("%[1]s * (1 - 1 / %[2]s - ln(%[2]s))\n- 0.5 * ln(%[3]s * %[1]s) - 1 / (12 * %[1]s)\n- ln(1 - %[1]s / (%[2]s * (%[1]s + 1)))",
 		k, b, numeral(2*math.Pi))
 }

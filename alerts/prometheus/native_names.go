@@ -44,6 +44,12 @@ func NativeBurnRate(window time.Duration) string {
 	return "slo:burn_rate:ratio" + burnrate.Text(window)
 }
 
+// NativeBeyondChance names the record that is there while the bad events of a window are more than chance: by how much,
+// as the logarithm of a probability.
+func NativeBeyondChance(window time.Duration) string {
+	return "slo:beyond_chance:ln" + burnrate.Text(window)
+}
+
 // NativeWindowFilled names the record of the share of a budget window for which events were counted.
 func NativeWindowFilled(window time.Duration) string {
 	return "slo:window_filled:ratio" + burnrate.Text(window)

@@ -1,6 +1,7 @@
 package prometheus_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -76,7 +77,7 @@ func (s *scraped) scrape(show func()) {
 	s.at = s.at.Add(15 * time.Second)
 }
 
-func value(t *testing.T, p *promrules.Prometheus, at time.Time, expr string) float64 {
+func single(t *testing.T, p *promrules.Prometheus, at time.Time, expr string) float64 {
 	t.Helper()
 	v := p.Ask(at, expr)
 	if len(v) != 1 {
@@ -138,8 +139,25 @@ func TestOutage(t *testing.T) {
 		if got := tiers(); len(got) > 0 {
 			t.Errorf("half an hour later %v fire", got)
 		}
-		if got := value(t, p, s.at, "slo:objective:ratio"); got != 0.999 {
+		if got := single(t, p, s.at, "slo:objective:ratio"); got != 0.999 {
 			t.Errorf("the target is %g", got)
 		}
+	}
+}
+
+func BenchmarkNative(b *testing.B) {
+	var objs []alerts.Objective
+	for i := range 10_000 {
+		o := objective(fmt.Sprintf("objective-%d", i), 0.999, ratio(b, "", fmt.Sprintf(`tx_total{service="%d",outcome="bad"}`, i), fmt.Sprintf(`tx_total{service="%d"}`, i)))
+		o.Service = fmt.Sprintf("service-%d", i/5)
+		objs = append(objs, o)
+	}
+	for b.Loop() {
+		files, _ := prometheus.Native(objs, alerts.Options{})
+		n := 0
+		for _, f := range files {
+			n += len(prometheus.Encode(f))
+		}
+		b.ReportMetric(float64(n), "bytes")
 	}
 }

@@ -159,8 +159,8 @@ func (c *counting) grown(sel string) string {
 // compared with is
 //
 //   - its last value before;
-//   - or nothing, when it was born on a target that had been scraped: not an hour or a day ago either, else it was only
-//     away, and what it had counted before is no news;
+//   - or nothing, when it was born on a target that had been scraped. If it was there an hour or a day ago with no more
+//     than now, it was only away, and what it had counted before is no news;
 //   - or its first sample, a baseline.
 //
 // Where that gives less than nothing the counter began anew, and grew to its peak before. Samples that are no numbers
@@ -185,7 +185,7 @@ func (c *counting) grownIn(width time.Duration, sel string, unit float64) string
 		up += " offset " + text(width-c.interval)
 	}
 	base := "(\n" + indented(before+
-		"\nor 0 * (\n"+indented(first+" and on (job, instance) "+up+"\nunless "+sel+" offset 1h\nunless "+sel+" offset 1d")+"\n)"+
+		"\nor 0 * (\n"+indented(first+" and on (job, instance) "+up+"\nunless "+sel+" offset 1h <= "+first+"\nunless "+sel+" offset 1d <= "+first)+"\n)"+
 		"\nor "+first) + "\n)"
 	return "(\n" + indented(in(now)+" - "+in(base)+" >= 0\nor "+in(now)+" + clamp_min("+in(peak)+" - "+in(before)+", 0) >= 0") + "\n) < Inf"
 }

@@ -94,7 +94,7 @@ type agent struct {
 func newAgent(t *traces.Trace, always bool) (*agent, error) {
 	// Slices are judged by evaluations alone.
 	a := &agent{Engine: slo.New(slo.Options{}), always: always || t.Floor, interval: t.Interval.Milliseconds(), says: make([]verdict, t.Services)}
-	if err := a.Apply(objectives(t), traces.Begin(), nil); err != nil {
+	if err := a.Apply(Objectives(t), traces.Begin(), nil); err != nil {
 		return nil, fmt.Errorf("applying the objectives of %s: %w", t.Family, err)
 	}
 	return a, nil
@@ -159,8 +159,8 @@ func closeTo(t *slo.TierStatus) bool {
 	return t.Name != fastTier && t.LongBurnRate >= share*t.Factor && t.ShortBurnRate >= share*t.Factor
 }
 
-// objectives are what a trace's services promise, by name in order of service.
-func objectives(t *traces.Trace) []spec.Objective {
+// Objectives are what a trace's services promise, by name in order of service.
+func Objectives(t *traces.Trace) []spec.Objective {
 	var out []spec.Objective
 	for k := range t.Services {
 		service := fmt.Sprintf("service-%d", k)

@@ -31,6 +31,7 @@ type Prometheus struct {
 	engine *promql.Engine
 	store  *store
 	groups []*group
+	order  []*rule // each after those whose records it reads
 }
 
 type group struct {
@@ -41,6 +42,8 @@ type group struct {
 
 type rule struct {
 	*alerts.Rule
+	group  *group
+	reads  []*parser.VectorSelector
 	live   map[uint64]*live // what it gave at the latest evaluation, by hash of the labels
 	firing []*Firing        // of an alert, all of them ever
 }
@@ -64,21 +67,65 @@ type Firing struct {
 func New(t testing.TB, files []alerts.File, begin time.Time) *Prometheus {
 	t.Helper()
 	p := &Prometheus{t: t, store: newStore()}
-	parser := parser.NewParser(parser.Options{})
-	p.engine = promql.NewEngine(promql.EngineOpts{MaxSamples: 1 << 28, Timeout: time.Hour, LookbackDelta: 5 * time.Minute, Parser: parser})
+	p.engine = promql.NewEngine(promql.EngineOpts{
+		MaxSamples: 1 << 28, Timeout: time.Hour, LookbackDelta: 5 * time.Minute, Parser: parser.NewParser(parser.Options{}),
+	})
 	for _, f := range files {
 		for _, g := range f.Groups {
 			made := &group{Group: g, next: begin.Add(phase(&g))}
 			for i := range g.Rules {
-				if _, err := parser.ParseExpr(g.Rules[i].Expr); err != nil {
-					t.Fatalf("%s: %v\n%s", f.Name, err, g.Rules[i].Expr)
-				}
-				made.rules = append(made.rules, &rule{Rule: &g.Rules[i], live: map[uint64]*live{}})
+				made.rules = append(made.rules, p.rule(made, &g.Rules[i]))
 			}
 			p.groups = append(p.groups, made)
 		}
 	}
+	p.sort()
 	return p
+}
+
+func (p *Prometheus) rule(g *group, r *alerts.Rule) *rule {
+	expr, err := parser.NewParser(parser.Options{}).ParseExpr(r.Expr)
+	if err != nil {
+		p.t.Fatalf("%s: %v\n%s", g.Name, err, r.Expr)
+	}
+	made := &rule{Rule: r, group: g, live: map[uint64]*live{}}
+	parser.Inspect(expr, func(n parser.Node, _ []parser.Node) error {
+		if v, ok := n.(*parser.VectorSelector); ok {
+			made.reads = append(made.reads, v)
+		}
+		return nil
+	})
+	return made
+}
+
+// needs reports whether r may read what other records, as far as the labels go that are written in the rules.
+func (r *rule) needs(other *rule) bool {
+	return slices.ContainsFunc(r.reads, func(v *parser.VectorSelector) bool {
+		return v.Name == other.Record && !slices.ContainsFunc(v.LabelMatchers, func(m *labels.Matcher) bool {
+			value, written := other.Labels[m.Name]
+			return written && !m.Matches(value)
+		})
+	})
+}
+
+// sort puts rules into the order in which they can answer for a long time at once.
+func (p *Prometheus) sort() {
+	var rest []*rule
+	for _, g := range p.groups {
+		rest = append(rest, g.rules...)
+	}
+	for len(rest) > 0 {
+		i := slices.IndexFunc(rest, func(r *rule) bool {
+			return !slices.ContainsFunc(rest, func(other *rule) bool {
+				return other != r && r.needs(other)
+			})
+		})
+		if i < 0 {
+			p.t.Fatalf("%s and others read each other's records", rest[0].Record)
+		}
+		p.order = append(p.order, rest[i])
+		rest = slices.Delete(rest, i, i+1)
+	}
 }
 
 // phase is when in its interval a group is evaluated.
@@ -97,15 +144,11 @@ func (p *Prometheus) Put(ls labels.Labels, at time.Time, v float64) {
 
 // Until evaluates every group as often as it is due up to a moment for which all samples have been put. Each rule
 // answers for the whole time at once, which gives the same as one evaluation after the other and takes a hundredth of
-// the time, as long as what is recorded looks only at rules before it, and alerts only at what is recorded.
+// the time. Only of a record that reads itself, it sees nothing of that time.
 func (p *Prometheus) Until(now time.Time) {
-	for _, alerting := range []bool{false, true} {
-		for _, g := range p.groups {
-			for _, r := range g.rules {
-				if (r.Alert != "") == alerting && !g.next.After(now) {
-					p.evaluate(r, g.next, now, g.Interval)
-				}
-			}
+	for _, r := range p.order {
+		if !r.group.next.After(now) {
+			p.evaluate(r, r.group.next, now, r.group.Interval)
 		}
 	}
 	for _, g := range p.groups {

@@ -1,0 +1,26 @@
+//go:build !e2e
+
+package prometheus_test
+
+import (
+	"slices"
+
+	"github.com/assayer-io/assayer/internal/testkit/traces"
+)
+
+// every is a case or two of most families: with the tag e2e all of them are played.
+func every(f traces.Family) []traces.Case {
+	switch f.Name {
+	case "low traffic":
+		return slices.Concat(f.Cases[:1], f.Cases[6:7])
+	case "missing looks, broken":
+		return f.Cases[3:]
+	case "step outage":
+		return f.Cases[13:14]
+	case "slow burn":
+		return f.Cases[2:3]
+	case "node loss, healthy", "restarts, healthy", "dependency failure", "drop to zero", "errors among declines":
+		return nil
+	}
+	return f.Cases[len(f.Cases)-1:]
+}
