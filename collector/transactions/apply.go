@@ -28,6 +28,7 @@ const (
 	flagTheirs                      // its amount is the other side's
 	flagItem                        // counted as an item of reconciliation
 	flagParties                     // was held against others, to find what is paid twice
+	flagClaim                       // no movement, but the other side's word that the one of Parent has settled
 )
 
 // classes are the numbers of classes in records: their order is on disk.
@@ -152,13 +153,24 @@ func (w *writer) update(s journal.Slot, before, after *journal.Record) error {
 	if was, is := stakeOf(before), stakeOf(after); was != is {
 		w.moves = append(w.moves, move{was, -1}, move{is, 1})
 	}
+	if after.Flags&flagMatched != 0 && after.Flags&^before.Flags&flagClosed != 0 {
+		return w.unclaim(after)
+	}
 	return nil
 }
 
+func (w *writer) remove(s journal.Slot, r *journal.Record) error {
+	w.moves = append(w.moves, move{stakeOf(r), -1})
+	return w.tx.Delete(s)
+}
+
+// full reports whether no more records can be kept. It is asked before anything is counted.
+func (w *writer) full() bool { return w.journal.Len()+w.inserted >= w.rules.Config.MaxRecords }
+
 // begin makes a record of a movement that nothing was known of.
 func (w *writer) begin(e *told) error {
-	if w.journal.Len()+w.inserted >= w.rules.Config.MaxRecords {
-		return journal.ErrFull // before anything is counted
+	if w.full() {
+		return journal.ErrFull
 	}
 	if w.nowMs-e.atMs >= w.rules.Config.ClosedRetention.Milliseconds() {
 		return errStale
@@ -313,32 +325,36 @@ func (w *writer) advance(e *told, r *journal.Record) (bool, error) {
 		if r.Flags&(flagMatched|flagOutside) != 0 {
 			return false, nil
 		}
-		if e.rail.within == 0 {
-			return false, notReconciled(e.rail)
-		}
-		same := w.sameAmount(e, r)
-		if err := w.tell(e, r, true); err != nil {
-			return false, err
-		}
-		w.outsideKnown(e, r, same)
-		return true, w.know(e, r)
+		return true, w.matched(e, r)
 	case r.Flags&flagOutside == 0 && r.Seen&bit != 0:
 		return false, nil
 	}
-	begun, same := r.Seen&e.rail.first != 0, w.sameAmount(e, r)
+	outside := r.Flags&flagOutside != 0
+	if outside && w.full() {
+		return false, journal.ErrFull
+	}
+	begun, same, claimMs := r.Seen&e.rail.first != 0, w.sameAmount(e, r), w.nowMs
+	if outside && r.Flags&flagBreak == 0 {
+		claimMs = r.TimerMs // so long after the other side told of it
+	}
 	if err := w.tell(e, r, true); err != nil {
 		return false, err
 	}
-	if r.Flags&flagOutside != 0 && same { // if it was late, it is there now
+	if outside && same { // if it was late, it is there now
 		r.Flags &^= flagBreak
 	}
-	unknown := r.Flags&flagOutside != 0 || kind != rail.Return && w.onlyReturned(e.rail, r)
+	unknown := outside || kind != rail.Return && w.onlyReturned(e.rail, r)
 	r.Seen |= bit
 	if err := w.moveOn(e, r, begun, unknown); err != nil {
 		return false, err
 	}
 	if r.Flags&(flagClosed|flagAwaiting) == flagClosed {
 		w.keepClosed(r)
+	}
+	if outside {
+		if err := w.claim(e.rail, r, claimMs); err != nil {
+			return false, err
+		}
 	}
 	return true, w.know(e, r)
 }
@@ -463,11 +479,12 @@ func (w *writer) fire(slot journal.Slot) error {
 	before := r
 	rs := w.railOf(&r)
 	switch {
+	case r.Flags&flagClaim != 0:
+		return w.contest(rs, slot, &r)
 	case r.Flags&flagAwaiting != 0 || r.Flags&(flagOutside|flagBreak) == flagOutside:
 		w.breaks(rs, &r)
 	case r.Flags&(flagClosed|flagOutside) != 0:
-		w.moves = append(w.moves, move{stakeOf(&before), -1})
-		return w.tx.Delete(slot)
+		return w.remove(slot, &before)
 	case r.Flags&flagEarly != 0:
 		r.Flags &^= flagEarly
 		w.conclude(rs, &r)

@@ -22,6 +22,81 @@ func notReconciled(rs *railState) error {
 	return &unusable{fmt.Sprintf("external: rail %s is not reconciled; collectors.transactions.reconcile.%s sets how soon the other side tells of a settlement", rs.Name, rs.Name)}
 }
 
+// matched takes in what the other side tells of a movement that is known.
+func (w *writer) matched(e *told, r *journal.Record) error {
+	switch {
+	case e.rail.within == 0:
+		return notReconciled(e.rail)
+	case r.Flags&flagClosed == 0 && w.full(): // there may be no room for the claim
+		return journal.ErrFull
+	}
+	same := w.sameAmount(e, r)
+	if err := w.tell(e, r, true); err != nil {
+		return err
+	}
+	w.outsideKnown(e, r, same)
+	if err := w.claim(e.rail, r, w.nowMs+e.rail.within.Milliseconds()); err != nil {
+		return err
+	}
+	return w.know(e, r)
+}
+
+func (w *writer) claimRef(r *journal.Record) journal.Ref {
+	return w.hash.ref(kindClaim, "", string(r.Refs[0][:]))
+}
+
+// claim makes an open movement, of which the other side says that it has settled, a break unless it has ended by
+// then. A movement has one timer, which is its deadline's, so the claim is a record of its own.
+func (w *writer) claim(rs *railState, r *journal.Record, atMs int64) error {
+	if rs.within == 0 || r.Flags&(flagClosed|flagEarly|flagBreak) != 0 {
+		return nil
+	}
+	ref := w.claimRef(r)
+	if _, there, err := w.tx.Find(ref); there || err != nil {
+		return err
+	}
+	return w.insert(&journal.Record{Refs: [3]journal.Ref{ref}, Parent: r.Refs[0], Lane: r.Lane, Flags: flagClaim | flagClosed, Amount: r.Amount, TimerMs: atMs})
+}
+
+// unclaim forgets the claim on a movement that has ended, if there is one.
+func (w *writer) unclaim(r *journal.Record) error {
+	slot, found, err := w.tx.Find(w.claimRef(r))
+	if !found || err != nil {
+		return err
+	}
+	c, err := w.tx.Read(slot)
+	if err != nil {
+		return err
+	}
+	return w.remove(slot, &c)
+}
+
+// contest counts a break for a claim whose movement is still open, and shows it for as long as it is.
+func (w *writer) contest(rs *railState, slot journal.Slot, c *journal.Record) error {
+	s, found, err := w.tx.Find(c.Parent)
+	if err != nil {
+		return err
+	}
+	var r journal.Record
+	if found {
+		if r, err = w.tx.Read(s); err != nil {
+			return err
+		}
+	}
+	if !found || rs.within == 0 || r.Flags&(flagClosed|flagEarly|flagBreak) != 0 {
+		return w.remove(slot, c)
+	}
+	was, before := r, *c
+	w.item(rs, &r, Bad)
+	if err := w.update(s, &was, &r); err != nil {
+		return err
+	}
+	c.Flags |= flagBreak
+	c.Lane, c.Amount = r.Lane, r.Amount
+	c.TimerMs = w.nowMs + w.rules.Config.ClosedRetention.Milliseconds()
+	return w.update(slot, &before, c)
+}
+
 // outside begins with what only the other side tells.
 func (w *writer) outside(e *told, r *journal.Record) { w.outsideKnown(e, r, true) }
 

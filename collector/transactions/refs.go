@@ -22,6 +22,7 @@ const (
 	kindReference
 	kindParties
 	kindLeg
+	kindClaim
 )
 
 // endToEndDays is for how many days after its own an end-to-end id is looked for: what is told of a movement
