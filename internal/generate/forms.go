@@ -13,6 +13,7 @@ import (
 	"github.com/assayer-io/assayer/alerts/prometheus"
 	"github.com/assayer-io/assayer/dashboards"
 	"github.com/assayer-io/assayer/internal/artifact"
+	"github.com/assayer-io/assayer/internal/parallel"
 )
 
 // maxConfigMapBytes is what the Kubernetes API takes as the data of one ConfigMap.
@@ -41,10 +42,10 @@ func screenPath(d dashboards.Dashboard) string { return "dashboards/" + d.UID + 
 
 // ruleFiles are the rules as Prometheus reads them.
 func ruleFiles(rules []alerts.File) []artifact.File {
-	var out []artifact.File
-	for _, f := range rules {
-		out = append(out, artifact.File{Path: rulePath(f), Kind: artifact.Rules, Data: prometheus.Encode(f)})
-	}
+	out := make([]artifact.File, len(rules))
+	parallel.Do(len(rules), func(i int) {
+		out[i] = artifact.File{Path: rulePath(rules[i]), Kind: artifact.Rules, Data: prometheus.Encode(rules[i])}
+	})
 	return out
 }
 

@@ -1,12 +1,11 @@
 package generate
 
 import (
-	"slices"
-
 	"github.com/assayer-io/assayer/alerts"
 	"github.com/assayer-io/assayer/alerts/alertmanager"
 	"github.com/assayer-io/assayer/alerts/runbook"
 	"github.com/assayer-io/assayer/internal/artifact"
+	"github.com/assayer-io/assayer/internal/parallel"
 	"github.com/assayer-io/assayer/slo/rail"
 )
 
@@ -40,11 +39,13 @@ func (in *Input) runbooks(rules []alerts.File, refusals []alerts.Refusal) []arti
 		refused[r.Objective] = append(refused[r.Objective], r)
 	}
 	out := []artifact.File{{Path: "runbooks/" + runbook.IndexName, Kind: artifact.Runbook, Data: runbook.Index(in.Objectives)}}
-	for _, o := range in.Objectives {
+	pages := make([]artifact.File, len(in.Objectives))
+	parallel.Do(len(pages), func(i int) {
+		o := in.Objectives[i]
 		page := runbook.Markdown(runbook.Input{
 			Objective: o, Rail: rails[o.Labels["rail"]], Hooks: in.Hooks[o.Name], Native: native[o.Name], Refused: refused[o.Name], Options: in.Rules,
 		})
-		out = append(out, artifact.File{Path: "runbooks/" + runbook.FileName(o.Name), Kind: artifact.Runbook, Data: page})
-	}
-	return slices.Clip(out)
+		pages[i] = artifact.File{Path: "runbooks/" + runbook.FileName(o.Name), Kind: artifact.Runbook, Data: page}
+	})
+	return append(out, pages...)
 }

@@ -5,17 +5,15 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
 	"go.yaml.in/yaml/v3"
 
+	"github.com/assayer-io/assayer/internal/parallel"
 	"github.com/assayer-io/assayer/internal/problem"
 	"github.com/assayer-io/assayer/internal/strictyaml"
 	"github.com/assayer-io/assayer/slo/calendar"
@@ -184,7 +182,7 @@ func newLoader(o Options) *loader {
 
 func (l *loader) load(files []File) {
 	parsed := make([]parsedFile, len(files))
-	sideBySide(len(files), func(i int) { parsed[i] = parseFile(files[i]) })
+	parallel.Do(len(files), func(i int) { parsed[i] = parseFile(files[i]) })
 	for _, f := range parsed {
 		l.file(f)
 	}
@@ -228,7 +226,7 @@ func (l *loader) goldenDocuments() []*loader {
 		l.needRails()
 	}
 	found := make([]*loader, len(docs))
-	sideBySide((len(docs)+perWorker-1)/perWorker, func(part int) {
+	parallel.Do((len(docs)+perWorker-1)/perWorker, func(part int) {
 		selectors := map[string][]*labels.Matcher{}
 		for i := part * perWorker; i < min((part+1)*perWorker, len(docs)); i++ {
 			one := &loader{opts: l.opts, promql: l.promql, selectors: selectors, expanding: l.expanding, sources: l.sources, calendars: l.calendars,
@@ -254,20 +252,6 @@ func (l *loader) take(one *loader) {
 			l.builtinsUsed[name] = n
 		}
 	}
-}
-
-// sideBySide does n pieces of work with as many workers as there are processors.
-func sideBySide(n int, work func(i int)) {
-	var next atomic.Int64
-	var wg sync.WaitGroup
-	for range min(n, runtime.GOMAXPROCS(0)) {
-		wg.Go(func() {
-			for i := next.Add(1) - 1; i < int64(n); i = next.Add(1) - 1 {
-				work(int(i))
-			}
-		})
-	}
-	wg.Wait()
 }
 
 // readBuilt reads a document that stands in no file. The short form was warned of already, in its
