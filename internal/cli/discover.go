@@ -91,7 +91,7 @@ func runDiscover(ctx context.Context, f discoverFlags, where string, s Streams) 
 		fmt.Fprintln(s.Err, "assayer: nothing that is exposed looks like a golden signal; see `assayer discover --help` and docs/discovering.md")
 		return errNo
 	}
-	_, err = io.WriteString(s.Out, discover.Render(heading(where, isURL, services, f), docs, left))
+	_, err = io.WriteString(s.Out, discover.Render(heading(where, isURL, f), docs, left))
 	if err == nil && len(failures) > 0 {
 		return errSaid
 	}
@@ -133,7 +133,7 @@ func pause(ctx context.Context, d time.Duration) error {
 }
 
 // heading is the comment at the top of a proposal.
-func heading(where string, isURL bool, services []*discover.Service, f discoverFlags) []string {
+func heading(where string, isURL bool, f discoverFlags) []string {
 	if isURL {
 		where, _, _ = strings.Cut(where, "?")
 	}

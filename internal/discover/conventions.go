@@ -153,7 +153,7 @@ func (g *guesser) byOutcome(name string) {
 	if _, taken := d.signals[errorsSignal]; taken && strings.HasSuffix(name, countSuffix) {
 		return // the histogram counts what the counter counts
 	}
-	d.put(g.s.errors(o.why(), nil, g.s.selector(name, o.failed()), total, excluded, usualErrors))
+	d.put(g.s.errors(o.why(), legs{bad: g.s.selector(name, o.failed()), total: total, excluded: excluded}, usualErrors))
 	if _, taken := d.signals[trafficSignal]; !taken {
 		d.put(g.s.traffic("All of them, whatever came of them.", everything))
 	}
@@ -181,7 +181,7 @@ func (g *guesser) byFailures(name string) {
 		if _, taken := d.signals[errorsSignal]; taken {
 			return
 		}
-		d.put(g.s.errors(why, nil, g.s.selector(name), g.s.selector(whole), nil, usualErrors))
+		d.put(g.s.errors(why, legs{bad: g.s.selector(name), total: g.s.selector(whole)}, usualErrors))
 		if _, taken := d.signals[trafficSignal]; !taken {
 			d.put(g.s.traffic("All of them, whatever came of them.", g.s.selector(whole)))
 		}
@@ -302,9 +302,7 @@ func (g *guesser) join() {
 		if clash || len(whole.signals) == 0 {
 			continue
 		}
-		for kind, sig := range d.signals {
-			whole.signals[kind] = sig
-		}
+		maps.Copy(whole.signals, d.signals)
 		whole.notes = append(whole.notes, d.notes...)
 		delete(g.drafts, d.stem)
 	}

@@ -102,7 +102,7 @@ func (s *Service) unread(d *Document, read map[*spec.Selector]bool) (out []Unrea
 
 // overlaps reports whether some series that sel selects is read. Of a histogram every part counts.
 func (s *Service) overlaps(sel *spec.Selector, read map[*spec.Selector]bool) bool {
-	rest := without(sel.Matchers, "__name__")
+	rest := nameless(sel.Matchers)
 	for _, suffix := range []string{"", bucketSuffix, countSuffix} {
 		name := sel.MetricName() + suffix
 		f := s.families[name]
@@ -113,7 +113,7 @@ func (s *Service) overlaps(sel *spec.Selector, read map[*spec.Selector]bool) boo
 			if o := other.MetricName(); o != "" && o != name && o != sel.MetricName() {
 				continue
 			}
-			others := without(other.Matchers, "__name__")
+			others := nameless(other.Matchers)
 			if slices.ContainsFunc(f.series, func(p point) bool { return allMatch(rest, p.labels) && allMatch(others, p.labels) }) {
 				return true
 			}

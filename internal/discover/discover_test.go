@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -63,9 +64,12 @@ func read(t testing.TB, url string, o discover.Options) ([]*discover.Service, []
 	return services, failures
 }
 
+// known is read once: the packs of reason codes in it take a while.
+var known = sync.OnceValues(discover.Known)
+
 func systems(t testing.TB) *discover.Table {
 	t.Helper()
-	all, err := discover.Known()
+	all, err := known()
 	if err != nil {
 		t.Fatal(err)
 	}

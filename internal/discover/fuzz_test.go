@@ -71,7 +71,7 @@ func FuzzPropose(f *testing.F) {
 		}
 		docs, left := discover.Propose(services, table)
 		file := discover.Render([]string{"a head"}, docs, left)
-		for _, line := range strings.Split(strings.TrimSuffix(file, "\n"), "\n") {
+		for line := range strings.SplitSeq(strings.TrimSuffix(file, "\n"), "\n") {
 			if !lines.MatchString(line) {
 				t.Errorf("line %q of\n%s", line, file)
 			}

@@ -122,7 +122,7 @@ func TestSlow(t *testing.T) {
 // TestMadeUpNames: names that a target makes up as it runs become few documents, and say so.
 func TestMadeUpNames(t *testing.T) {
 	var b strings.Builder
-	for i := range 30_000 {
+	for i := range 5_000 {
 		fmt.Fprintf(&b, "a%d_requests_total{code=\"200\"} 1\n", i)
 	}
 	services, _ := read(t, expose(t, textFormat, b.String()), options())

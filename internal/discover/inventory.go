@@ -176,7 +176,7 @@ func (s *Service) buckets(sel *spec.Selector, live bool) (bounds []bound, native
 		return nil, native
 	}
 	sums, has, most := map[float64]float64{}, map[float64]int{}, 0
-	rest := without(sel.Matchers, model.MetricNameLabel)
+	rest := nameless(sel.Matchers)
 	for _, p := range f.series {
 		le, err := strconv.ParseFloat(p.labels.Get(model.BucketLabel), 64)
 		if err != nil || math.IsNaN(le) || !allMatch(rest, p.labels) {
@@ -206,8 +206,9 @@ const (
 	totalSuffix  = "_total"
 )
 
-func without(ms []*labels.Matcher, name string) []*labels.Matcher {
-	return slices.DeleteFunc(slices.Clone(ms), func(m *labels.Matcher) bool { return m.Name == name })
+// nameless are the matchers but for that of the metric's name.
+func nameless(ms []*labels.Matcher) []*labels.Matcher {
+	return slices.DeleteFunc(slices.Clone(ms), func(m *labels.Matcher) bool { return m.Name == model.MetricNameLabel })
 }
 
 func allMatch(ms []*labels.Matcher, ls labels.Labels) bool {

@@ -104,7 +104,7 @@ func Read(ctx context.Context, cfg prometheus.Config, o Options) ([]*Service, []
 	running := true
 	defer func() {
 		if cancel(); running {
-			<-ended
+			<-ended //nolint:errcheck // it was told to end
 		}
 	}()
 	jobs, err := found(ctx, cfg, updates, ended)

@@ -73,7 +73,7 @@ func (p *proposer) service(s *Service) {
 			continue
 		}
 		doc := Document{Name: joined(s.Name, d.stem), Service: s.Name, Title: "Judged by its names: " + shown(d.stem) + "_...", notes: d.notes, of: s}
-		for _, kind := range []string{errorsSignal, latencySignal, trafficSignal, saturationSignal, presenceSignal} {
+		for _, kind := range []string{errorsSignal, latencySignal, trafficSignal, saturationSignal} {
 			if sig, ok := d.signals[kind]; ok {
 				doc.Signals = append(doc.Signals, sig)
 			}
@@ -211,6 +211,6 @@ func (s *Service) sees(sel *spec.Selector) bool {
 	if f == nil {
 		return false
 	}
-	rest := without(sel.Matchers, labels.MetricName)
+	rest := nameless(sel.Matchers)
 	return slices.ContainsFunc(f.series, func(p point) bool { return allMatch(rest, p.labels) })
 }

@@ -73,7 +73,7 @@ func comment(b *strings.Builder, indent int, text string) {
 		return
 	}
 	line := begin
-	for _, word := range strings.Fields(oneLine(text)) {
+	for word := range strings.FieldsSeq(oneLine(text)) {
 		if len(line)+1+len(word) > commentWidth && line != begin {
 			b.WriteString(line + "\n")
 			line = begin

@@ -22,7 +22,6 @@ const (
 	latencySignal    = "latency"
 	trafficSignal    = "traffic"
 	saturationSignal = "saturation"
-	presenceSignal   = "presence"
 )
 
 // Signal is one signal of a proposal.
@@ -62,7 +61,7 @@ func (s *Service) scoped(sel *spec.Selector) *spec.Selector {
 	if sel == nil {
 		return nil
 	}
-	return s.selector(sel.MetricName(), without(sel.Matchers, model.MetricNameLabel)...)
+	return s.selector(sel.MetricName(), nameless(sel.Matchers)...)
 }
 
 // oneOf matches a label that has one of the values.
@@ -122,8 +121,11 @@ func within(most, bad, total float64) (float64, bool) {
 	return 0, false
 }
 
-// errors is the signal of a share of bad events; of good, bad and total two or three are set. most bounds the objective.
-func (s *Service) errors(why string, good, bad, total, excluded *spec.Selector, most float64) (Signal, bool) {
+// legs are what errors are told by: total and one of good and bad, or those two. excluded may be there.
+type legs struct{ good, bad, total, excluded *spec.Selector }
+
+// errors is the signal of a share of bad events. most bounds the objective.
+func (s *Service) errors(why string, l legs, most float64) (Signal, bool) {
 	sig := Signal{Kind: errorsSignal, why: []string{why}}
 	leg := func(key string, sel *spec.Selector) counted {
 		if sel == nil {
@@ -136,20 +138,20 @@ func (s *Service) errors(why string, good, bad, total, excluded *spec.Selector, 
 		}
 		return c
 	}
-	g, b, t := leg("good", good), leg("bad", bad), leg("total", total)
-	leg("excluded", excluded)
+	g, b, t := leg("good", l.good), leg("bad", l.bad), leg("total", l.total)
+	leg("excluded", l.excluded)
 	all, failed := t, b
 	switch {
-	case total == nil:
+	case l.total == nil:
 		all = counted{min(g.series, b.series), g.now + b.now, g.ever + b.ever, 0, 0}
-	case bad == nil:
+	case l.bad == nil:
 		failed = counted{g.series, max(0, t.now-g.now), max(0, t.ever-g.ever), 0, 0}
 	}
-	if all.series == 0 || bad == nil && g.series == 0 {
+	if all.series == 0 || l.bad == nil && g.series == 0 {
 		return sig, false
 	}
-	if bad != nil && b.series == 0 {
-		sig.mayMiss = bad
+	if l.bad != nil && b.series == 0 {
+		sig.mayMiss = l.bad
 		sig.why = append(sig.why, "No series of bad events is there yet: it appears with the first failure.")
 	}
 	live := s.Watched > 0 && all.now > 0
@@ -363,7 +365,7 @@ func (s *Service) saturation(why string, gauge *spec.Selector, l limits, objecti
 	if c.series == 0 {
 		return sig, false
 	}
-	limit := field{}
+	var limit field
 	switch {
 	case l.below != nil:
 		limit = field{"below", strconv.FormatFloat(*l.below, 'f', -1, 64)}
@@ -381,16 +383,6 @@ func (s *Service) saturation(why string, gauge *spec.Selector, l limits, objecti
 		}
 	}
 	sig.fields = []field{{"gauge", quote(gauge.Text)}, limit, {"objective", percent(objective)}}
-	return sig, true
-}
-
-// presence is the signal of slices in which a series is there.
-func (s *Service) presence(why string, series *spec.Selector, objective float64) (Signal, bool) {
-	sig := Signal{Kind: presenceSignal, why: []string{why}, selectors: []*spec.Selector{series}}
-	if s.count(series).series == 0 {
-		return sig, false
-	}
-	sig.fields = []field{{"series", quote(series.Text)}, {"objective", percent(objective)}}
 	return sig, true
 }
 

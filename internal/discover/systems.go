@@ -157,10 +157,10 @@ func readSystems() ([]System, error) {
 
 var systemName = regexp.MustCompile(`^[a-z0-9-]{1,40}$`)
 
-func (s *System) check(file string) error {
-	_, err := time.Parse(time.DateOnly, s.Date)
-	if s.Name != file || !systemName.MatchString(s.Name) || s.Title == "" || s.Source == "" || err != nil || len(s.Fingerprint) == 0 || len(s.Owns) == 0 {
-		return fmt.Errorf("system %q of %s.yaml lacks its name, title, source, date, fingerprint or what it owns", s.Name, file)
+func (sys *System) check(file string) error {
+	_, err := time.Parse(time.DateOnly, sys.Date)
+	if sys.Name != file || !systemName.MatchString(sys.Name) || sys.Title == "" || sys.Source == "" || err != nil || len(sys.Fingerprint) == 0 || len(sys.Owns) == 0 {
+		return fmt.Errorf("system %q of %sys.yaml lacks its name, title, source, date, fingerprint or what it owns", sys.Name, file)
 	}
 	return nil
 }
@@ -185,7 +185,7 @@ func (s *Service) signals(d *systemDocument) (out []Signal, notes []string) {
 		}
 	}
 	if e := d.Errors; e != nil {
-		add(s.errors(e.Why, s.scoped(e.Good.Selector), s.scoped(e.Bad.Selector), s.scoped(e.Total.Selector), s.scoped(e.Excluded.Selector), float64(e.Objective)))
+		add(s.errors(e.Why, legs{s.scoped(e.Good.Selector), s.scoped(e.Bad.Selector), s.scoped(e.Total.Selector), s.scoped(e.Excluded.Selector)}, float64(e.Objective)))
 	}
 	if l := d.Latency; l != nil {
 		add(s.latency(l.Why, s.scoped(l.Histogram.Selector), l.Below, float64(l.Objective)))
