@@ -129,10 +129,14 @@ func (w *writer) apply(e *told) (bool, error) {
 	if !found {
 		return true, w.begin(e)
 	}
+	slot, r, joined, err := w.join(e, slot, r)
+	if err != nil {
+		return false, err
+	}
 	before := r
 	changed, err := w.advance(e, &r)
 	if !changed || err != nil {
-		return changed, err
+		return changed || joined, err
 	}
 	return true, w.update(slot, &before, &r)
 }
@@ -154,7 +158,9 @@ func (w *writer) update(s journal.Slot, before, after *journal.Record) error {
 		w.moves = append(w.moves, move{was, -1}, move{is, 1})
 	}
 	if after.Flags&flagMatched != 0 && after.Flags&^before.Flags&flagClosed != 0 {
-		return w.unclaim(after)
+		if _, err := w.unclaim(after); err != nil {
+			return err
+		}
 	}
 	return nil
 }

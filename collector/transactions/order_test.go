@@ -32,7 +32,12 @@ func stories() map[string]struct {
 	external := func(e *Event) { e.External = true }
 	because := func(code string) func(*Event) { return func(e *Event) { e.Reason = reason.Key{Code: code} } }
 	byEndToEnd := func(e *Event) { e.EndToEndID, e.ID = e.ID, "" }
+	byReference := func(e *Event) { e.Reference, e.ID = "r"+e.ID, "" }
+	byBoth := func(e *Event) { e.Reference = "r" + e.ID }
 	return map[string]story{
+		"two names":         {"sct-inst", []step{{"received", 0, nil}, {"accepted", 2 * time.Second, byReference}, {"sent", 3 * time.Second, byBoth}, {"settled", 8 * time.Second, byReference}}},
+		"two names, late":   {"sct-inst", []step{{"received", 0, byReference}, {"in_doubt", 2 * time.Second, byBoth}, {"settled", 12 * time.Second, nil}, {"settled", 13 * time.Second, func(e *Event) { byReference(e); external(e) }}}},
+		"two names, failed": {"sct-inst", []step{{"received", 0, byReference}, {"sent", 2 * time.Second, byBoth}, {"rejected", 4 * time.Second, func(e *Event) { because("AM04")(e); e.Amount, e.Currency = "", "" }}, {"settled", 5 * time.Second, func(e *Event) { byReference(e); external(e) }}}},
 		"settled in time":   {"sct-inst", []step{{"received", 0, nil}, {"accepted", 2 * time.Second, nil}, {"in_doubt", 4 * time.Second, nil}, {"settled", 8 * time.Second, nil}, {"settled", 9 * time.Second, external}}},
 		"settled late":      {"sct-inst", []step{{"received", 0, nil}, {"accepted", 5 * time.Second, nil}, {"sent", 6 * time.Second, nil}, {"settled", 12 * time.Second, nil}, {"settled", 13 * time.Second, external}}},
 		"rejected":          {"sct-inst", []step{{"received", 0, nil}, {"sent", time.Second, nil}, {"in_doubt", 2 * time.Second, nil}, {"rejected", 3 * time.Second, because("FF10")}}},

@@ -35,7 +35,11 @@ func (w *writer) matched(e *told, r *journal.Record) error {
 		return err
 	}
 	w.outsideKnown(e, r, same)
-	if err := w.claim(e.rail, r, w.nowMs+e.rail.within.Milliseconds()); err != nil {
+	claimMs := w.nowMs + e.rail.within.Milliseconds()
+	if e.again != nil {
+		claimMs = e.again.claimMs
+	}
+	if err := w.claim(e.rail, r, claimMs); err != nil {
 		return err
 	}
 	return w.know(e, r)
@@ -58,17 +62,20 @@ func (w *writer) claim(rs *railState, r *journal.Record, atMs int64) error {
 	return w.insert(&journal.Record{Refs: [3]journal.Ref{ref}, Parent: r.Refs[0], Lane: r.Lane, Flags: flagClaim | flagClosed, Amount: r.Amount, TimerMs: atMs})
 }
 
-// unclaim forgets the claim on a movement that has ended, if there is one.
-func (w *writer) unclaim(r *journal.Record) error {
+// unclaim forgets the claim on a movement, if there is one, and gives when it becomes a break; 0: it is one.
+func (w *writer) unclaim(r *journal.Record) (atMs int64, err error) {
 	slot, found, err := w.tx.Find(w.claimRef(r))
 	if !found || err != nil {
-		return err
+		return 0, err
 	}
 	c, err := w.tx.Read(slot)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	return w.remove(slot, &c)
+	if c.Flags&flagBreak == 0 {
+		atMs = c.TimerMs
+	}
+	return atMs, w.remove(slot, &c)
 }
 
 // contest counts a break for a claim whose movement is still open, and shows it for as long as it is.
@@ -103,7 +110,9 @@ func (w *writer) outside(e *told, r *journal.Record) { w.outsideKnown(e, r, true
 // outsideKnown takes in what the other side tells of a movement; same says that it told no other amount than ours.
 func (w *writer) outsideKnown(e *told, r *journal.Record, same bool) {
 	rs := e.rail
-	w.cycles.add(rs.Name, rs.day(e.atMs), false, e.currency, e.amount.Int())
+	if e.again == nil {
+		w.cycles.add(rs.Name, rs.day(e.atMs), false, e.currency, e.amount.Int())
+	}
 	r.Flags |= flagMatched
 	if class := classes()[r.Class]; r.Flags&flagClosed != 0 && class != "" && class != reason.Good {
 		same = false // by us it has failed

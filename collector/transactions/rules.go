@@ -76,6 +76,7 @@ type told struct {
 	parent     journal.Ref
 	parties    journal.Ref
 	external   bool
+	again      *retold // of a record that becomes part of another; nil: an event
 }
 
 // read checks one event and hashes what identifies it. now bounds how far ahead it may be.

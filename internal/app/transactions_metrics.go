@@ -85,7 +85,7 @@ func transactionHelp() map[string]string {
 		metricname.TransactionsUnvalued:     "Movements whose amount has no rate into the reporting currency.",
 		metricname.TransactionsSettlement:   "Time from receipt to settlement of the movements that settled.",
 		metricname.TransactionsReturns:      "Settled movements that were sent back.",
-		metricname.TransactionsConflicts:    "Movements of which two different ends were told.",
+		metricname.TransactionsConflicts:    "Movements of which two different ends were told, or that were counted twice before they were seen to be one.",
 		metricname.TransactionsLateConfirm:  "Movements that had settled in time and were told of after their deadline had fired.",
 		metricname.TransactionsAbandoned:    "Movements given up because nothing was told of them for longer than any budget.",
 		metricname.TransactionsDuplicates:   "Movements of the same amount between the same parties as one shortly before.",
