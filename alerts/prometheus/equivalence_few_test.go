@@ -17,9 +17,7 @@ func every(f traces.Family) []traces.Case {
 		return f.Cases[3:]
 	case "step outage":
 		return f.Cases[13:14]
-	case "slow burn":
-		return f.Cases[2:3]
-	case "node loss, healthy", "restarts, healthy", "dependency failure", "drop to zero", "errors among declines":
+	case "node loss, healthy", "restarts, healthy", "restarts, broken", "slow burn", "seasons, healthy", "dependency failure", "drop to zero", "declines":
 		return nil
 	}
 	return f.Cases[len(f.Cases)-1:]

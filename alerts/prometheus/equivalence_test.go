@@ -28,6 +28,7 @@ type played struct {
 	agent, native *promrules.Prometheus
 	engine        *slo.Engine
 	shown         map[string][]labels.Labels // by target: what its last look showed
+	exported      map[string]labels.Labels
 	last          time.Time
 	options       alerts.Options
 	refused       []string // objectives without native rules
@@ -37,7 +38,7 @@ type played struct {
 func play(t *testing.T, trace *traces.Trace, interval time.Duration) *played {
 	t.Helper()
 	objs := detection.Objectives(trace)
-	p := &played{engine: slo.New(slo.Options{}), shown: map[string][]labels.Labels{}, options: alerts.Options{ScrapeInterval: interval, Interval: interval}}
+	p := &played{engine: slo.New(slo.Options{}), shown: map[string][]labels.Labels{}, exported: map[string]labels.Labels{}, options: alerts.Options{ScrapeInterval: interval, Interval: interval}}
 	if err := p.engine.Apply(objs, traces.Begin(), nil); err != nil {
 		t.Fatal(err)
 	}
@@ -103,7 +104,13 @@ func (p *played) look(look *traces.Look) {
 func (p *played) export(s *slo.Status, at time.Time) {
 	put := func(metric string, v float64, pairs ...string) {
 		pairs = append(pairs, labels.MetricName, metric, metricname.SLO, s.Name, metricname.Service, s.Service, "job", "assayer", "instance", "agent")
-		p.agent.Put(labels.FromStrings(pairs...), at, v)
+		key := strings.Join(pairs, "|")
+		ls, ok := p.exported[key]
+		if !ok {
+			ls = labels.FromStrings(pairs...)
+			p.exported[key] = ls
+		}
+		p.agent.Put(ls, at, v)
 	}
 	put(metricname.Info, 1, metricname.Method, s.Method, metricname.Window, s.Window)
 	for _, t := range s.Tiers {

@@ -28,6 +28,7 @@ type world struct {
 	engine  *slo.Engine
 	p       *promrules.Prometheus
 	every   time.Duration
+	calm    bool // no new targets, restarts or failed scrapes
 	targets []*process
 }
 
@@ -101,7 +102,7 @@ func (w *world) scrape(p *process, at time.Time) {
 // four minutes, and new processes come.
 func (w *world) live(from time.Time, rounds int, event func(p *process)) {
 	for round := range rounds {
-		if round%20 == 0 && len(w.targets) < 4 {
+		if round%20 == 0 && len(w.targets) < 4 && !w.calm {
 			w.targets = append(w.targets, &process{name: fmt.Sprintf("pod-%d", len(w.targets)), counters: map[string]float64{}})
 		}
 		for i, p := range w.targets {
@@ -114,12 +115,13 @@ func (w *world) live(from time.Time, rounds int, event func(p *process)) {
 					event(p)
 				}
 			}
-			switch w.rng.IntN(80) {
-			case 0:
+			switch chance := w.rng.IntN(80); {
+			case w.calm:
+			case chance == 0:
 				for key := range p.counters {
 					p.counters[key] = 0
 				}
-			case 1:
+			case chance == 1:
 				p.down = 1 + w.rng.IntN(int(4*time.Minute/w.every))
 			}
 			w.scrape(p, at)
@@ -172,10 +174,10 @@ func TestTilesAddUpToWhatTheEngineCounts(t *testing.T) {
 		objective("good-and-bad", 0.99, ratio(t, `tx_total{outcome="good"}`, `tx_total{outcome="bad"}`, "")),
 		grouped,
 	}
-	for seed := range uint64(2) {
+	for seed := range seeds {
 		w := newWorld(t, seed, 15*time.Second, objs...)
 		from := begin()
-		for range 6 {
+		for range batches {
 			const rounds = 40
 			w.live(from, rounds, func(p *process) {
 				outcome := "good"

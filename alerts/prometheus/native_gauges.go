@@ -98,29 +98,32 @@ func (c *counting) verdict() string {
 		return c.floor(i.Traffic, c.raw(&i.Traffic.Total, ""))
 	case i.Histogram != nil:
 		count, bucket := c.histogram(i.Histogram)
-		return ofSlice(sum(count)+" - "+sum(bucket), sum(count))
+		return c.ofSlice(count, sum(count)+" - "+sum(bucket), sum(count))
 	case i.Ratio == nil:
 		all, bad := c.sampled(c.n.Slice)
 		return fmt.Sprintf("(%s or 0 * %s) / %s", bad, all, all)
 	case i.Ratio.Total == nil:
-		good, bad := sum(c.raw(i.Ratio.Good, "")), sum(c.raw(i.Ratio.Bad, ""))
-		none := "(\n" + indented(orZero(bad, good)) + "\n)"
-		return ofSlice(none, "(\n"+indented("("+orZero(good, bad)+") + "+none)+"\n)")
-	case i.Ratio.Good == nil:
-		total := sum(c.raw(i.Ratio.Total, ""))
-		return ofSlice("("+orZero(sum(c.raw(i.Ratio.Bad, "")), total)+")", total)
-	case i.Ratio.Latency: // without the bucket nothing is known
-		total := sum(c.raw(i.Ratio.Total, ""))
-		return ofSlice(total+" - "+sum(c.raw(i.Ratio.Good, "")), total)
-	default:
-		total := sum(c.raw(i.Ratio.Total, ""))
-		return ofSlice(total+" - ("+orZero(sum(c.raw(i.Ratio.Good, "")), total)+")", total)
+		good, bad := c.raw(i.Ratio.Good, ""), c.raw(i.Ratio.Bad, "")
+		failed := "(\n" + indented(orZero(sum(bad), sum(good))) + "\n)"
+		return c.ofSlice(good+" or "+bad, failed, "(\n"+indented("("+orZero(sum(good), sum(bad))+") + "+failed)+"\n)")
 	}
+	r := c.n.Indicator.Ratio
+	sel := c.raw(r.Total, "")
+	total := sum(sel)
+	switch {
+	case r.Good == nil:
+		return c.ofSlice(sel, "("+orZero(sum(c.raw(r.Bad, "")), total)+")", total)
+	case r.Latency: // without the bucket nothing is known
+		return c.ofSlice(sel, total+" - "+sum(c.raw(r.Good, "")), total)
+	}
+	return c.ofSlice(sel, total+" - ("+orZero(sum(c.raw(r.Good, "")), total)+")", total)
 }
 
-// ofSlice is the error ratio of the events of a slice; one without any is good.
-func ofSlice(bad, total string) string {
-	return "clamp_min(" + bad + ", 0) / (" + total + " > 0)\nor " + total + " == 0"
+// ofSlice is the error ratio of the events of a slice in which there were samples of a selector; one without events is
+// good.
+func (c *counting) ofSlice(sel, bad, total string) string {
+	ratio := "clamp_min(" + bad + ", 0) / (" + total + " > 0)\nor " + total + " == 0"
+	return "(\n" + indented(ratio) + "\n)\nand count(max_over_time((" + sel + ")[" + text(c.n.Slice-time.Millisecond) + ":" + text(c.scrape) + "]))"
 }
 
 // presence is 0 where a series was there in the slice, and 1 where targets that showed it within a day answered
