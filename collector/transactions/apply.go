@@ -126,6 +126,9 @@ func (w *writer) apply(e *told) (bool, error) {
 	if err != nil {
 		return false, err
 	}
+	if err := w.findOriginal(e); err != nil {
+		return false, err
+	}
 	if !found {
 		return true, w.begin(e)
 	}

@@ -25,6 +25,40 @@ func (w *writer) sentBack(e *told, r *journal.Record) error {
 	return nil
 }
 
+// findOriginal finds the movement that e brings back by whatever e names it by. By an end-to-end id alone, which
+// says nothing of the day, it is the only one of the rail that has it, as far back as movements are known.
+func (w *writer) findOriginal(e *told) error {
+	if e.original == nil {
+		return nil
+	}
+	for _, ref := range e.original.refs[:e.original.n] {
+		if _, found, err := w.tx.Find(ref); found || err != nil {
+			e.parent = ref
+			return err
+		}
+	}
+	if e.original.endToEnd == "" {
+		return nil
+	}
+	var only journal.Slot
+	parent, back := e.parent, w.rules.Config.ClosedRetention.Milliseconds()/dayMs+1
+	for days := int64(1); days <= back; days++ {
+		ref := w.hash.earlier(e.original, days)
+		slot, found, err := w.tx.Find(ref)
+		switch {
+		case err != nil:
+			return err
+		case !found:
+		case only != 0 && slot != only:
+			return nil
+		default:
+			only, parent = slot, ref
+		}
+	}
+	e.parent = parent
+	return nil
+}
+
 func terminal(k rail.Kind) bool {
 	return k == rail.Success || k == rail.Failure || k == rail.Cancelled
 }

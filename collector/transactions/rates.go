@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/assayer-io/assayer/collector/transactions/journal"
 	"github.com/assayer-io/assayer/slo/money"
 )
 
@@ -100,10 +101,46 @@ const unvalued = -1
 type valuer struct {
 	fixed map[string]*big.Rat // by day and currency: minor units of the reporting currency to one minor unit
 	dirty map[string]string   // decided and not yet on disk
+	old   []string            // in fixed, and taken off the disk by the transaction that is being made
+	day   string              // on which old ones were last looked for
 }
+
+// ratesKept is twice as long as an event may be told late: what was counted at older rates stays as it was counted.
+const ratesKept = 2 * abandonAfter
 
 func rateKey(currency string, day int64) string {
 	return fmt.Sprintf("rate/%s/%s", time.Unix(day*86_400, 0).UTC().Format(time.DateOnly), currency)
+}
+
+// save writes what was decided, and once a day takes away what is too old to be asked for.
+func (v *valuer) save(tx *journal.Tx, nowMs int64) {
+	for key, rate := range v.dirty {
+		tx.SetMeta(key, []byte(rate))
+	}
+	today := rateKey("", floorDiv(nowMs, dayMs))
+	if len(v.dirty) == 0 || v.day == today {
+		return
+	}
+	v.day = today
+	oldest := rateKey("", floorDiv(nowMs-ratesKept.Milliseconds(), dayMs))
+	for key := range v.fixed {
+		if key < oldest {
+			v.old = append(v.old, key)
+			tx.SetMeta(key, nil)
+		}
+	}
+}
+
+func (v *valuer) settle(ok bool) {
+	if ok {
+		for _, key := range v.old {
+			delete(v.fixed, key)
+		}
+		clear(v.dirty)
+	} else if len(v.old) > 0 {
+		v.day = "" // they are still there
+	}
+	v.old = v.old[:0]
 }
 
 // value gives that of an amount on a day, rounded half up to minor units, or unvalued.

@@ -255,40 +255,51 @@ func (c *cycles) save(tx *journal.Tx) error {
 			return fmt.Errorf("writing %s: %w", key, err)
 		}
 		tx.SetMeta(cyclesKey+key, data)
-		if _, known := c.of[key]; known {
-			continue
-		}
-		rail, _, _ := strings.Cut(key, "/")
-		if days := c.days(rail); len(days) >= maxCycles {
-			tx.SetMeta(cyclesKey+rail+"/"+days[0], nil)
-		}
+	}
+	for _, key := range c.tooOld() {
+		tx.SetMeta(cyclesKey+key, nil)
 	}
 	return nil
 }
 
 func (c *cycles) settle(ok bool) {
 	if ok {
-		for key, one := range c.staged {
-			rail, _, _ := strings.Cut(key, "/")
-			if days := c.days(rail); c.of[key].Day == "" && len(days) >= maxCycles {
-				delete(c.of, rail+"/"+days[0])
-			}
-			c.of[key] = one
+		old := c.tooOld()
+		maps.Copy(c.of, c.staged)
+		for _, key := range old {
+			delete(c.of, key)
 		}
 	}
 	clear(c.staged)
 }
 
-// days lists those of a rail, the oldest first.
+// tooOld lists what is more than the latest days of each rail that anything is staged for.
+func (c *cycles) tooOld() (keys []string) {
+	rails := map[string]bool{}
+	for key := range c.staged {
+		rail, _, _ := strings.Cut(key, "/")
+		rails[rail] = true
+	}
+	for rail := range rails {
+		for days := c.days(rail); len(days) > maxCycles; days = days[1:] {
+			keys = append(keys, rail+"/"+days[0])
+		}
+	}
+	return keys
+}
+
+// days lists those of a rail, staged ones included, the oldest first.
 func (c *cycles) days(rail string) []string {
 	var days []string
-	for key := range c.of {
-		if r, day, _ := strings.Cut(key, "/"); r == rail {
-			days = append(days, day)
+	for _, of := range []map[string]Cycle{c.of, c.staged} {
+		for key := range of {
+			if r, day, _ := strings.Cut(key, "/"); r == rail {
+				days = append(days, day)
+			}
 		}
 	}
 	slices.Sort(days)
-	return days
+	return slices.Compact(days)
 }
 
 // maxSuspects bounds how many movements are remembered to find one that is paid twice.

@@ -93,3 +93,47 @@ func TestOpenByUsLongAfterThem(t *testing.T) {
 	r.put(r.event("a", "sct", "settled"))
 	r.shows(total("sct", "good", "good", "good", 1), items("sct", "bad", 1))
 }
+
+// The latest days are kept, whichever order they come in, and a restart keeps the same ones.
+func TestCyclesOfTheLatestDays(t *testing.T) {
+	r := newRig(t, func(rules *Rules) {
+		rules.Config.Reconcile = map[string]time.Duration{"sct": time.Hour}
+		rules.Config.ClosedRetention = 90 * 24 * time.Hour
+	})
+	days := func() (all []string) {
+		for _, c := range r.Summaries()[0].Cycles {
+			all = append(all, c.Day)
+		}
+		return all
+	}
+	settle := func(back ...int) {
+		var events []Event
+		for _, n := range back {
+			e := r.event(fmt.Sprint(n), "sct", "settled")
+			e.At, e.External = r.clock.AddDate(0, 0, -n), true
+			events = append(events, e)
+		}
+		r.put(events...)
+	}
+	business := func(from, n int) (all []int) {
+		for ; len(all) < n; from++ {
+			if day := r.clock.AddDate(0, 0, -from).Weekday(); day != time.Saturday && day != time.Sunday {
+				all = append(all, from)
+			}
+		}
+		return all
+	}
+	newest := business(0, maxCycles+3)
+	settle(newest[3:]...) // full
+	settle(newest[:3]...) // three more at once
+	settle(newest[maxCycles+2])
+	first, last := r.clock.AddDate(0, 0, -newest[maxCycles-1]), r.clock
+	for range 2 {
+		got := days()
+		if len(got) != maxCycles || got[0] != first.Format(time.DateOnly) || got[maxCycles-1] != last.Format(time.DateOnly) {
+			t.Errorf("%d days: %v, want those from %s to %s", len(got), got, first.Format(time.DateOnly), last.Format(time.DateOnly))
+		}
+		r.close()
+		r.open()
+	}
+}

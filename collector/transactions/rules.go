@@ -74,6 +74,7 @@ type told struct {
 	peer       string
 	deadlineMs int64
 	parent     journal.Ref
+	original   *identity // what parent is of; nil: none
 	parties    journal.Ref
 	external   bool
 	again      *retold // of a record that becomes part of another; nil: an event
@@ -114,7 +115,7 @@ func (t *Tracker) read(rules *ruleset, e *Event, now time.Time) (told, error) {
 		original := *e.Original
 		original.Rail, original.At = e.Rail, e.At
 		if id := t.hash.identify(&original); id.n > 0 {
-			out.parent = id.refs[0]
+			out.parent, out.original = id.refs[0], &id
 		}
 	}
 	if e.Parties != "" {

@@ -425,9 +425,7 @@ func (w *writer) save(requests []*request) error {
 			w.tx.SetMeta(positionsKey+r.source, []byte(r.position))
 		}
 	}
-	for key, rate := range w.values.dirty {
-		w.tx.SetMeta(key, []byte(rate))
-	}
+	w.values.save(w.tx, w.nowMs)
 	return errors.Join(w.dict.save(w.tx), w.totals.save(w.tx), w.cycles.save(w.tx))
 }
 
@@ -436,9 +434,9 @@ func (t *Tracker) settle(requests []*request, nowMs int64, err error) {
 	t.totals.settle(err == nil)
 	t.cycles.settle(err == nil)
 	t.suspects.settle(err == nil)
+	t.values.settle(err == nil)
 	if err == nil {
 		t.dict.saved()
-		clear(t.values.dirty)
 		for i := range t.moves {
 			t.book.put(&t.moves[i].stake, t.moves[i].n)
 		}

@@ -143,6 +143,31 @@ func TestReturnOfWhatCameIn(t *testing.T) {
 		`returns_total{class="duplicate",direction="out",end_to_end="bad",outcome="excluded",rail="sct-inst"} 1`)
 }
 
+// A return that names its original by an end-to-end id of another day is of the only movement that has it.
+func TestReturnByEndToEndIDOfAnotherDay(t *testing.T) {
+	// Whose fault a duplicate is depends on which way the original went, which the return does not say.
+	for name, tt := range map[string]struct{ second, want string }{
+		"one has it":  {"INV-2", `returns_total{class="duplicate",end_to_end="bad",outcome="excluded",rail="sct-inst"} 1`},
+		"two have it": {"INV-1", `returns_total{class="duplicate",end_to_end="bad",outcome="bad",rail="sct-inst"} 1`},
+	} {
+		r := newRig(t, func(rules *Rules) { rules.Config.ClosedRetention = 5 * 24 * time.Hour })
+		for _, endToEnd := range []string{"INV-1", tt.second} {
+			for _, state := range []string{"received", "settled"} {
+				e := r.event("", "sct-inst", state)
+				e.EndToEndID, e.Direction = endToEnd, "in"
+				r.put(e)
+			}
+			r.clock = r.clock.Add(24 * time.Hour)
+		}
+		r.clock = r.clock.Add(24 * time.Hour)
+		back := r.event("r1", "sct-inst", "returned")
+		back.Direction, back.Original, back.Reason = "", &Event{EndToEndID: "INV-1"}, reason.Key{Code: "DUPL"}
+		r.put(back)
+		t.Log(name)
+		r.shows(`total{class="good",direction="in",end_to_end="good",outcome="good",rail="sct-inst"} 2`, tt.want)
+	}
+}
+
 func TestFoundByAnyIdentifier(t *testing.T) {
 	const uetr = "eb6305c9-1f7f-49de-aed0-16487c27b42d"
 	r := newRig(t, nil)

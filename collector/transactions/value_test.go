@@ -73,6 +73,29 @@ func TestRestatedRateMovesNothing(t *testing.T) {
 	r.worth("capped_value_total EUR 240", "value_total EUR 240")
 }
 
+// A day's rate is forgotten after 800 days and not before, on disk as in memory, and nothing counted moves.
+func TestOldRatesAreForgotten(t *testing.T) {
+	r := newRig(t, reporting(t, "2026-11-20,USD,0.5\n"))
+	stored := func() (n int) {
+		must(t, r.j.ScanMeta("rate/", func(string, []byte) error { n++; return nil }))
+		return n
+	}
+	r.settle("a", "sct-inst", "1.00", "USD")
+	for i, want := range []int{2, 3, 3} { // on the last day the first one goes
+		r.clock = noon.AddDate(0, 0, 799+i)
+		r.settle(fmt.Sprint("b", i), "sct-inst", "1.00", "USD")
+		if got := stored(); got != want {
+			t.Errorf("%d days later %d rates are stored, want %d", 799+i, got, want)
+		}
+		if len(r.Tracker.values.fixed) != want {
+			t.Errorf("%d days later %d rates are in memory, want %d", 799+i, len(r.Tracker.values.fixed), want)
+		}
+		r.close()
+		r.open()
+	}
+	r.worth("capped_value_total EUR 200", "value_total EUR 200")
+}
+
 // Without a reporting currency amounts count as they were told, also those of more wei than 64 bits hold.
 func TestValueOfWei(t *testing.T) {
 	r := newRig(t, func(rules *Rules) { rules.Assets = map[string]int{"ETH": 18} })
