@@ -2,6 +2,7 @@ package prometheus_test
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	"github.com/assayer-io/assayer/alerts/prometheus"
 	"github.com/assayer-io/assayer/internal/testkit/promrules"
 	"github.com/assayer-io/assayer/slo/burnrate"
+	"github.com/assayer-io/assayer/slo/calendar"
 	"github.com/assayer-io/assayer/slo/spec"
 )
 
@@ -159,5 +161,135 @@ func BenchmarkNative(b *testing.B) {
 			n += len(prometheus.Encode(f))
 		}
 		b.ReportMetric(float64(n), "bytes")
+	}
+}
+
+// Three histories that rules of other generators get wrong. A daily clearing run of 10,000 payments a minute for five
+// minutes, of which 2 % fail, between 2 payments a minute: 2,000 of 105,740 in two days fail, so that a budget of 0.1 %
+// is overspent 17.91-fold, as reckoned by hand. Idle minutes without any payment leave the whole budget. A first
+// failure, with which its counter is born, is one failure.
+func TestTraps(t *testing.T) {
+	objs := []alerts.Objective{
+		objective("clearing", 0.999, ratio(t, "", `tx_total{kind="clearing",outcome="bad"}`, `tx_total{kind="clearing"}`)),
+		objective("idle", 0.999, ratio(t, "", `tx_total{kind="idle",outcome="bad"}`, `tx_total{kind="idle"}`)),
+		objective("first", 0.999, ratio(t, "", `tx_total{kind="first",outcome="bad"}`, `tx_total{kind="first"}`)),
+	}
+	files, _ := prometheus.Native(objs, alerts.Options{ScrapeInterval: time.Minute})
+	p := promrules.New(t, files, begin())
+	s := &scraped{p: p, instance: "a", at: begin()}
+	good, bad, idle := 0.0, 0.0, 0.0
+	const minutes = 2 * 24 * 60
+	for m := range minutes + 1 {
+		switch of := m % (24 * 60); {
+		case m == 0:
+		case of >= 600 && of < 605:
+			good, bad = good+9800, bad+200
+		default:
+			good += 2
+		}
+		if m < 300 || m > 310 {
+			idle += 5
+		}
+		s.put("up", 1)
+		s.put("tx_total", good, "kind", "clearing", "outcome", "good")
+		s.put("tx_total", bad, "kind", "clearing", "outcome", "bad")
+		s.put("tx_total", idle, "kind", "idle", "outcome", "good")
+		s.put("tx_total", 7+float64(m), "kind", "first", "outcome", "good")
+		if m > minutes-60 {
+			s.put("tx_total", 1, "kind", "first", "outcome", "bad")
+		}
+		s.at = s.at.Add(time.Minute)
+	}
+	end := s.at.Add(6 * time.Minute)
+	p.Until(end)
+	left := func(slo string) float64 {
+		return single(t, p, end, fmt.Sprintf("%s{slo=%q}", prometheus.NativeBudgetRemaining, slo))
+	}
+	if got, want := left("clearing"), 1-2000.0/105_740/0.001; math.Abs(got-want) > 1e-9 {
+		t.Errorf("after two clearing runs %g of the budget is left, want %g", got, want)
+	}
+	if got := left("idle"); got != 1 {
+		t.Errorf("after idle minutes %g of the budget is left, want 1", got)
+	}
+	if got := single(t, p, end, prometheus.NativeBadEvents(2*time.Hour)+`{slo="first"}`); got != 1 {
+		t.Errorf("the first failure counts %g", got)
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	counters := ratio(t, "", `tx_total{outcome="bad"}`, "tx_total")
+	with := func(name string, i spec.Indicator, change func(o *alerts.Objective)) alerts.Objective {
+		o := objective(name, 0.99, i)
+		if change != nil {
+			change(&o)
+		}
+		return o
+	}
+	month := spec.Window{Text: "1M", Length: 30 * day, Unit: spec.Month, Count: 1}
+	objs := []alerts.Objective{
+		with("composite", spec.Indicator{}, func(o *alerts.Objective) { o.Composite = &spec.Composite{Method: spec.WorstOf} }),
+		with("calendar", counters, func(o *alerts.Objective) { o.Calendar = &calendar.Business{Name: "target2"} }),
+		with("nameless", ratio(t, `{__name__=~"a|b"}`, "", "tx_total"), nil),
+		with("expected", spec.Indicator{Traffic: &spec.Traffic{Total: *sel(t, "tx_total"), AtLeastOfExpected: 0.5}}, func(o *alerts.Objective) { o.Method, o.Slice = spec.Timeslices, time.Minute }),
+		with("month", counters, func(o *alerts.Objective) { o.Window = month }),
+		with("legs", counters, func(o *alerts.Objective) {
+			o.Tiers = append(o.Tiers, burnrate.New(burnrate.Page, time.Hour, 5*time.Minute, 0.02, 30*day).AgainstRemaining(),
+				burnrate.New(burnrate.Page, time.Minute, 45*time.Second, 0.02, 30*day))
+		}),
+	}
+	_, refused := prometheus.Native(objs, alerts.Options{})
+	want := map[string]string{
+		"composite/": "composite", "calendar/": "target2", "nameless/": `{__name__=~"a|b"}`, "expected/": "expected", "month/budget": "calendar",
+		"legs/page-1h-left": "what is left", "legs/page-1m": "45s is shorter than two evaluations, 30s apart",
+	}
+	for _, r := range refused {
+		key := r.Objective + "/" + r.Leg
+		if want[key] == "" || !strings.Contains(r.Reason, want[key]) {
+			t.Errorf("%s is refused: %s", key, r.Reason)
+		}
+		delete(want, key)
+	}
+	for key := range want {
+		t.Errorf("%s is not refused", key)
+	}
+}
+
+// Every rule of every kind is PromQL to the newest parser, and means what was written: odd names, patterns and quotes
+// come through.
+func TestSelectorsComeThrough(t *testing.T) {
+	o := objective("odd", 0.99, ratio(t, "", `tx_total{path=~"/a/[^\"\\\\]+|b\n",le="0.50"}`, `{__name__="tx_total",zone!="'{{ $x }}'"}`))
+	o.Service = "it's \"odd\"\n"
+	files := native(t, o)
+	if files[0].Name == "native-"+o.Service || strings.Contains(files[0].Name, "\n") {
+		t.Errorf("the file is called %q", files[0].Name)
+	}
+	seen := map[string]bool{}
+	for _, g := range files[0].Groups {
+		for _, r := range g.Rules {
+			expr, err := parser.NewParser(parser.Options{}).ParseExpr(r.Expr)
+			if err != nil {
+				t.Fatalf("%v\n%s", err, r.Expr)
+			}
+			parser.Inspect(expr, func(n parser.Node, _ []parser.Node) error {
+				if v, ok := n.(*parser.VectorSelector); ok {
+					for _, m := range v.LabelMatchers {
+						seen[m.Name+m.Type.String()+m.Value] = true
+						if m.Name == "le" {
+							for value, want := range map[string]bool{"0.5": true, "0.50": true, "5e-01": true, "0.51": false, "10.5": false, "5": false} {
+								if m.Matches(value) != want {
+									t.Errorf("%s matches %s: %t", m, value, !want)
+								}
+							}
+						}
+					}
+				}
+				return nil
+			})
+		}
+	}
+	for _, want := range []string{"path=~/a/[^\"\\\\]+|b\n", "zone!='{{ $x }}'", "service=" + o.Service} {
+		if !seen[want] {
+			t.Errorf("no rule has the matcher %s", want)
+		}
 	}
 }
