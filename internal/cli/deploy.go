@@ -248,6 +248,7 @@ func makePlans(ctx context.Context, places []placement) ([]deploy.Plan, error) {
 			errs = append(errs, fmt.Errorf("%s: %w", one.Name, err))
 			continue
 		}
+		p.Explain()
 		plans = append(plans, p)
 	}
 	return plans, errors.Join(errs...)

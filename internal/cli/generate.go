@@ -5,9 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"path"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -18,6 +16,8 @@ import (
 	"github.com/assayer-io/assayer/alerts"
 	"github.com/assayer-io/assayer/internal/app"
 	"github.com/assayer-io/assayer/internal/artifact"
+	"github.com/assayer-io/assayer/internal/deploy"
+	"github.com/assayer-io/assayer/internal/deploy/directory"
 	"github.com/assayer-io/assayer/internal/generate"
 	"github.com/assayer-io/assayer/internal/problem"
 )
@@ -141,7 +141,7 @@ Files of an earlier run that are no longer made are deleted, and no others. Furt
 			if to == "-" {
 				return writeAll(s, out.Files)
 			}
-			changed, err := writeTree(cmd.Context(), to, out.Files)
+			changed, err := writeTree(cmd.Context(), s, to, out.Files)
 			if err != nil {
 				return err
 			}
@@ -231,15 +231,25 @@ func refused(all []alerts.Refusal) []refusedRule {
 	return out
 }
 
-func writeTree(_ context.Context, to string, files []artifact.File) (int, error) {
-	for _, f := range files {
-		p := filepath.Join(to, f.Path)
-		if err := os.MkdirAll(filepath.Dir(p), 0o755); err != nil {
-			return 0, err
-		}
-		if err := os.WriteFile(p, f.Data, 0o644); err != nil {
-			return 0, err
-		}
+// writeTree makes the folder hold the files, and says how many it changed. What is there and was never made by it is
+// not touched.
+func writeTree(ctx context.Context, s Streams, to string, files []artifact.File) (changed int, err error) {
+	target, err := directory.New(directory.Config{Dir: to})
+	if err != nil {
+		return 0, err
 	}
-	return len(files), nil
+	plan, err := deploy.Make(ctx, to, target, files)
+	if err != nil {
+		return 0, fmt.Errorf("writing to %s: %w", to, err)
+	}
+	bar := newProgress(s.Err)
+	defer bar.clear()
+	err = deploy.Apply(ctx, target, plan, deploy.ApplyOptions{Progress: func(done, all int, _ *deploy.Step) {
+		changed = done
+		bar.show("writing", float64(done), float64(all))
+	}})
+	if err != nil {
+		return changed, fmt.Errorf("writing to %s: %w", to, err)
+	}
+	return changed, nil
 }

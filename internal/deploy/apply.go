@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 )
 
 // ApplyOptions say how to carry out a plan.
@@ -46,21 +47,59 @@ func Apply(ctx context.Context, t Target, p Plan, o ApplyOptions) (err error) {
 		}
 	}
 	tell(0, nil)
-	for i := range todo {
-		s := &todo[i]
-		err := context.Cause(ctx) // a target of files does not look at it
-		if err == nil {
-			err = session.Do(ctx, *s)
-		}
-		if err != nil {
-			return fmt.Errorf("%s %s %s, after %d of %d changes (apply again to do the rest): %w", gerund(s.Op), s.Kind, s.Name, i, len(todo), err)
-		}
-		tell(i+1, s)
+	if err := carryOut(ctx, session, todo, tell); err != nil {
+		return err
 	}
 	if err := session.Commit(ctx); err != nil {
 		return fmt.Errorf("putting in force: %w", err)
 	}
 	return nil
+}
+
+// manyFiles is from how many changes on files are made side by side: each waits for the disk, which writes what is
+// asked of it at the same time at once.
+const manyFiles, sideBySide = 32, 64
+
+// carryOut makes the changes: one after the other, or many files at the same time.
+func carryOut(ctx context.Context, session Session, todo []Step, tell func(done int, last *Step)) error {
+	workers := 1
+	if _, ok := session.(*FileSession); ok && len(todo) > manyFiles {
+		workers = sideBySide
+	}
+	var mu sync.Mutex // of done, failed and tell
+	done, next := 0, 0
+	var failed error
+	take := func() *Step {
+		mu.Lock()
+		defer mu.Unlock()
+		if failed != nil || next == len(todo) {
+			return nil
+		}
+		next++
+		return &todo[next-1]
+	}
+	var wg sync.WaitGroup
+	for range workers {
+		wg.Go(func() {
+			for s := take(); s != nil; s = take() {
+				err := context.Cause(ctx) // a target of files does not look at it
+				if err == nil {
+					err = session.Do(ctx, *s)
+				}
+				mu.Lock()
+				switch {
+				case err == nil:
+					done++
+					tell(done, s)
+				case failed == nil:
+					failed = fmt.Errorf("%s %s %s, after %d of %d changes (apply again to do the rest): %w", gerund(s.Op), s.Kind, s.Name, done, len(todo), err)
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	return failed
 }
 
 func refuse(p Plan, keepEdits bool) error {

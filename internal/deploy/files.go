@@ -221,11 +221,25 @@ func (f Files) readManifest(root *os.Root) (m manifest, raw []byte, err error) {
 }
 
 // write puts data at name: a new file beside it, synced, then moved there, then the folder synced.
-func write(root *os.Root, name string, data []byte, mode fs.FileMode) (err error) {
+func write(root *os.Root, name string, data []byte, mode fs.FileMode) error {
+	changed, err := place(root, name, data, mode)
+	if err != nil {
+		return err
+	}
+	for _, d := range changed {
+		if err := syncFolder(root, d); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// place is write without the folders' part of it: they are changed, and it depends on them whether a power failure undoes that.
+func place(root *os.Root, name string, data []byte, mode fs.FileMode) (changed []string, err error) {
 	dir := filepath.Dir(name)
 	made, err := makeFolders(root, dir)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	temp := filepath.Join(dir, "."+filepath.Base(name)+tempMark+rand.Text()[:8])
 	if len(filepath.Base(temp)) > 255 { // the longest name most file systems take
@@ -233,7 +247,7 @@ func write(root *os.Root, name string, data []byte, mode fs.FileMode) (err error
 	}
 	out, err := root.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer func() {
 		if err != nil {
@@ -248,17 +262,12 @@ func write(root *os.Root, name string, data []byte, mode fs.FileMode) (err error
 		err = out.Sync()
 	}
 	if err = errors.Join(err, out.Close()); err != nil {
-		return err
+		return nil, err
 	}
 	if err := root.Rename(temp, name); err != nil {
-		return err
+		return nil, err
 	}
-	for _, d := range append(made, dir) {
-		if err := syncFolder(root, d); err != nil {
-			return err
-		}
-	}
-	return nil
+	return append(made, dir), nil
 }
 
 // makeFolders makes dir and gives the folders that got a new entry.

@@ -9,7 +9,9 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 )
 
 // FileSession changes the files of a folder. It implements [Session].
@@ -18,8 +20,10 @@ type FileSession struct {
 	root     *os.Root
 	lock     *os.File
 	manifest manifest
-	done     []before // what was there, in the order in which it was changed
-	wasRaw   []byte   // the manifest before; nil: there was none
+	mu       sync.Mutex      // of done and changed
+	done     []before        // what was there, in the order in which it was changed
+	changed  map[string]bool // folders whose entries are not synced yet
+	wasRaw   []byte          // the manifest before; nil: there was none
 }
 
 // before is one file as it was.
@@ -39,7 +43,7 @@ func (f Files) Begin(p Plan) (_ *FileSession, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the folder: %w", err)
 	}
-	s := &FileSession{files: f, root: root}
+	s := &FileSession{files: f, root: root, changed: map[string]bool{}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.End())
@@ -127,7 +131,7 @@ func (s *FileSession) writeManifest() error {
 	return nil
 }
 
-// Do implements [Session].
+// Do implements [Session]. Several files may be changed at the same time.
 func (s *FileSession) Do(_ context.Context, step Step) error {
 	name := filepath.FromSlash(step.Name)
 	found, err := look(s.root, step.Name, s.manifest)
@@ -155,11 +159,28 @@ func (s *FileSession) Do(_ context.Context, step Step) error {
 		}
 		b.data, b.mode = found.Text, info.Mode().Perm()
 	}
+	s.mu.Lock()
 	s.done = append(s.done, b)
+	s.mu.Unlock()
 	if step.Op == Delete {
-		return s.remove(name)
+		if err := ignoreMissing(s.root.Remove(name)); err != nil {
+			return err
+		}
+		s.note(filepath.Dir(name))
+		return nil
 	}
-	return write(s.root, name, step.Want.Text, b.mode)
+	changed, err := place(s.root, name, step.Want.Text, b.mode)
+	s.note(changed...)
+	return err
+}
+
+// note remembers folders to sync. Once for all files is enough: until then the manifest says that an apply is under way.
+func (s *FileSession) note(folders ...string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, f := range folders {
+		s.changed[f] = true
+	}
 }
 
 // Keep copies a file of the folder, if it is there, with its mode.
@@ -187,6 +208,11 @@ func (s *FileSession) remove(name string) error {
 
 // Commit implements [Session]: what was intended is what is.
 func (s *FileSession) Commit(context.Context) error {
+	for _, f := range slices.Sorted(maps.Keys(s.changed)) {
+		if err := syncFolder(s.root, f); err != nil {
+			return fmt.Errorf("syncing the folder: %w", err)
+		}
+	}
 	for name, e := range s.manifest.Files {
 		switch {
 		case e.Next == nil:

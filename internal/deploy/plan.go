@@ -27,7 +27,7 @@ type Step struct {
 	Kind string `json:"kind"`
 	Name string `json:"name"`
 	Why  string `json:"why,omitempty"`
-	Diff string `json:"diff,omitempty"` // from what is there to what is wanted; bounded, secrets hidden
+	Diff string `json:"diff,omitempty"` // from what is there to what is wanted; bounded, secrets hidden; see [Plan.Explain]
 	// Edited says that the object was changed since it was last applied.
 	Edited bool `json:"edited"`
 
@@ -83,7 +83,7 @@ func Compare(name string, wanted []Object, state State) Plan {
 		if there[key{f.Kind, f.Name}] != f || !f.Ours {
 			continue
 		}
-		s := Step{Op: Delete, Kind: f.Kind, Name: f.Name, Was: f, Why: "no longer generated", Diff: Diff(f.Name, f.Text, nil)}
+		s := Step{Op: Delete, Kind: f.Kind, Name: f.Name, Was: f, Why: "no longer generated"}
 		if f.Edited != "" {
 			s.Edited, s.Why = true, s.Why+"; edited "+f.Edited
 		}
@@ -96,16 +96,33 @@ func compare(w *Object, f *Found) Step {
 	s := Step{Op: Update, Kind: w.Kind, Name: w.Name, Want: w, Was: f}
 	switch {
 	case f == nil:
-		s.Op, s.Diff = Create, Diff(w.Name, nil, w.Text)
+		s.Op = Create
 	case !f.Ours:
 		s.Op, s.Why = Conflict, f.Foreign
 	case f.Same || bytes.Equal(f.Text, w.Text):
 		s.Op = Unchanged
 	default:
-		s.Diff = Diff(w.Name, f.Text, w.Text)
 		if f.Edited != "" {
 			s.Edited, s.Why = true, "edited "+f.Edited
 		}
 	}
 	return s
+}
+
+// Explain fills in the differences, for people.
+func (p Plan) Explain() {
+	for i := range p.Steps {
+		s := &p.Steps[i]
+		if !s.Changes() {
+			continue
+		}
+		var is, wanted []byte
+		if s.Was != nil {
+			is = s.Was.Text
+		}
+		if s.Want != nil {
+			wanted = s.Want.Text
+		}
+		s.Diff = Diff(s.Name, is, wanted)
+	}
 }

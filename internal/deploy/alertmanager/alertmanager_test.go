@@ -85,6 +85,7 @@ func plan(t *testing.T, one deploy.Target, files []artifact.File) deploy.Plan {
 	if err != nil {
 		t.Fatal(err)
 	}
+	p.Explain()
 	return p
 }
 

@@ -79,6 +79,7 @@ func plan(t *testing.T, one *grafana.Target, files []artifact.File) deploy.Plan 
 	if err != nil {
 		t.Fatal(err)
 	}
+	p.Explain()
 	return p
 }
 
