@@ -164,18 +164,18 @@ func over(window, step time.Duration) (rng string, tiles int64) {
 func (b *fileBuilder) window(w, step time.Duration, bad, total string) []alerts.Rule {
 	rng, n := over(w, step)
 	filled := fmt.Sprintf("clamp_max(count_over_time(%s[%s]) / %d, 1)", b.all(total), rng, n)
-	burn := fmt.Sprintf("clamp_min(%s, 0)\n/ (%s > 0)\n/ on (slo, service) group_left () (round(1 - %s, 1e-12) > 0)\n* %s",
-		b.all(NativeBadEvents(w)), b.all(NativeTotalEvents(w)), b.all(NativeObjectiveRatio), filled)
+	burns := []string{fmt.Sprintf("clamp_min(%s, 0)\n/ (%s > 0)\n/ on (slo, service) group_left () (round(1 - %s, 1e-12) > 0)\n* %s",
+		b.all(NativeBadEvents(w)), b.all(NativeTotalEvents(w)), b.all(NativeObjectiveRatio), filled)}
 	for i := range b.objectives {
 		// An objective of 1 has a budget of one event.
 		if o := &b.objectives[i]; o.allowed() <= 0 {
-			burn += fmt.Sprintf("\nor clamp_min(%s, 0) * %s * %s", o.of(NativeBadEvents(w)), numeral(float64(o.Window.Length)/float64(w)), filled)
+			burns = append(burns, fmt.Sprintf("clamp_min(%s, 0) * %s * %s", o.of(NativeBadEvents(w)), numeral(float64(o.Window.Length)/float64(w)), filled))
 		}
 	}
 	return []alerts.Rule{
 		{Record: NativeBadEvents(w), Expr: fmt.Sprintf("sum_over_time(%s[%s])", b.all(bad), rng)},
 		{Record: NativeTotalEvents(w), Expr: fmt.Sprintf("sum_over_time(%s[%s])", b.all(total), rng)},
-		{Record: NativeBurnRate(w), Expr: burn},
+		{Record: NativeBurnRate(w), Expr: strings.Join(burns, "\nor ")},
 		{Record: NativeBeyondChance(w), Expr: b.beyond(b.all(NativeBadEvents(w)), b.all(NativeBurnRate(w)))},
 	}
 }
@@ -267,14 +267,12 @@ func (b *fileBuilder) leg(l *nativeLeg) {
 // state adds the alerts on objectives that no leg tells of: a budget that is spent, for the agent while it sees the
 // objective, and an objective of which nothing is seen, while no agent says whether it sees it.
 func (b *fileBuilder) state() {
-	spent := fmt.Sprintf("(\n  %s <= 0\n  and on (slo, service, group) (\n", b.all(NativeBudgetRemaining))
-	for i, w := range b.budgetWindows {
-		if i > 0 {
-			spent += "    or\n"
-		}
-		spent += "    " + b.all(NativeWindowFilled(w)) + " >= 0.9\n"
+	var filled []string
+	for _, w := range b.budgetWindows {
+		filled = append(filled, b.all(NativeWindowFilled(w))+" >= 0.9")
 	}
-	spent += "  )\n)\nunless on (slo, service, group) " + series(metricname.Observed, b.agent) + " == 1"
+	spent := fmt.Sprintf("(\n  %s <= 0\n  and on (slo, service, group) (\n    %s\n  )\n)\nunless on (slo, service, group) %s == 1",
+		b.all(NativeBudgetRemaining), strings.Join(filled, "\n    or\n    "), series(metricname.Observed, b.agent))
 	if len(b.budgetWindows) > 0 {
 		b.late = append(b.late, rule(alerts.BudgetExhausted, spent, ExhaustedAnnotations(OwnValue, "", b.links)))
 	}

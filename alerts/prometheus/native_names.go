@@ -125,8 +125,8 @@ func spellings(m *labels.Matcher) string {
 		mantissa += ".0"
 	}
 	mantissa = strings.TrimSuffix(strings.Replace(mantissa, ".", `\.`, 1), "0")
-	if strings.HasSuffix(mantissa, `\.`) {
-		mantissa = strings.TrimSuffix(mantissa, `\.`) + `(\.0*)?`
+	if before, is := strings.CutSuffix(mantissa, `\.`); is {
+		mantissa = before + `(\.0*)?`
 	} else {
 		mantissa += "0*"
 	}

@@ -19,9 +19,7 @@ import (
 func (b *fileBuilder) watched() {
 	var feeding []string
 	for i := range b.objectives {
-		for _, sel := range b.objectives[i].counters() {
-			feeding = append(feeding, sel)
-		}
+		feeding = append(feeding, b.objectives[i].counters()...)
 	}
 	slices.Sort(feeding)
 	feeding = slices.Compact(feeding)
