@@ -20,6 +20,7 @@ need() { # need PACKAGE PROGRAM…: any one of the programs will do
 PATH=$PATH:/usr/sbin:/sbin
 need prometheus prometheus
 need prometheus-alertmanager prometheus-alertmanager alertmanager
+need victoria-metrics vmalert
 need etcd-server etcd
 need postgresql '/usr/lib/postgresql/*/bin/initdb' initdb
 need prometheus-postgres-exporter prometheus-postgres-exporter postgres_exporter

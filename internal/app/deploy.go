@@ -174,21 +174,22 @@ func (a *App) prepareDrift(l *Loaded) (apply func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	return func() {
-		// What the next looks do not find again does not hold.
-		a.health.Replace(health.DeployedDrifted, nil)
-		a.health.Replace(health.DriftUnchecked, nil)
-		a.drift.Watch(watched)
-	}, nil
+	return func() { a.drift.Watch(watched) }, nil
 }
 
-func (a *App) observeDrift(c deploy.Check) {
-	a.health.Report(health.DriftUnchecked, c.Target, c.Err)
-	if c.Some == "" {
-		a.health.Clear(health.DeployedDrifted, c.Target)
-	} else {
-		a.health.Set(health.DeployedDrifted, c.Target, c.Some)
+// observeDrift brings the conditions about drift up to date.
+func (a *App) observeDrift(all []deploy.Check) {
+	drifted, unchecked := map[string]string{}, map[string]string{}
+	for _, c := range all {
+		if c.Some != "" {
+			drifted[c.Target] = c.Some
+		}
+		if c.Err != nil {
+			unchecked[c.Target] = c.Err.Error()
+		}
 	}
+	a.health.Replace(health.DeployedDrifted, drifted)
+	a.health.Replace(health.DriftUnchecked, unchecked)
 }
 
 // driftCollector exports what the watch has found.

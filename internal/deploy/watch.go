@@ -42,7 +42,7 @@ type Check struct {
 type Watcher struct {
 	now    func() time.Time
 	log    *slog.Logger
-	report func(Check)
+	report func([]Check)
 
 	mu      sync.Mutex
 	changed chan struct{}
@@ -50,8 +50,9 @@ type Watcher struct {
 	checks  map[string]Check
 }
 
-// NewWatcher makes one that watches nothing yet. It calls report after every look, from several goroutines.
-func NewWatcher(now func() time.Time, log *slog.Logger, report func(Check)) *Watcher {
+// NewWatcher makes one that watches nothing yet. It calls report with what is known of all targets whenever that is
+// something else, one call at a time; report must not call the Watcher.
+func NewWatcher(now func() time.Time, log *slog.Logger, report func([]Check)) *Watcher {
 	return &Watcher{now: now, log: log, report: report, changed: make(chan struct{}), checks: map[string]Check{}}
 }
 
@@ -67,12 +68,17 @@ func (w *Watcher) Watch(watched []Watched) {
 	maps.DeleteFunc(w.checks, func(name string, _ Check) bool { return !names[name] })
 	close(w.changed)
 	w.changed = make(chan struct{})
+	w.report(w.all())
 }
 
 // Checks gives what is known, by target.
 func (w *Watcher) Checks() []Check {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	return w.all()
+}
+
+func (w *Watcher) all() []Check {
 	var out []Check
 	for _, name := range slices.Sorted(maps.Keys(w.checks)) {
 		c := w.checks[name]
@@ -91,7 +97,7 @@ func (w *Watcher) Run(ctx context.Context) {
 		round, cancel := context.WithCancel(ctx)
 		var wg sync.WaitGroup
 		for _, one := range watched {
-			wg.Go(func() { w.keep(round, one) })
+			wg.Go(func() { w.keep(round, one, changed) })
 		}
 		select {
 		case <-ctx.Done():
@@ -103,7 +109,7 @@ func (w *Watcher) Run(ctx context.Context) {
 }
 
 // keep looks at one target until ctx ends.
-func (w *Watcher) keep(ctx context.Context, one Watched) {
+func (w *Watcher) keep(ctx context.Context, one Watched, round chan struct{}) {
 	timer := time.NewTimer(rand.N(min(one.Every, firstLook)))
 	defer timer.Stop()
 	for {
@@ -116,7 +122,7 @@ func (w *Watcher) keep(ctx context.Context, one Watched) {
 		if ctx.Err() != nil {
 			return // what is half looked at says nothing
 		}
-		w.note(one.Name, p, err)
+		w.note(round, one.Name, p, err)
 		timer.Reset(one.Every - one.Every/10 + rand.N(one.Every/5+1))
 	}
 }
@@ -129,9 +135,14 @@ func compareOne(ctx context.Context, one Watched) (Plan, error) {
 	return Make(ctx, one.Name, one.Target, all)
 }
 
-// note keeps what a look has found. A failed one leaves what the last good one found.
-func (w *Watcher) note(name string, p Plan, err error) {
+// note keeps what a look has found, unless other things are watched by now. A failed one leaves what the last good one
+// found.
+func (w *Watcher) note(round chan struct{}, name string, p Plan, err error) {
 	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.changed != round {
+		return
+	}
 	c := w.checks[name]
 	before := c
 	c.Target, c.Err = name, err
@@ -142,7 +153,7 @@ func (w *Watcher) note(name string, p Plan, err error) {
 		c.Drifted, c.Some = p.drift()
 	}
 	w.checks[name] = c
-	w.mu.Unlock()
+	w.report(w.all())
 	switch { // the log tells what is new
 	case err != nil && before.Err == nil:
 		w.log.Warn("deployed configuration cannot be compared with what is generated", "target", name, "err", err)
@@ -151,7 +162,6 @@ func (w *Watcher) note(name string, p Plan, err error) {
 	case err == nil && c.Some == "" && (before.Some != "" || before.Err != nil):
 		w.log.Info("deployed configuration is what is generated", "target", name)
 	}
-	w.report(c)
 }
 
 // drift counts what is not as generated, by kind, and tells of the first.

@@ -38,7 +38,13 @@ func StartPrometheusIn(t testing.TB, dir, config string) *Server {
 // StartAlertmanager starts one Alertmanager, in no cluster, with the configuration file text config.
 func StartAlertmanager(t testing.TB, config string) *Server {
 	t.Helper()
-	dir, address := t.TempDir(), freeAddresses(t, 1)[0]
+	return StartAlertmanagerIn(t, t.TempDir(), config)
+}
+
+// StartAlertmanagerIn starts it with its files in dir; its configuration file is dir/alertmanager.yml.
+func StartAlertmanagerIn(t testing.TB, dir, config string) *Server {
+	t.Helper()
+	address := freeAddresses(t, 1)[0]
 	p := launch(t, command{
 		name:   "alertmanager",
 		binary: find(t, "prometheus-alertmanager", "prometheus-alertmanager", "alertmanager"),
@@ -48,6 +54,20 @@ func StartAlertmanager(t testing.TB, config string) *Server {
 		},
 		dir: dir,
 	}, httpOK("http://"+address+"/-/ready"))
+	return &Server{p, address}
+}
+
+// StartVMAlert starts VictoriaMetrics' evaluator of rules on files that match a pattern. It asks the Prometheus at a URL,
+// and tells its alerts and what it records to nobody.
+func StartVMAlert(t testing.TB, pattern, prometheus string) *Server {
+	t.Helper()
+	dir, address := t.TempDir(), freeAddresses(t, 1)[0]
+	p := launch(t, command{
+		name:   "vmalert",
+		binary: find(t, "victoria-metrics", "vmalert"),
+		args:   []string{"-rule=" + pattern, "-datasource.url=" + prometheus, "-remoteWrite.url=http://127.0.0.1:9", "-notifier.url=http://127.0.0.1:9", "-httpListenAddr=" + address},
+		dir:    dir,
+	}, httpOK("http://"+address+"/health"))
 	return &Server{p, address}
 }
 

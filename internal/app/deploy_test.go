@@ -1,0 +1,87 @@
+package app_test
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/assayer-io/assayer/internal/app"
+	"github.com/assayer-io/assayer/internal/deploy"
+	"github.com/assayer-io/assayer/internal/generate"
+	"github.com/assayer-io/assayer/internal/health"
+)
+
+// The agent tells of drift and repairs nothing; once what is deployed is as its objectives give it, also after a reload,
+// it says no more.
+func TestDriftIsWatched(t *testing.T) {
+	s := newSite(t)
+	const entries = `
+deploy:
+  - {name: files, kind: directory, dir: %s, watch: 10s}
+  - {name: unwatched, kind: directory, dir: other}
+  - {name: rules, kind: prometheus, dir: rules, url: "http://127.0.0.1:1", timeout: 100ms, watch: 10s}
+`
+	agent := fmt.Sprintf(agentFile, s.shop.Listener.Addr())
+	s.write("assayer.yaml", agent+fmt.Sprintf(entries, "out"))
+	a := s.start()
+	s.eventually("drift is told", func() bool {
+		return strings.Contains(s.problem(a, health.DeployedDrifted, "files"), "would be changed (create), and ")
+	})
+	s.eventually("what cannot be looked at is told", func() bool {
+		return strings.Contains(s.problem(a, health.DriftUnchecked, "rules"), "127.0.0.1:1 gives no answer")
+	})
+	metrics := s.get(a, "/metrics", http.StatusOK)
+	for _, want := range []string{"\nassayer_drifted_objects{kind=\"file\",target=\"files\"} ", "\nassayer_drift_last_check_timestamp_seconds{target=\"files\"} ", "\nassayer_drift_checks_failed_total{target=\"rules\"} "} {
+		if !strings.Contains(metrics, want) {
+			t.Errorf("metrics lack %q", want)
+		}
+	}
+	if strings.Contains(metrics, `target="unwatched"`) || strings.Contains(metrics, "timestamp_seconds{target=\"rules\"}") {
+		t.Error("a place that was not looked at has metrics")
+	}
+	for _, dir := range []string{"out", "other", "rules"} {
+		if _, err := os.Stat(filepath.Join(s.dir, dir)); err == nil {
+			t.Errorf("the agent made the folder %s", dir)
+		}
+	}
+
+	loaded, problems := app.Load(app.LoadOptions{Path: s.options().ConfigPath})
+	if problems.Err() != nil {
+		t.Fatal(problems)
+	}
+	places, err := loaded.Destinations([]string{"files"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	in, problems := app.LoadGenerate(app.GenerateOptions{Config: s.options().ConfigPath})
+	if problems.Err() != nil {
+		t.Fatal(problems)
+	}
+	out, err := generate.Generate(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := deploy.Make(t.Context(), "files", places[0].Target, out.Files)
+	if err == nil {
+		err = deploy.Apply(t.Context(), places[0].Target, p, deploy.ApplyOptions{})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s.eventually("no drift is told", func() bool {
+		return strings.Contains(s.get(a, "/metrics", http.StatusOK), "\nassayer_drifted_objects{kind=\"file\",target=\"files\"} 0\n") && s.problem(a, health.DeployedDrifted, "files") == ""
+	})
+	s.write("assayer.yaml", agent)
+	if err := a.Reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if text := s.get(a, "/metrics", http.StatusOK); strings.Contains(text, "\nassayer_drift") || s.problem(a, health.DriftUnchecked, "rules") != "" {
+		t.Error("what is no longer watched is told of")
+	}
+}
