@@ -95,6 +95,10 @@ func (t *Target) apiRule(r map[string]any, g ruleGroup) (map[string]any, error) 
 			delete(rule, link.key)
 		}
 	}
+	if v, ok := rule["keepFiringFor"]; ok { // the API spells it in its own way
+		rule["keep_firing_for"] = v
+		delete(rule, "keepFiringFor")
+	}
 	rule["folderUID"], rule["ruleGroup"], rule["orgID"] = g.FolderUID, g.Title, max(1, t.cfg.OrgID)
 	return rule, nil
 }
