@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/assayer-io/assayer/alerts"
+	"github.com/assayer-io/assayer/internal/parallel"
 	"github.com/assayer-io/assayer/slo/metricname"
 	"github.com/assayer-io/assayer/slo/spec"
 )
@@ -45,11 +46,12 @@ func Native(objs []alerts.Objective, o alerts.Options) ([]alerts.File, []alerts.
 		}
 		byService[obj.Service] = append(byService[obj.Service], n)
 	}
-	var files []alerts.File
-	for _, service := range slices.Sorted(maps.Keys(byService)) {
-		b := &fileBuilder{settings: s, service: service, objectives: byService[service]}
-		files = append(files, b.file())
-	}
+	services := slices.Sorted(maps.Keys(byService))
+	files := make([]alerts.File, len(services))
+	parallel.Do(len(files), func(i int) {
+		b := &fileBuilder{settings: s, service: services[i], objectives: byService[services[i]]}
+		files[i] = b.file()
+	})
 	return files, refused
 }
 
