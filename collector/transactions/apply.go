@@ -1,6 +1,7 @@
 package transactions
 
 import (
+	"errors"
 	"math"
 	"strconv"
 	"time"
@@ -86,6 +87,27 @@ func (w *writer) find(i *identity) (s journal.Slot, found, otherDay bool, err er
 	return 0, false, false, nil
 }
 
+// look is Find for what an event mentions besides its own movement: of a damaged record nothing is known.
+func (w *writer) look(ref journal.Ref) (journal.Slot, bool, error) {
+	s, found, err := w.tx.Find(ref)
+	if w.damaged(err) {
+		return 0, false, nil
+	}
+	return s, found, err
+}
+
+// damaged reports whether err says that a record is damaged, and notes which.
+func (w *writer) damaged(err error) bool {
+	damage, is := errors.AsType[*journal.DamagedError](err)
+	if is {
+		if _, known := w.hurt[damage.Slot]; !known {
+			w.log.Error("a movement cannot be read and is not followed any more", "err", err)
+		}
+		w.hurt[damage.Slot] = struct{}{}
+	}
+	return is
+}
+
 // seek finds and reads the movement that e is about. A movement is one leg: what has the same identifiers and goes
 // the other way, as the two halves of a payment between customers of ours do, is another one, with refs of its own.
 func (w *writer) seek(e *told) (s journal.Slot, r journal.Record, found bool, err error) {
@@ -123,6 +145,9 @@ func (w *writer) opposite(e *told, r *journal.Record) bool {
 // apply takes one event in, and reports whether it said anything new.
 func (w *writer) apply(e *told) (bool, error) {
 	slot, r, found, err := w.seek(e)
+	if w.damaged(err) {
+		return false, errDamaged
+	}
 	if err != nil {
 		return false, err
 	}

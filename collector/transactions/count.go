@@ -72,7 +72,7 @@ func (w *writer) directionBefore(e *told, r *journal.Record) (string, error) {
 	if r.Parent == (journal.Ref{}) { // e tells it of the movement itself
 		return w.dict.lanes[r.Lane].Direction, nil
 	}
-	slot, found, err := w.tx.Find(r.Parent)
+	slot, found, err := w.look(r.Parent)
 	if err != nil {
 		return "", err
 	}

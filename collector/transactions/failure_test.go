@@ -89,3 +89,33 @@ func TestIdentifiersShowNowhere(t *testing.T) {
 		}
 	}
 }
+
+// One movement whose record the disk gives back otherwise than it was written stops nothing but itself: deadlines
+// fire and events are taken of all others, it is counted, and what is told of it is refused.
+func TestDamagedRecord(t *testing.T) {
+	r := newRig(t, nil)
+	for _, id := range []string{"a", "b", "c"} {
+		r.put(r.event(id, "sct-inst", "received"))
+	}
+	r.close()
+	r.open()
+	f, err := os.OpenFile(filepath.Join(r.dir, "slots"), os.O_RDWR, 0)
+	must(t, err)
+	defer f.Close()
+	_, err = f.WriteAt([]byte{0xff}, 2*128+60) // in the second record
+	must(t, err)
+	got := r.put(r.event("b", "sct-inst", "settled"), r.event("c", "sct-inst", "settled"))
+	if len(got.Rejected) != 1 || got.Rejected[0].Index != 0 || !strings.Contains(got.Rejected[0].Err.Error(), "damaged") {
+		t.Errorf("%+v", got)
+	}
+	r.tick(time.Minute)
+	r.put(r.event("d", "sct-inst", "received"))
+	r.shows(total("sct-inst", "good", "good", "good", 1), total("sct-inst", "late", "bad", "bad", 1), gauge("open", "sct-inst", 3), gauge("overdue", "sct-inst", 1))
+	if r.Damaged() != 1 {
+		t.Errorf("%d are damaged", r.Damaged())
+	}
+	r.tick(time.Minute) // and again, without end
+	if n := r.counts()["assayer_transactions_damaged{}"]; n != 1 {
+		t.Errorf("the series says %v", n)
+	}
+}

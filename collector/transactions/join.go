@@ -29,7 +29,7 @@ func (w *writer) join(e *told, s journal.Slot, r journal.Record) (journal.Slot, 
 		if slices.Contains(r.Refs[:], ref) {
 			continue
 		}
-		other, found, err := w.tx.Find(ref)
+		other, found, err := w.look(ref)
 		if err != nil {
 			return s, r, joined, err
 		}

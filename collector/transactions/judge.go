@@ -32,7 +32,7 @@ func (w *writer) findOriginal(e *told) error {
 		return nil
 	}
 	for _, ref := range e.original.refs[:e.original.n] {
-		if _, found, err := w.tx.Find(ref); found || err != nil {
+		if _, found, err := w.look(ref); found || err != nil {
 			e.parent = ref
 			return err
 		}
@@ -44,7 +44,7 @@ func (w *writer) findOriginal(e *told) error {
 	parent, back := e.parent, w.rules.Config.ClosedRetention.Milliseconds()/dayMs+1
 	for days := int64(1); days <= back; days++ {
 		ref := w.hash.earlier(e.original, days)
-		slot, found, err := w.tx.Find(ref)
+		slot, found, err := w.look(ref)
 		switch {
 		case err != nil:
 			return err
@@ -72,7 +72,7 @@ func (w *writer) know(e *told, r *journal.Record) error {
 		if free < 0 || otherDay && n == e.endToEndAt || slices.Contains(r.Refs[:], ref) {
 			continue
 		}
-		_, taken, err := w.tx.Find(ref)
+		_, taken, err := w.look(ref)
 		if err != nil {
 			return err
 		}

@@ -56,7 +56,7 @@ func (w *writer) claim(rs *railState, r *journal.Record, atMs int64) error {
 		return nil
 	}
 	ref := w.claimRef(r)
-	if _, there, err := w.tx.Find(ref); there || err != nil {
+	if _, there, err := w.look(ref); there || err != nil {
 		return err
 	}
 	return w.insert(&journal.Record{Refs: [3]journal.Ref{ref}, Parent: r.Refs[0], Lane: r.Lane, Flags: flagClaim | flagClosed, Amount: r.Amount, TimerMs: atMs})
@@ -64,7 +64,7 @@ func (w *writer) claim(rs *railState, r *journal.Record, atMs int64) error {
 
 // unclaim forgets the claim on a movement, if there is one, and gives when it becomes a break; 0: it is one.
 func (w *writer) unclaim(r *journal.Record) (atMs int64, err error) {
-	slot, found, err := w.tx.Find(w.claimRef(r))
+	slot, found, err := w.look(w.claimRef(r))
 	if !found || err != nil {
 		return 0, err
 	}
@@ -80,7 +80,7 @@ func (w *writer) unclaim(r *journal.Record) (atMs int64, err error) {
 
 // contest counts a break for a claim whose movement is still open, and shows it for as long as it is.
 func (w *writer) contest(rs *railState, slot journal.Slot, c *journal.Record) error {
-	s, found, err := w.tx.Find(c.Parent)
+	s, found, err := w.look(c.Parent)
 	if err != nil {
 		return err
 	}

@@ -49,6 +49,7 @@ var (
 	errFuture      = errors.New("at: is more than 5 minutes ahead of this agent's clock")
 	errLongAgo     = errors.New("at: is more than 400 days ago")
 	errStale       = error(&unusable{"at: is longer ago than closed_retention, and nothing is known of the movement: it could have been counted already"})
+	errDamaged     = error(&unusable{"what is known of the movement is damaged on this agent's disk; restore a backup and tell it again"})
 	errNoCurrency  = errors.New("amount.currency: is missing")
 	errUnknownRail = errors.New("rail: is not known")
 	errManyLanes   = error(&unusable{"currency: more combinations of rail, direction and currency than can be kept"})

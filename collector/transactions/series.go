@@ -42,6 +42,8 @@ func (t *Tracker) Metrics() []Metric {
 		g.out = append(g.out, Metric{Name: metricname.TransactionEvents, Labels: labels.FromStrings(metricname.Result, result), Value: float64(t.told[i].Load()), Counter: true})
 	}
 	g.gauge(metricname.TransactionsUnmapped, float64(len(t.unmapped.list(g.now.UnixMilli()))))
+	g.gauge(metricname.TransactionsDamaged, float64(len(t.hurt)))
+	g.out = append(g.out, Metric{Name: metricname.BusinessShareDropped, Value: float64(t.shares.Dropped()), Counter: true})
 	for _, s := range t.summaries(g.now) {
 		g.rail(&s)
 	}
@@ -144,7 +146,9 @@ func (g *gatherer) rail(s *Summary) {
 	one(metricname.TransactionsOverdue, float64(s.Overdue.Count))
 	one(metricname.TransactionsInDoubt, float64(s.InDoubt.Count))
 	one(metricname.TransactionsOldest, s.OldestSeconds)
-	one(metricname.ReconciliationBreaks, float64(s.Breaks.Count))
+	if s.Breaks != nil {
+		one(metricname.ReconciliationBreaks, float64(s.Breaks.Count))
+	}
 	one(metricname.BusinessShareAnomalies, float64(len(s.Anomalies)))
 	g.values(metricname.TransactionsOverdueValue, s.Rail, s.Overdue)
 	g.values(metricname.TransactionsInDoubtValue, s.Rail, s.InDoubt)

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/assayer-io/assayer/slo/money"
 	"github.com/assayer-io/assayer/slo/reason"
 )
 
@@ -29,6 +30,23 @@ func (p *Pile) take(q *pile, currency string) {
 	p.Values[currency].Add(p.Values[currency], q.sum.int())
 }
 
+// Amounts writes what a pile of the rail comes to, by currency, where that is not nothing: 12,345.67 EUR.
+func (s *Summary) Amounts(p Pile) []string {
+	var out []string
+	for _, currency := range slices.Sorted(maps.Keys(p.Values)) {
+		if p.Values[currency].Sign() == 0 {
+			continue
+		}
+		value, _ := new(big.Float).SetInt(p.Values[currency]).Float64()
+		if digits, ours := s.Digits[currency]; ours {
+			out = append(out, money.TextOf(value, digits, currency))
+		} else {
+			out = append(out, money.Text(value, currency))
+		}
+	}
+	return out
+}
+
 // AgePile is what is open of one age.
 type AgePile struct {
 	Age string `json:"age"`
@@ -47,12 +65,13 @@ type Summary struct {
 	NextCutOff    *time.Time       `json:"next_cutoff,omitempty"`
 	CutOff        string           `json:"cutoff,omitempty"` // its name
 	Due           Pile             `json:"due_by_next_cutoff"`
-	PerSecond     float64          `json:"settled_per_second"`      // over the last ten minutes
-	DrainSeconds  *float64         `json:"drain_seconds,omitempty"` // nil: nothing has settled lately
-	DrainRatio    float64          `json:"drain_ratio"`             // of the time that is left; 0 with nothing due
-	Breaks        Pile             `json:"reconciliation_breaks"`
-	Cycles        []Cycle          `json:"cycles,omitempty"` // the latest last
+	PerSecond     float64          `json:"settled_per_second"`              // over the last ten minutes
+	DrainSeconds  *float64         `json:"drain_seconds,omitempty"`         // nil: nothing has settled lately
+	DrainRatio    float64          `json:"drain_ratio"`                     // of the time that is left; 0 with nothing due
+	Breaks        *Pile            `json:"reconciliation_breaks,omitempty"` // nil: the rail is not reconciled
+	Cycles        []Cycle          `json:"cycles,omitempty"`                // the latest last
 	Anomalies     []reason.Anomaly `json:"business_share_anomalies,omitempty"`
+	Digits        map[string]int   `json:"digits,omitempty"` // after the point, of assets that are not in ISO 4217
 }
 
 // Summaries tells how each rail stands that anything was ever told of, by name.
@@ -76,6 +95,9 @@ func (t *Tracker) summaries(now time.Time) []Summary {
 		if byRail[l.Rail] == nil {
 			byRail[l.Rail] = t.newSummary(rules.rails[l.Rail], l.Rail, now)
 		}
+		if digits, ours := rules.Assets[l.Currency]; ours {
+			byRail[l.Rail].digits(l.Currency, digits)
+		}
 	}
 	for number, open := range t.book.lanes {
 		l := t.dict.lanes[number]
@@ -83,7 +105,9 @@ func (t *Tracker) summaries(now time.Time) []Summary {
 		s.Open.take(&open.open, l.Currency)
 		s.Overdue.take(&open.overdue, l.Currency)
 		s.InDoubt.take(&open.inDoubt, l.Currency)
-		s.Breaks.take(&open.breaks, l.Currency)
+		if s.Breaks != nil {
+			s.Breaks.take(&open.breaks, l.Currency)
+		}
 		bands, oldest := open.ages(now)
 		s.OldestSeconds = max(s.OldestSeconds, oldest.Seconds())
 		for i := range bands {
@@ -120,10 +144,20 @@ func (t *Tracker) newSummary(rs *railState, name string, now time.Time) *Summary
 		return s
 	}
 	s.Title = rs.Title
+	if rs.within > 0 {
+		s.Breaks = &Pile{}
+	}
 	if at, cutOff, ok := rs.NextCutOff(now, rs.calendar); ok {
 		s.NextCutOff, s.CutOff = &at, cutOff
 	}
 	return s
+}
+
+func (s *Summary) digits(asset string, n int) {
+	if s.Digits == nil {
+		s.Digits = map[string]int{}
+	}
+	s.Digits[asset] = n
 }
 
 // drain says how long what is due takes at the pace of the last ten minutes, and how much of the time left that is.

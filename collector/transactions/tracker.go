@@ -53,6 +53,7 @@ type Tracker struct {
 	suspects  suspects
 	positions map[string]string
 	createdMs int64
+	hurt      map[journal.Slot]struct{} // records that could not be read
 
 	moves    []move   // of the transaction that is being made
 	finished []string // rails of what settled in it
@@ -96,7 +97,7 @@ func New(d Deps) (*Tracker, error) {
 	t := &Tracker{
 		journal: d.Journal, now: d.Now, log: d.Log, queue: make(chan *request, maxQueued), wake: make(chan struct{}, 1), stopped: make(chan struct{}), book: newBook(),
 		values: valuer{fixed: map[string]*big.Rat{}, dirty: map[string]string{}}, unmapped: unmapped{of: map[reason.Key]*UnmappedCode{}},
-		shares: reason.NewShares(), suspects: suspects{at: map[journal.Ref]int64{}}, positions: map[string]string{},
+		shares: reason.NewShares(), suspects: suspects{at: map[journal.Ref]int64{}}, positions: map[string]string{}, hurt: map[journal.Slot]struct{}{},
 	}
 	if err := t.restore(); err != nil {
 		return nil, err
@@ -267,6 +268,13 @@ func (t *Tracker) Put(ctx context.Context, b Batch) (Receipt, error) {
 	return r.receipt, r.err
 }
 
+// Damaged is how many movements could not be read since the start, and are not followed any more.
+func (t *Tracker) Damaged() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.hurt)
+}
+
 // Stopped is closed once nothing is taken in any more.
 func (t *Tracker) Stopped() <-chan struct{} { return t.stopped }
 
@@ -391,6 +399,10 @@ func (w *writer) all(requests []*request, fire bool) error {
 // fireIfDue leaves alone what an event of the same transaction has settled.
 func (w *writer) fireIfDue(s journal.Slot) error {
 	r, err := w.tx.Read(s)
+	if w.damaged(err) {
+		w.tx.Shelve(s)
+		return nil
+	}
 	if err != nil {
 		return err
 	}

@@ -166,3 +166,17 @@ func FuzzReadRates(f *testing.F) {
 		}
 	})
 }
+
+// What rails come to is written in cents, yen, and by the digits that the agent file says an asset has.
+func TestAmountsOfAllCurrencies(t *testing.T) {
+	r := newRig(t, func(rules *Rules) { rules.Assets = map[string]int{"ETH": 18} })
+	for i, of := range [][2]string{{"1.25", "ETH"}, {"12345.67", "EUR"}, {"1234567", "JPY"}, {"0.00", "USD"}} {
+		e := r.event(fmt.Sprint(i), "sct-inst", "received")
+		e.Amount, e.Currency = of[0], of[1]
+		r.put(e)
+	}
+	s := r.Summaries()[0]
+	if got, want := s.Amounts(s.Open), []string{"1.25 ETH", "12,345.67 EUR", "1,234,567 JPY"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}

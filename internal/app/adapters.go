@@ -1,8 +1,6 @@
 package app
 
 import (
-	"maps"
-	"math/big"
 	"net/url"
 	"slices"
 	"strings"
@@ -16,7 +14,6 @@ import (
 	"github.com/assayer-io/assayer/internal/web"
 	"github.com/assayer-io/assayer/slo"
 	"github.com/assayer-io/assayer/slo/metricname"
-	"github.com/assayer-io/assayer/slo/money"
 )
 
 // The types below give internal/web the parts of the agent in the shape that it asks for.
@@ -75,12 +72,15 @@ func (a *App) settlement() func() web.Settlement {
 	}
 	return func() web.Settlement {
 		var out web.Settlement
-		assets := a.loaded().transactions().cfg.Assets
 		for _, s := range a.tracker.Summaries() {
-			pile := func(p transactions.Pile) web.Pile { return web.Pile{Count: p.Count, Values: amounts(p.Values, assets)} }
+			pile := func(p transactions.Pile) web.Pile { return web.Pile{Count: p.Count, Values: s.Amounts(p)} }
 			r := web.Rail{
-				Name: s.Rail, Title: s.Title, Open: pile(s.Open), Overdue: pile(s.Overdue), InDoubt: pile(s.InDoubt), Breaks: pile(s.Breaks),
+				Name: s.Rail, Title: s.Title, Open: pile(s.Open), Overdue: pile(s.Overdue), InDoubt: pile(s.InDoubt),
 				Oldest: time.Duration(s.OldestSeconds * float64(time.Second)), CutOff: s.CutOff, Due: pile(s.Due), Drain: -1,
+			}
+			if s.Breaks != nil {
+				breaks := pile(*s.Breaks)
+				r.Breaks = &breaks
 			}
 			if s.NextCutOff != nil {
 				r.NextCutOff = *s.NextCutOff
@@ -103,23 +103,6 @@ func (a *App) settlement() func() web.Settlement {
 
 // maxDrain keeps the time that something takes within what a duration holds.
 const maxDrain = 100 * 365 * 24 * time.Hour
-
-// amounts writes what a pile comes to, by currency, where that is not nothing.
-func amounts(minor map[string]*big.Int, assets map[string]int) []string {
-	var out []string
-	for _, currency := range slices.Sorted(maps.Keys(minor)) {
-		if minor[currency].Sign() == 0 {
-			continue
-		}
-		value, _ := new(big.Float).SetInt(minor[currency]).Float64()
-		if digits, ours := assets[currency]; ours {
-			out = append(out, money.TextOf(value, digits, currency))
-		} else {
-			out = append(out, money.Text(value, currency))
-		}
-	}
-	return out
-}
 
 // hostNames are under which names beside localhost people reach the page, as configured.
 func (l *Loaded) hostNames() []string {

@@ -66,7 +66,16 @@ func (a *App) observeHealth(statuses []slo.Status, targets []collector.TargetSta
 	}
 	a.health.Replace(health.HookBreakerOpen, open)
 	a.health.Replace(health.HookFailing, failing)
+	a.observeMovements()
 	a.retryAudit()
+}
+
+func (a *App) observeMovements() {
+	damaged := map[string]string{}
+	if a.tracker != nil && a.tracker.Damaged() > 0 {
+		damaged[""] = fmt.Sprintf("%d movements of money cannot be read from the disk and are not followed any more", a.tracker.Damaged())
+	}
+	a.health.Replace(health.MovementsDamaged, damaged)
 }
 
 const (

@@ -78,6 +78,8 @@ func (s *settlementTimes) take(suffix string, m *transactions.Metric) {
 func transactionHelp() map[string]string {
 	return map[string]string{
 		metricname.TransactionEvents:        "Events about movements of money, by what became of them.",
+		metricname.BusinessShareDropped:     "Movements whose counterparty was one too many to be watched for a jump in its share of declines.",
+		metricname.TransactionsDamaged:      "Movements whose record cannot be read and which are not followed any more.",
 		metricname.TransactionsUnmapped:     "Distinct reason codes of the last day that no pack knows.",
 		metricname.Transactions:             "Movements of money, counted once: when they end, or when their deadline passes.",
 		metricname.TransactionsValue:        "What these movements come to, in minor units.",

@@ -7,8 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
-	"math/big"
 	"net/http"
 	"slices"
 	"strings"
@@ -16,7 +14,6 @@ import (
 	"time"
 
 	"github.com/assayer-io/assayer/collector/transactions"
-	"github.com/assayer-io/assayer/slo/money"
 )
 
 // askRails asks an agent how movements of money stand, rail by rail; one that follows none has no rails.
@@ -50,14 +47,17 @@ func printRails(out io.Writer, rails []transactions.Summary, now time.Time) erro
 	err := row(w, "RAIL", "OPEN", "OVERDUE", "IN DOUBT", "OLDEST", "BREAKS", "NEXT CUT-OFF", "WHY")
 	for i := range rails {
 		r := &rails[i]
-		oldest, cutOff := "-", "-"
+		oldest, cutOff, breaks := "-", "-", "-"
 		if r.Open.Count > 0 {
 			oldest = railSpan(r.OldestSeconds)
 		}
-		if r.NextCutOff != nil {
-			cutOff = fmt.Sprintf("%s (in %s), %s before it", r.NextCutOff.UTC().Format(time.RFC3339), railSpan(r.NextCutOff.Sub(now).Seconds()), pile(r.Due))
+		if r.Breaks != nil {
+			breaks = pile(r, *r.Breaks)
 		}
-		err = errors.Join(err, row(w, r.Rail, pile(r.Open), pile(r.Overdue), pile(r.InDoubt), oldest, pile(r.Breaks), cutOff, cmp.Or(whyRail(r), "-")))
+		if r.NextCutOff != nil {
+			cutOff = fmt.Sprintf("%s (in %s), %s before it", r.NextCutOff.UTC().Format(time.RFC3339), railSpan(r.NextCutOff.Sub(now).Seconds()), pile(r, r.Due))
+		}
+		err = errors.Join(err, row(w, r.Rail, pile(r, r.Open), pile(r, r.Overdue), pile(r, r.InDoubt), oldest, breaks, cutOff, cmp.Or(whyRail(r), "-")))
 	}
 	return errors.Join(err, w.Flush())
 }
@@ -79,23 +79,12 @@ func whyRail(r *transactions.Summary) string {
 }
 
 // pile writes a count and, where amounts are known, what they come to: 12 (345.67 EUR, 1.00 USD).
-func pile(p transactions.Pile) string {
+func pile(r *transactions.Summary, p transactions.Pile) string {
 	text := group(fmt.Sprint(p.Count))
-	var amounts []string
-	for _, currency := range slices.Sorted(maps.Keys(p.Values)) {
-		value, _ := new(big.Float).SetInt(p.Values[currency]).Float64()
-		amount := money.Text(value, currency)
-		if _, known := money.MinorDigits(currency); !known { // an asset of the agent's own
-			amount = digits(value, 4) + " of the smallest unit of " + currency
-		}
-		if p.Values[currency].Sign() != 0 {
-			amounts = append(amounts, amount)
-		}
+	if amounts := r.Amounts(p); len(amounts) > 0 {
+		text += " (" + strings.Join(amounts, ", ") + ")"
 	}
-	if len(amounts) == 0 {
-		return text
-	}
-	return text + " (" + strings.Join(amounts, ", ") + ")"
+	return text
 }
 
 func railSpan(seconds float64) string {

@@ -19,7 +19,7 @@ type Rail struct {
 
 	Open, Overdue, InDoubt Pile
 	Oldest                 time.Duration // since the oldest open one came in
-	Breaks                 Pile          // only one side has told of them
+	Breaks                 *Pile         // only one side has told of them; nil: the rail is not reconciled
 
 	NextCutOff time.Time // zero: the rail has none
 	CutOff     string    // its name

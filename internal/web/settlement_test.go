@@ -15,7 +15,7 @@ func TestSettlementOnThePage(t *testing.T) {
 		"1 action waits for a person to decide. See what and why ▲ 1,240 movements of money are overdue on sct-inst. See how each rail stands",
 		// Instant: no cut-off; 1,240 overdue.
 		"sct-inst SEPA Instant Credit Transfer Business declines of DEUTDEFF rose from 3 % to 41 % of 900.",
-		"Open 1,300 235,000.00 EUR Overdue 1,240 224,100.50 EUR In doubt 3 550.00 EUR Oldest 2 min Next cut-off none: each has its own deadline Reconciliation breaks 0",
+		"Open 1,300 235,000.00 EUR Overdue 1,240 224,100.50 EUR In doubt 3 550.00 EUR Oldest 2 min Next cut-off none: each has its own deadline Reconciliation breaks not reconciled",
 		// 16:00 in Berlin is 15:00 UTC, 4 h 55 min 55 s after the fixture's now; what is due takes longer.
 		"Next cut-off in 4 h 55 min sct 2026-11-21 15:00:00 UTC 12,000 still open before it, 48,000,000.00 EUR, 9,000.00 USD: takes 6 h, more than is left Reconciliation breaks 2 10.00 EUR",
 		// Nothing settles on one, there is nothing left on the other.
@@ -100,7 +100,7 @@ func settling(now time.Time) Settlement {
 			{Name: "ach", Open: of(7), Oldest: time.Hour, NextCutOff: cutOff, Due: of(7), Drain: -1},
 			{Name: "chaps", NextCutOff: cutOff.Add(24 * time.Hour), CutOff: "customer", Drain: -1},
 			{Name: "sct", Title: "SEPA Credit Transfer", Open: of(12_000, "48,000,000.00 EUR", "9,000.00 USD"), Oldest: 26 * time.Hour, NextCutOff: cutOff, CutOff: "sct",
-				Due: of(12_000, "48,000,000.00 EUR", "9,000.00 USD"), Drain: 6 * time.Hour, Breaks: of(2, "10.00 EUR")},
+				Due: of(12_000, "48,000,000.00 EUR", "9,000.00 USD"), Drain: 6 * time.Hour, Breaks: &Pile{Count: 2, Values: []string{"10.00 EUR"}}},
 			{Name: "sct-inst", Title: "SEPA Instant Credit Transfer", Open: of(1_300, "235,000.00 EUR"), Overdue: of(1_240, "224,100.50 EUR"), InDoubt: of(3, "550.00 EUR"),
 				Oldest: 2*time.Minute + 11*time.Second, Drain: -1, Anomalies: []string{"business declines of DEUTDEFF rose from 3 % to 41 % of 900"}},
 			{Name: "t2", Open: of(7), NextCutOff: cutOff, Due: of(7), Drain: 200 * time.Second},

@@ -72,6 +72,8 @@ const (
 	TransactionsDrainRatio   = "assayer_transactions_drain_ratio"   // of the time left before the next cut-off; at most 1000
 	ReconciliationBreaks     = "assayer_reconciliation_breaks"
 	BusinessShareAnomalies   = "assayer_transactions_business_share_anomalies"
+	BusinessShareDropped     = "assayer_transactions_business_share_dropped_total" // no label; too many counterparties to watch
+	TransactionsDamaged      = "assayer_transactions_damaged"                      // no label; movements that cannot be read
 )
 
 // Labels.

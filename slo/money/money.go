@@ -12,6 +12,9 @@ import (
 	"strings"
 )
 
+// mostISO is how many digits after the point currencies of ISO 4217 have at most, all of which are written.
+const mostISO = 4
+
 // Text writes an amount of minor units of currency, rounded to whole ones; of a currency that is not
 // known, as many as there are.
 func Text(minor float64, currency string) string {
@@ -19,7 +22,8 @@ func Text(minor float64, currency string) string {
 	return TextOf(minor, digits, currency)
 }
 
-// TextOf is Text of what is paid in with so many digits after the point: 18 of ETH.
+// TextOf is Text of what is paid in with so many digits after the point: 18 of ETH, of which those that say nothing
+// are left out.
 func TextOf(minor float64, digits int, currency string) string {
 	minor = math.Round(minor)
 	text := strconv.FormatFloat(math.Abs(minor), 'f', 0, 64)
@@ -29,6 +33,9 @@ func TextOf(minor float64, digits int, currency string) string {
 	whole, fraction := text[:len(text)-digits], text[len(text)-digits:]
 	for i := len(whole) - 3; i > 0; i -= 3 {
 		whole = whole[:i] + "," + whole[i:]
+	}
+	if digits > mostISO {
+		fraction = fraction[:2] + strings.TrimRight(fraction[2:], "0")
 	}
 	if digits > 0 {
 		whole += "." + fraction

@@ -99,15 +99,28 @@ func imageSum(s Slot, image []byte) uint32 {
 	return crc32.Update(uint32(s), castagnoli(), image[4:slotSize])
 }
 
+// DamagedError is ErrCorrupted of one record; the others can be used.
+type DamagedError struct {
+	Slot Slot
+	why  string
+}
+
+func (e *DamagedError) Error() string {
+	return fmt.Sprintf("%v: slot %d %s", ErrCorrupted, e.Slot, e.why)
+}
+
+// Unwrap gives ErrCorrupted.
+func (e *DamagedError) Unwrap() error { return ErrCorrupted }
+
 // checkImage reports what is wrong with the content of slot s.
 func checkImage(s Slot, image []byte) error {
 	switch {
 	case !inUse(image):
 		if [slotSize]byte(image) != [slotSize]byte{} {
-			return fmt.Errorf("%w: slot %d is neither free nor in use", ErrCorrupted, s)
+			return &DamagedError{s, "is neither free nor in use"}
 		}
 	case binary.LittleEndian.Uint32(image) != imageSum(s, image):
-		return fmt.Errorf("%w: the checksum of slot %d is wrong", ErrCorrupted, s)
+		return &DamagedError{s, "has a wrong checksum"}
 	}
 	return nil
 }

@@ -225,6 +225,14 @@ func (t *Tx) Delete(s Slot) error {
 	return nil
 }
 
+// Shelve takes away the timer of a record that is damaged, until the journal is opened again: Due gives it no more. It
+// is no change of the transaction.
+func (t *Tx) Shelve(s Slot) {
+	t.j.mu.Lock()
+	defer t.j.mu.Unlock()
+	t.j.setTimer(s, 0)
+}
+
 // setRefs gives slot s the refs of r in place of those of old, or changes nothing.
 func (t *Tx) setRefs(s Slot, old, r *Record) error {
 	var owners [len(r.Refs)]Slot
