@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -158,9 +159,7 @@ func (c *Client) once(ctx context.Context, call Call, body []byte) ([]byte, erro
 		return nil, errors.New("making the request")
 	}
 	for _, h := range []http.Header{c.header, call.Header} {
-		for name, values := range h {
-			req.Header[name] = values
-		}
+		maps.Copy(req.Header, h)
 	}
 	req.Header.Set("Accept", "application/json")
 	if body != nil {

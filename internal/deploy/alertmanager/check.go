@@ -142,13 +142,13 @@ func spell(matchers []string) []string {
 func (f *file) outline() []string {
 	var out []string
 	for _, r := range f.Receivers {
-		line := fmt.Sprint("receiver ", r["name"])
+		line := []any{"receiver", r["name"]}
 		for _, kind := range slices.Sorted(maps.Keys(r)) {
 			if list, ok := r[kind].([]any); ok && len(list) > 0 {
-				line += fmt.Sprint(" ", kind, " ", len(list))
+				line = append(line, kind, len(list))
 			}
 		}
-		out = append(out, line)
+		out = append(out, fmt.Sprintln(line...))
 	}
 	for _, i := range slices.Concat(f.MuteIntervals, f.Intervals) {
 		out = append(out, "interval "+i.Name)
