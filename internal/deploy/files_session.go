@@ -229,8 +229,7 @@ func (s *FileSession) Commit(context.Context) error {
 // Restore puts back what was there before the session, the last change first, with the manifest as it was.
 func (s *FileSession) Restore() error {
 	var errs []error
-	for i := len(s.done) - 1; i >= 0; i-- {
-		b := s.done[i]
+	for _, b := range slices.Backward(s.done) {
 		name := filepath.FromSlash(b.name)
 		if b.data == nil {
 			errs = append(errs, s.remove(name))

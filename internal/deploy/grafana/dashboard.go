@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -225,10 +226,7 @@ func (t *Target) putDashboard(ctx context.Context, step deploy.Step) error {
 	if !ok {
 		return errors.New("the plan is none of Grafana's")
 	}
-	model := map[string]any{}
-	for k, v := range want.model {
-		model[k] = v
-	}
+	model := maps.Clone(want.model)
 	version := 0
 	if step.Was != nil {
 		var err error
