@@ -36,6 +36,7 @@ type Prometheus struct {
 
 type group struct {
 	alerts.Group
+	file  string
 	rules []*rule
 	next  time.Time // the evaluation that is due
 }
@@ -72,7 +73,7 @@ func New(t testing.TB, files []alerts.File, begin time.Time) *Prometheus {
 	})
 	for _, f := range files {
 		for _, g := range f.Groups {
-			made := &group{Group: g, next: begin.Add(phase(&g))}
+			made := &group{Group: g, file: f.Name, next: begin.Add(phase(&g))}
 			for i := range g.Rules {
 				made.rules = append(made.rules, p.rule(made, &g.Rules[i]))
 			}
@@ -98,9 +99,10 @@ func (p *Prometheus) rule(g *group, r *alerts.Rule) *rule {
 	return made
 }
 
-// needs reports whether r may read what other records, as far as the labels go that are written in the rules.
+// needs reports whether r may read what other records, as far as the labels go that are written in the rules. Files
+// stand for themselves.
 func (r *rule) needs(other *rule) bool {
-	return slices.ContainsFunc(r.reads, func(v *parser.VectorSelector) bool {
+	return r.group.file == other.group.file && slices.ContainsFunc(r.reads, func(v *parser.VectorSelector) bool {
 		return v.Name == other.Record && !slices.ContainsFunc(v.LabelMatchers, func(m *labels.Matcher) bool {
 			value, written := other.Labels[m.Name]
 			return written && !m.Matches(value)
