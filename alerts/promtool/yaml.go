@@ -3,13 +3,13 @@ package promtool
 import (
 	"bytes"
 	"fmt"
-	"time"
 
 	"github.com/prometheus/common/model"
 	"go.yaml.in/yaml/v3"
 )
 
-// The types of promtool's file format, as far as it is used here: https://prometheus.io/docs/prometheus/2.42/configuration/unit_testing_rules/
+// The types of promtool's file format, as far as it is used here:
+// https://prometheus.io/docs/prometheus/2.42/configuration/unit_testing_rules/
 
 type testFile struct {
 	RuleFiles          []string       `yaml:"rule_files"`
@@ -31,15 +31,11 @@ type inputSeries struct {
 	Values string `yaml:"values"`
 }
 
+// alertTest expects no alert of the name.
 type alertTest struct {
 	EvalTime  model.Duration `yaml:"eval_time"`
 	Alertname string         `yaml:"alertname"`
-	ExpAlerts []expAlert     `yaml:"exp_alerts"`
-}
-
-type expAlert struct {
-	Labels      map[string]string `yaml:"exp_labels"`
-	Annotations map[string]string `yaml:"exp_annotations,omitempty"`
+	ExpAlerts []struct{}     `yaml:"exp_alerts"`
 }
 
 type exprTest struct {
@@ -67,5 +63,3 @@ func encode(f testFile) ([]byte, error) {
 	}
 	return b.Bytes(), nil
 }
-
-func at(d time.Duration) model.Duration { return model.Duration(d) }

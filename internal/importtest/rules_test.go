@@ -63,10 +63,11 @@ var mayImport = map[string][]string{
 	"exporters":   {"slo", "slo/spec"},
 	"exporters/*": {"exporters", "slo", "slo/spec"},
 
-	"alerts":       {"slo/spec"},
-	"alerts/*":     {"alerts", "slo/spec"},
-	"dashboards":   {"alerts", "slo/spec"},
-	"dashboards/*": {"dashboards", "alerts", "slo/spec"},
+	"alerts":          {"slo/spec"},
+	"alerts/*":        {"alerts", "slo/spec"},
+	"alerts/promtool": {"alerts", "alerts/prometheus", "slo/spec"},
+	"dashboards":      {"alerts", "slo/spec"},
+	"dashboards/*":    {"dashboards", "alerts", "slo/spec"},
 
 	"internal/artifact": {},
 	"internal/parallel": {},
