@@ -1,8 +1,12 @@
 package generate
 
 import (
+	"errors"
+	"fmt"
+
 	"github.com/assayer-io/assayer/alerts"
 	"github.com/assayer-io/assayer/alerts/alertmanager"
+	"github.com/assayer-io/assayer/alerts/promtool"
 	"github.com/assayer-io/assayer/alerts/runbook"
 	"github.com/assayer-io/assayer/internal/artifact"
 	"github.com/assayer-io/assayer/internal/parallel"
@@ -21,8 +25,35 @@ func (in *Input) routing() ([]artifact.File, error) {
 	}, nil
 }
 
-// tests are unit tests of the rules.
-func (in *Input) tests(_ []alerts.File) ([]artifact.File, error) { return nil, nil }
+// tests are unit tests of the rules, beside their folder.
+func (in *Input) tests(rules []alerts.File) ([]artifact.File, error) {
+	made := make([][]promtool.File, len(rules))
+	errs := make([]error, len(rules))
+	byName := map[string]int{}
+	for i, o := range in.Objectives {
+		byName[o.Name] = i
+	}
+	parallel.Do(len(rules), func(i int) {
+		objs := in.Objectives
+		if of := rules[i].Objectives; len(of) > 0 {
+			objs = make([]alerts.Objective, len(of))
+			for k, name := range of {
+				objs[k] = in.Objectives[byName[name]]
+			}
+		}
+		made[i], errs[i] = promtool.Tests(rules[i:i+1], objs, in.Rules)
+	})
+	var out []artifact.File
+	for _, files := range made {
+		for _, f := range files {
+			out = append(out, artifact.File{Path: "rule-tests/" + f.Name, Kind: artifact.RuleTests, Data: f.Data})
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, fmt.Errorf("making tests of rules: %w", err)
+	}
+	return out, nil
+}
 
 // runbooks are one page an objective, and an index.
 func (in *Input) runbooks(rules []alerts.File, refusals []alerts.Refusal) []artifact.File {
