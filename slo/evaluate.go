@@ -6,6 +6,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/prometheus/prometheus/model/labels"
+
 	"github.com/assayer-io/assayer/slo/metricname"
 	"github.com/assayer-io/assayer/slo/spec"
 )
@@ -396,6 +398,22 @@ func (o *objective) rewind(now int64) {
 	}
 }
 
+// untold says that nothing was seen of what an objective reads: from a target, or of movements of money.
+func untold(o *spec.Objective) string {
+	for _, s := range o.Selectors() {
+		if !metricname.OfMovements(s.MetricName()) {
+			continue
+		}
+		for _, m := range s.Matchers {
+			if m.Name == metricname.Rail && m.Type == labels.MatchEqual {
+				return "no movement has been told of on rail " + m.Value + " yet"
+			}
+		}
+		return "no movement has been told of yet that it counts"
+	}
+	return "no target has exposed a matching series yet"
+}
+
 // blind says in one sentence why the objective cannot be judged now, or "".
 func (e *Engine) blind(o *objective, f *feed, budget measure) string {
 	few := float64(f.fresh) < e.opts.MinCoverage*float64(f.targets)
@@ -403,7 +421,7 @@ func (e *Engine) blind(o *objective, f *feed, budget measure) string {
 	case few && f.problem != "":
 		return f.problem
 	case o.ledger.startMs == 0:
-		return "no target has exposed a matching series yet"
+		return untold(&o.Objective)
 	case f.targets == 0:
 		return "no target in discovery feeds it"
 	case few && f.absent > 0:

@@ -11,6 +11,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/prometheus/model/labels"
+
+	"github.com/assayer-io/assayer/collector"
 	"github.com/assayer-io/assayer/slo/reason"
 )
 
@@ -117,5 +120,24 @@ func TestDamagedRecord(t *testing.T) {
 	r.tick(time.Minute) // and again, without end
 	if n := r.counts()["assayer_transactions_damaged{}"]; n != 1 {
 		t.Errorf("the series says %v", n)
+	}
+}
+
+// A counter that begins while a look at it is under way began no later than the look, for the engine as well: else what
+// it has counted by then would count for nothing.
+func TestCounterThatBeginsDuringALook(t *testing.T) {
+	r := newRig(t, nil)
+	p := NewProvider(r.Tracker, time.Minute)
+	p.SetInterest(collector.Interest{AllNames: true, Match: func(ls labels.Labels) bool { return ls.Get("class") == "good" && ls.Get("__name__") == "assayer_transactions_total" }})
+	begun := r.clock
+	r.clock = begun.Add(2 * time.Second)
+	r.put(r.event("a", "sct-inst", "received"), r.event("a", "sct-inst", "settled"))
+	for range 3 {
+		p.Collect(t.Context(), begun, func(c collector.Cycle) {
+			if len(c.Samples) != 1 || c.Samples[0].Value != 1 || c.Samples[0].FromMs != noon.UnixMilli() {
+				t.Errorf("at %s: %+v", begun, c.Samples)
+			}
+		})
+		begun = begun.Add(time.Minute)
 	}
 }

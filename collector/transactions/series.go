@@ -8,7 +8,6 @@ import (
 	"math/big"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -181,7 +180,13 @@ type Provider struct {
 	interval time.Duration
 	interest atomic.Pointer[collector.Interest]
 	mu       sync.Mutex
-	series   map[string]*collector.Series
+	series   map[string]*shown
+}
+
+// shown is a series as the engine knows it.
+type shown struct {
+	*collector.Series
+	fromMs int64
 }
 
 // TargetName is the one target of this collector.
@@ -189,7 +194,7 @@ const TargetName collector.Target = "transactions"
 
 // NewProvider lets t be looked at every interval.
 func NewProvider(t *Tracker, interval time.Duration) *Provider {
-	p := &Provider{tracker: t, interval: interval, series: map[string]*collector.Series{}}
+	p := &Provider{tracker: t, interval: interval, series: map[string]*shown{}}
 	p.interest.Store(&collector.Interest{})
 	return p
 }
@@ -216,27 +221,24 @@ func (p *Provider) Collect(_ context.Context, at time.Time, emit func(collector.
 		if _, wanted := interest.Names[m.Name]; !wanted && !interest.AllNames || interest.Match == nil {
 			continue
 		}
-		s := p.seriesOf(&m)
+		s := p.seriesOf(&m, at)
 		if interest.Match(s.Labels) {
-			c.Samples = append(c.Samples, collector.Sample{Series: s, Value: m.Value, FromMs: m.FromMs})
+			c.Samples = append(c.Samples, collector.Sample{Series: s.Series, Value: m.Value, FromMs: s.fromMs})
 		}
 	}
 	emit(c)
 }
 
-func (p *Provider) seriesOf(m *Metric) *collector.Series {
+// seriesOf finds a series or begins it. What is looked at has not begun after the look at it: a counter that begins
+// between the two would be taken for one of a clock that is wrong, and what it has counted by then would be lost.
+func (p *Provider) seriesOf(m *Metric, at time.Time) *shown {
 	key := fmt.Sprint(m.Name, m.Labels)
 	s := p.series[key]
 	if s == nil {
 		b := labels.NewBuilder(m.Labels)
 		b.Set(labels.MetricName, m.Name)
-		s = collector.NewSeries(b.Labels())
+		s = &shown{collector.NewSeries(b.Labels()), min(m.FromMs, at.UnixMilli())}
 		p.series[key] = s
 	}
 	return s
-}
-
-// Yields reports whether the collector has series of that name.
-func Yields(name string) bool {
-	return strings.HasPrefix(name, "assayer_transaction") || strings.HasPrefix(name, "assayer_reconciliation_") || name == metricname.NextCutOff
 }

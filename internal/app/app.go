@@ -82,6 +82,8 @@ type App struct {
 	auditRetried time.Time          // this and overruns are only the evaluation's own
 	overruns     map[string]overrun // by target
 	told         transitions        // likewise
+	calendarsOn  string             // likewise: the day on which the ends of calendars were looked at,
+	calendarsOf  *Loaded            // and whose
 	policies     budgetPolicies
 	tracker      *transactions.Tracker // nil: no movements of money are followed
 	journal      *journal.Journal      // of the movements; nil likewise

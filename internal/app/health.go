@@ -2,12 +2,14 @@ package app
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/assayer-io/assayer/collector"
 	"github.com/assayer-io/assayer/internal/audit"
 	"github.com/assayer-io/assayer/internal/health"
 	"github.com/assayer-io/assayer/slo"
+	"github.com/assayer-io/assayer/slo/calendar"
 )
 
 // auditor is the audit log, and tells the agent's health whether it can be written.
@@ -67,6 +69,7 @@ func (a *App) observeHealth(statuses []slo.Status, targets []collector.TargetSta
 	a.health.Replace(health.HookBreakerOpen, open)
 	a.health.Replace(health.HookFailing, failing)
 	a.observeMovements()
+	a.observeCalendars()
 	a.retryAudit()
 }
 
@@ -76,6 +79,48 @@ func (a *App) observeMovements() {
 		damaged[""] = fmt.Sprintf("%d movements of money cannot be read from the disk and are not followed any more", a.tracker.Damaged())
 	}
 	a.health.Replace(health.MovementsDamaged, damaged)
+}
+
+// calendarEndsWithin is how many days before its data end a calendar in use is told of.
+const calendarEndsWithin = 60
+
+// observeCalendars looks, once a day and after each reload, how long what is known of the calendars in use holds: those
+// of documents, and of rails that movements were told of.
+func (a *App) observeCalendars() {
+	now, loaded := a.now(), a.loaded()
+	if day := now.Format(time.DateOnly); a.calendarsOn != day || a.calendarsOf != loaded {
+		a.calendarsOn, a.calendarsOf = day, loaded
+		a.health.Replace(health.CalendarEnds, loaded.endingCalendars(a.railsTold(), now))
+	}
+}
+
+func (a *App) railsTold() (names []string) {
+	if a.tracker != nil {
+		for _, s := range a.tracker.Summaries() {
+			names = append(names, s.Rail)
+		}
+	}
+	return names
+}
+
+// endingCalendars says of built-in calendars in use that their data end soon or have ended, by name.
+func (l *Loaded) endingCalendars(rails []string, now time.Time) map[string]string {
+	ending, names := map[string]string{}, slices.Clone(l.Builtins)
+	for _, name := range rails {
+		if r, known := l.transactions().rails.Get(name); known {
+			names = append(names, r.Calendar, r.Deadline.Settles)
+		}
+	}
+	for _, name := range names {
+		if slices.ContainsFunc(l.Calendars, func(b *calendar.Business) bool { return b.Name == name }) {
+			continue // one's own of that name
+		}
+		_, validity, err := calendar.Builtin(name, now.Year(), now.Year())
+		if days, ends := validity.Days(now); err == nil && ends && days <= calendarEndsWithin {
+			ending[name] = validity.Warning(now)
+		}
+	}
+	return ending
 }
 
 const (

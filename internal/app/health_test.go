@@ -184,3 +184,42 @@ func TestOverrunsOfATarget(t *testing.T) {
 		t.Errorf("a minute after one look in an hour: %+v", got)
 	}
 }
+
+// TestCalendarsThatEnd: what is known of the calendars of the United Kingdom and of TARGET ends with 2027. That is told
+// from 60 days before on, of calendars that an objective or a rail with movements uses.
+func TestCalendarsThatEnd(t *testing.T) {
+	s := newBank(t, "/nowhere/switch.ndjson")
+	s.write("slo.yaml", strings.Replace(settledInTime, "metadata: {name: settled}", "metadata: {name: settled, annotations: {assayer.dev/calendar: uk}}", 1))
+	var ahead atomic.Int64
+	to := func(at time.Time) { ahead.Store(int64(time.Until(at))) }
+	to(time.Date(2027, 10, 31, 12, 0, 0, 0, time.UTC)) // 61 days before
+	opts := s.options()
+	opts.Now = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())).UTC() }
+	a := s.startWith(opts)
+	s.tell(a, `{"id":"p1","rail":"t2","state":"received","at":"2027-10-31T10:00:00Z","deadline":"2099-01-01T00:00:00Z"}`)
+	s.eventually("the first evaluation", func() bool { return s.problem(a, health.Starting, "") == "" })
+	for _, name := range []string{"uk", "target"} {
+		if got := s.problem(a, health.CalendarEnds, name); got != "" {
+			t.Errorf("61 days before the end of %s: %s", name, got)
+		}
+	}
+	to(time.Date(2027, 11, 1, 12, 0, 0, 0, time.UTC))
+	for _, name := range []string{"uk", "target"} {
+		s.eventually("the end of "+name+" to be told", func() bool {
+			return strings.Contains(s.problem(a, health.CalendarEnds, name), "the built-in calendar "+name+" is known until 2027-12-31")
+		})
+	}
+	if got := s.problem(a, health.CalendarEnds, "nyse"); got != "" {
+		t.Errorf("of a calendar that nothing uses: %s", got)
+	}
+}
+
+// TestNothingToldYetOnARail: an objective on a rail says that nothing was told of it, and not that nothing was scraped.
+func TestNothingToldYetOnARail(t *testing.T) {
+	s := newBank(t, "/nowhere/switch.ndjson")
+	s.write("slo.yaml", strings.ReplaceAll(settledInTime, `{outcome=`, `{rail="fps",outcome=`))
+	a := s.start()
+	s.eventually("the reason to be told", func() bool {
+		return strings.Contains(s.statuses(a)["settled"].Reason, "no movement has been told of on rail fps yet")
+	})
+}

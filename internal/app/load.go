@@ -32,6 +32,7 @@ type Loaded struct {
 	Objectives []spec.Objective
 	Policies   []spec.BudgetPolicy
 	Calendars  []*calendar.Business
+	Builtins   []string                 // built-in calendars that the documents use
 	plans      map[string]collectorPlan // by kind
 	hooks      []hookPlan
 	deploy     []deployPlan
@@ -80,7 +81,7 @@ func Load(opts LoadOptions) (Loaded, problem.List) {
 		how.Rails = p.rails
 	}
 	set, found := spec.LoadGlobs(cfg.Objectives, "", how)
-	l.Objectives, l.Policies, l.Calendars = set.Objectives, set.Policies, set.Calendars
+	l.Objectives, l.Policies, l.Calendars, l.Builtins = set.Objectives, set.Policies, set.Calendars, set.Builtins
 	problems = append(problems, found...)
 	if problems.Errors() == 0 { // a mistake in one part would show as several between parts
 		problems = append(problems, l.crossCheck()...)

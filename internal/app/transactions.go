@@ -19,6 +19,7 @@ import (
 	"github.com/assayer-io/assayer/internal/problem"
 	"github.com/assayer-io/assayer/internal/strictyaml"
 	"github.com/assayer-io/assayer/slo/calendar"
+	"github.com/assayer-io/assayer/slo/metricname"
 	"github.com/assayer-io/assayer/slo/rail"
 	"github.com/assayer-io/assayer/slo/reason"
 )
@@ -54,7 +55,7 @@ func readTransactions(s config.Section, c config.Config) (collectorPlan, problem
 	problems = append(problems, p.readSources(c)...)
 	plan.transactions = p
 	// Its series carry no labels of a target.
-	plan.jobs = []job{{name: string(transactions.TargetName), interval: c.Global.ScrapeInterval, targets: []map[string]string{{}}, yields: transactions.Yields}}
+	plan.jobs = []job{{name: string(transactions.TargetName), interval: c.Global.ScrapeInterval, targets: []map[string]string{{}}, yields: metricname.OfMovements}}
 	plan.make = func(d Deps) (provider, error) {
 		return transactions.NewProvider(d.Tracker, c.Global.ScrapeInterval), nil
 	}

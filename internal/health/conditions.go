@@ -18,6 +18,7 @@ const (
 	HookFailing      Name = "hook_failing"
 	HookBreakerOpen  Name = "hook_breaker_open"
 	SourceFailing    Name = "source_failing"
+	CalendarEnds     Name = "calendar_ends"
 	MovementsDamaged Name = "movements_damaged"
 	DeployedDrifted  Name = "deployed_drifted"
 	DriftUnchecked   Name = "drift_unchecked"
@@ -48,6 +49,8 @@ func Conditions() []Condition {
 			Advice: "Make the objective and what the service exports fit: a limit that the histogram has as a bucket, more groups allowed, samples that can be used."},
 		{Name: SourceFailing, Severity: Error, DependsOn: []Name{Stopping},
 			Advice: "Check the source of transactions and what it reads; it is begun again by itself, and loses nothing."},
+		{Name: CalendarEnds, Severity: Warning,
+			Advice: "Use a newer version, or a BusinessCalendar that extends the built-in one with what has changed: deadlines on days not known of are wrong."},
 		{Name: MovementsDamaged, Severity: Error,
 			Advice: "Restore a backup: a disk gave back other bytes than were written. All other movements are followed on."},
 		{Name: HookFailing, Severity: Error, DependsOn: []Name{HookBreakerOpen},

@@ -34,13 +34,18 @@ type Validity struct {
 	AsOf     Date
 }
 
+// Days is how many days after now's the data end, negative when they have ended; ok is false when they have no end.
+func (v Validity) Days(now time.Time) (days int, ok bool) {
+	y, m, d := now.Date()
+	return int(v.Until.number() - Date{y, m, d}.number()), v.Until != (Date{})
+}
+
 // Warning says that the data end within 90 days of now or have ended; empty: neither. The day is that of now's
 // own zone.
 //
 //	the built-in calendar uk is known until 2027-12-31 (days: gov.uk, as of 2026-11-21); after it rules alone go on: …
 func (v Validity) Warning(now time.Time) string {
-	y, m, d := now.Date()
-	if v.Until == (Date{}) || v.Until.number()-(Date{y, m, d}).number() > warnBefore {
+	if days, ends := v.Days(now); !ends || days > warnBefore {
 		return ""
 	}
 	return fmt.Sprintf("the built-in calendar %s is known until %v (%s: %s, as of %v); after it rules alone go on: use a newer version, "+

@@ -2,6 +2,8 @@
 // rules and dashboards take them from here, so they cannot drift apart.
 package metricname
 
+import "strings"
+
 // Metrics about objectives; each carries the labels SLO and Service, and of a group of an objective Group.
 const (
 	SLIEventsTotal        = "assayer_sli_events_total"                              // + Outcome; of objectives that count events
@@ -75,6 +77,11 @@ const (
 	BusinessShareDropped     = "assayer_transactions_business_share_dropped_total" // no label; too many counterparties to watch
 	TransactionsDamaged      = "assayer_transactions_damaged"                      // no label; movements that cannot be read
 )
+
+// OfMovements reports whether a name is that of a series about movements of money.
+func OfMovements(name string) bool {
+	return strings.HasPrefix(name, strings.TrimSuffix(TransactionEvents, "_events_total")) || strings.HasPrefix(name, strings.TrimSuffix(ReconciliationItems, "items_total")) || name == NextCutOff
+}
 
 // Labels.
 const (

@@ -3,6 +3,7 @@ package spec
 import (
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -51,6 +52,7 @@ type Set struct {
 	Objectives []Objective
 	Policies   []BudgetPolicy
 	Calendars  []*calendar.Business
+	Builtins   []string // names of the built-in calendars that the documents use, sorted
 }
 
 // Load reads the documents of all files. References are followed across all of them. When the problems
@@ -203,6 +205,7 @@ func (l *loader) load(files []File) {
 	}
 	l.unique()
 	l.resolve()
+	l.set.Builtins = slices.Sorted(maps.Keys(l.builtinsUsed))
 	l.warnOfBuiltins()
 	l.problems.Sort()
 	told := map[problem.Problem]bool{} // two objectives may find the same of the indicator they share
