@@ -174,6 +174,10 @@ func TestTilesAddUpToWhatTheEngineCounts(t *testing.T) {
 		objective("good-and-bad", 0.99, ratio(t, `tx_total{outcome="good"}`, `tx_total{outcome="bad"}`, "")),
 		grouped,
 	}
+	seeds, batches := uint64(3), 6
+	if racing {
+		seeds, batches = 1, 3
+	}
 	for seed := range seeds {
 		w := newWorld(t, seed, 15*time.Second, objs...)
 		from := begin()

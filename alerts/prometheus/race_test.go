@@ -2,8 +2,6 @@
 
 package prometheus_test
 
-// The race detector makes PromQL ten times as slow, and finds nothing in it that fewer steps would not show.
-const seeds, batches = uint64(1), 3
-
-// racing: fewer traces are played.
+// racing: less is played. The race detector makes PromQL ten times as slow, and finds nothing in it that fewer steps
+// would not show.
 const racing = true
