@@ -78,11 +78,12 @@ func (c *counting) count() {
 	case c.n.Method != spec.Occurrences:
 		c.slices()
 	case i.Ratio != nil && i.Ratio.Latency:
-		c.below(c.raw(i.Ratio.Total, ""), c.raw(i.Ratio.Good, ""))
+		c.below(c.raw(i.Ratio.Total, ""), c.raw(i.Ratio.Good, ""), "on (job, instance)")
 	case i.Ratio != nil:
 		c.ratio(i.Ratio)
 	case i.Histogram != nil:
-		c.below(c.histogram(i.Histogram))
+		count, bucket := c.histogram(i.Histogram)
+		c.below(count, bucket, "ignoring (le)")
 	case i.RawRatio != nil && i.RawRatio.Events != nil:
 		c.spokenFor(i.RawRatio)
 	default:
@@ -129,9 +130,10 @@ func (c *counting) ratio(r *spec.Ratio) {
 }
 
 // below counts what a histogram counted, and as good what is in the bucket of a limit. Where there is no such bucket
-// nothing is known, and nothing counted.
-func (c *counting) below(count, bucket string) {
-	c.total(c.sum("(\n" + indented(c.grown(count)) + "\n)\nand ignoring (le) last_over_time(" + bucket + "[" + text(c.lookback) + "])"))
+// nothing is known, and nothing counted; which bucket a count belongs to says where. Who writes a ratio may take only
+// some series for good, so that there it is the target.
+func (c *counting) below(count, bucket, where string) {
+	c.total(c.sum("(\n" + indented(c.grown(count)) + "\n)\nand " + where + " last_over_time(" + bucket + "[" + text(c.lookback) + "])"))
 	c.bad(c.saved(NativeTotalEvents(c.interval)) + "\n- " + c.sum(c.grown(bucket)))
 }
 

@@ -286,6 +286,9 @@ func comparePages(t *testing.T, p *promrules.Prometheus, tr trial, begin time.Ti
 			if theirs[o.Name] == 0 || engine[o.Name] == 0 || engine[o.Name] > healthy {
 				t.Errorf("%s: it burns all the time, and the tool pages after %v, the engine after %v", o.Name, theirs[o.Name], engine[o.Name])
 			}
+			if nativeToo && !together(native[o.Name], engine[o.Name]) {
+				t.Errorf("%s: native rules page after %v, the engine after %v", o.Name, native[o.Name], engine[o.Name])
+			}
 			continue
 		}
 		if !silenced && !together(theirs[o.Name], engine[o.Name]) {
