@@ -128,7 +128,9 @@ func TestDamagedRecord(t *testing.T) {
 func TestCounterThatBeginsDuringALook(t *testing.T) {
 	r := newRig(t, nil)
 	p := NewProvider(r.Tracker, time.Minute)
-	p.SetInterest(collector.Interest{AllNames: true, Match: func(ls labels.Labels) bool { return ls.Get("class") == "good" && ls.Get("__name__") == "assayer_transactions_total" }})
+	p.SetInterest(collector.Interest{AllNames: true, Match: func(ls labels.Labels) bool {
+		return ls.Get("class") == "good" && ls.Get("__name__") == "assayer_transactions_total"
+	}})
 	begun := r.clock
 	r.clock = begun.Add(2 * time.Second)
 	r.put(r.event("a", "sct-inst", "received"), r.event("a", "sct-inst", "settled"))

@@ -3,10 +3,12 @@ package transactions
 import (
 	"errors"
 	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/assayer-io/assayer/slo/rail"
 	"github.com/assayer-io/assayer/slo/reason"
 )
 
@@ -314,4 +316,62 @@ func TestSettlementTimesAreAHistogram(t *testing.T) {
 	if !maps.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
+}
+
+// A clock that is set back by an hour fires nothing twice and nothing early, and what is told meanwhile counts.
+func TestClockGoesBack(t *testing.T) {
+	r := newRig(t, nil)
+	r.put(r.event("a", "sct-inst", "received"), r.event("fired", "sct-inst", "received"))
+	r.tick(30 * time.Second)
+	late := total("sct-inst", "late", "bad", "bad", 2)
+	r.put(r.event("b", "sct-inst", "received"))
+	r.clock = r.clock.Add(-time.Hour)
+	r.tick(0)
+	r.put(r.event("c", "sct-inst", "received"))
+	r.tick(4 * time.Second)
+	r.put(r.event("c", "sct-inst", "settled"), r.event("fired", "sct-inst", "settled"))
+	r.shows(late, total("sct-inst", "good", "good", "good", 1), gauge("late_confirmations_total", "sct-inst", 1), gauge("open", "sct-inst", 2), gauge("overdue", "sct-inst", 1))
+	r.tick(time.Hour + 10*time.Second)
+	r.shows(total("sct-inst", "late", "bad", "bad", 3), total("sct-inst", "good", "good", "good", 1), gauge("late_confirmations_total", "sct-inst", 1),
+		gauge("open", "sct-inst", 2), gauge("overdue", "sct-inst", 2))
+}
+
+// Without a delay for who tells, a deadline fires the moment it is reached, unless the end was told by then.
+func TestNoConfirmationDelay(t *testing.T) {
+	r := newRig(t, func(rules *Rules) { rules.Config.ConfirmationDelay = 0 })
+	r.put(r.event("a", "sct-inst", "received"), r.event("b", "sct-inst", "received"))
+	r.tick(10*time.Second - time.Millisecond)
+	r.shows(gauge("open", "sct-inst", 2))
+	r.clock = r.clock.Add(time.Millisecond)
+	r.put(r.event("a", "sct-inst", "settled"))
+	r.tick(0)
+	r.shows(total("sct-inst", "good", "good", "good", 1), total("sct-inst", "late", "bad", "bad", 1), gauge("open", "sct-inst", 1), gauge("overdue", "sct-inst", 1))
+}
+
+// A rail or a state that a reload takes away is still followed to its end as far as it can be: deadlines fire, and
+// once it is there again events go on.
+func TestReloadTakesRailAway(t *testing.T) {
+	r := newRig(t, nil)
+	r.put(r.event("stuck", "sct-inst", "received"), r.event("slow", "sct-inst", "received"), r.event("sent", "fps", "sent"))
+	without := r.rules
+	without.Rails = maps.Clone(r.rules.Rails)
+	delete(without.Rails, "sct-inst")
+	fps := *without.Rails["fps"]
+	fps.States = slices.DeleteFunc(slices.Clone(fps.States), func(s rail.State) bool { return s.Name == "sent" })
+	without.Rails["fps"] = &fps
+	must(t, r.SetRules(without))
+	if got := r.put(r.event("slow", "sct-inst", "settled"), r.event("x", "fps", "sent")); len(got.Rejected) != 2 {
+		t.Errorf("told of what there is no longer: %+v", got)
+	}
+	r.put(r.event("sent", "fps", "settled"))
+	r.tick(11 * time.Second)
+	sent := total("fps", "good", "good", "good", 1)
+	r.shows(sent, total("sct-inst", "late", "bad", "bad", 2), gauge("open", "sct-inst", 2), gauge("overdue", "sct-inst", 2))
+	r.close()
+	r.rules, without = without, r.rules
+	r.open() // and started without them
+	r.shows(sent, total("sct-inst", "late", "bad", "bad", 2), gauge("open", "sct-inst", 2), gauge("overdue", "sct-inst", 2))
+	must(t, r.SetRules(without))
+	r.put(r.event("slow", "sct-inst", "settled"))
+	r.shows(sent, total("sct-inst", "late", "bad", "bad", 2), gauge("open", "sct-inst", 1), gauge("overdue", "sct-inst", 1))
 }

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/assayer-io/assayer/collector/transactions/journal"
 	"github.com/assayer-io/assayer/internal/app"
@@ -57,10 +58,11 @@ func newBank(t *testing.T, log string) site {
 // paymentLines tells that payments first to first+n have reached a state. T2 settles until the evening of its
 // business day, so none is late during a test.
 func (s site) paymentLines(first, n int, state string) string {
+	at := time.Now().Add(-time.Hour).UTC().Format(time.RFC3339) // no longer ago than what has ended is known
 	var b strings.Builder
 	for i := range n {
 		fmt.Fprintf(&b, `{"id":"p%d","rail":"t2","state":%q,"at":%q,"deadline":"2099-01-01T00:00:00Z","amount":{"value":"7.00","currency":"EUR"},"direction":"out"}`+"\n",
-			first+i, state, "2026-11-20T09:00:00Z")
+			first+i, state, at)
 	}
 	return b.String()
 }
