@@ -189,11 +189,7 @@ func (s site) baseline() {
 func (s site) wantEvents(a *app.App, name string, good, bad float64) {
 	s.t.Helper()
 	var got slo.Events
-	defer func() {
-		if s.t.Failed() {
-			s.t.Logf("%s: the last seen was %+v", name, got)
-		}
-	}()
+	defer func() { s.t.Logf("%s: the last seen was %+v", name, got) }()
 	s.eventually(fmt.Sprintf("%s to count %v good and %v bad", name, good, bad), func() bool {
 		got = s.statuses(a)[name].Events
 		return got.Good >= good && got.Bad >= bad
