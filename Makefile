@@ -45,14 +45,16 @@ e2e: ## the agent against real servers; installs those that are missing with apt
 	scripts/install-servers.sh
 	scripts/build-geth.sh
 	go test -tags e2e -race -timeout 15m ./e2e/... ./internal/testkit/servers ./internal/testkit/accuracy ./internal/convert ./internal/deploy/...
+	go test -tags e2e -run 'Promtool|OldPrometheus' ./alerts/prometheus
 
 bench: build ## measure the agent in a quarter of an hour and print the table of docs/performance.md (PARTS=go,objectives,scraping,hook: three)
 	scripts/install-servers.sh
 	go run ./internal/testkit/benchtable -binary bin/assayer -parts '$(PARTS)'
 
-accuracy: ## prove the budgets against sloth's and pyrra's own rules and write docs/accuracy.md
+accuracy: ## prove the budgets against sloth's and pyrra's own rules, write docs/accuracy.md, and play every trace to both modes of our rules
 	scripts/install-servers.sh
 	go run ./internal/testkit/accuracy
+	go test -tags e2e -timeout 20m -run TestModesAgree ./alerts/prometheus
 
 screenshots: build ## the README's pictures, taken from the demo's page by a browser
 	SCREENSHOTS=$(CURDIR)/docs/images go test -tags e2e -count=1 -run TestPage ./e2e
