@@ -3,6 +3,7 @@ package promtool
 import (
 	"math"
 	"strings"
+	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
 
@@ -36,6 +37,13 @@ func (p *plan) add(n int, bad, total float64) *plan {
 		p.units = append(p.units, unit{bad: bad, total: total})
 	}
 	return p
+}
+
+// pause takes the events out of the units at whose ends evaluations are.
+func (p *plan) pause(every int) {
+	for i := 0; i < len(p.units); i += every {
+		p.units[i].bad, p.units[i].total = 0, 0
+	}
 }
 
 // counts are the events that rules can see of each unit. Raw series make something of the first look, and of a target
@@ -117,44 +125,48 @@ func (p *plan) held() []bool {
 }
 
 // addSources makes up the series that feed an objective, of one target of its own and, if there are groups, of one.
-func (s *subject) addSources() {
-	var made []source
+func (s *subject) addSources(unit time.Duration) {
 	switch i := &s.Indicator; {
-	case s.Method != spec.Occurrences:
-	case i.Ratio != nil:
-		made = sourcesOf(i.Ratio)
-	case i.Histogram != nil:
-		made = sourcesOfHistogram(i.Histogram)
+	case s.Method == spec.Occurrences && i.Ratio != nil:
+		s.sources = sourcesOf(i.Ratio)
+	case s.Method == spec.Occurrences && i.Histogram != nil:
+		s.sources = sourcesOfHistogram(i.Histogram)
+	default:
+		s.levels = levelsOf(s.Objective, unit)
+	}
+	var all []*labels.Labels
+	for i := range s.sources {
+		all = append(all, &s.sources[i].labels)
+	}
+	for i := range s.levels {
+		all = append(all, &s.levels[i].labels)
 	}
 	target := map[string]string{"job": "assayer-test", "instance": s.Name}
-	for _, one := range made {
+	for _, ls := range all {
 		for label := range target {
-			if v := one.labels.Get(label); v != "" {
+			if v := ls.Get(label); v != "" {
 				target[label] = v
 			}
 		}
 	}
-	var group []string
-	for _, one := range made {
-		b := labels.NewBuilder(one.labels)
+	s.up = labels.NewBuilder(labels.FromMap(target)).Set(labels.MetricName, "up").Labels()
+	for _, ls := range all {
+		b := labels.NewBuilder(*ls)
 		for label, v := range target {
 			b.Set(label, v)
 		}
+		var group []string
 		if s.GroupBy != nil {
-			group = group[:0]
 			for _, label := range s.GroupBy.Labels {
-				if one.labels.Get(label) == "" {
+				if ls.Get(label) == "" {
 					b.Set(label, "g")
 				}
 				group = append(group, label+"="+b.Get(label))
 			}
 		}
-		one.labels = b.Labels()
-		s.sources = append(s.sources, one)
+		s.group = strings.Join(group, ",")
+		*ls = b.Labels()
 	}
-	s.group = strings.Join(group, ",")
-	s.up = labels.FromMap(target)
-	s.up = labels.NewBuilder(s.up).Set(labels.MetricName, "up").Labels()
 }
 
 // sourcesOfHistogram are the count and the buckets of a classic histogram.

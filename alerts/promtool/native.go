@@ -15,6 +15,7 @@ import (
 	"github.com/assayer-io/assayer/alerts/prometheus"
 	"github.com/assayer-io/assayer/slo/burnrate"
 	"github.com/assayer-io/assayer/slo/metricname"
+	"github.com/assayer-io/assayer/slo/spec"
 )
 
 // lookback is for how long native rules take a series that is gone for one that counts nothing.
@@ -24,7 +25,8 @@ const lookback = 5 * time.Minute
 type subject struct {
 	*alerts.Objective
 	legs    []tier
-	sources []source      // none: what counts it is no counter
+	sources []source      // none: its events are samples or slices, or no series come to mind
+	levels  []level       // series of such an objective
 	up      labels.Labels // of the target that the sources belong to
 	group   string        // to which they belong, as the agent names it; "" unless there are groups
 }
@@ -92,7 +94,7 @@ func (f *rulesOf) subject(o *alerts.Objective) *subject {
 		}
 		s.legs = append(s.legs, one)
 	}
-	s.addSources()
+	s.addSources(f.interval)
 	return s
 }
 
@@ -107,6 +109,18 @@ func (f *rulesOf) rule(t *burnrate.Tier) (r *alerts.Rule, first bool) {
 		}
 	}
 	return nil, false
+}
+
+// alert is the rule of an alert that has one rule; nil if there is none.
+func (f *rulesOf) alert(name string) *alerts.Rule {
+	for _, g := range f.Groups {
+		for i := range g.Rules {
+			if g.Rules[i].Alert == name {
+				return &g.Rules[i]
+			}
+		}
+	}
+	return nil
 }
 
 // isFast reports whether a window is recorded by the first group.
@@ -142,8 +156,10 @@ func alertLabels(o *alerts.Objective, t *burnrate.Tier) labels.Labels {
 type bench struct {
 	rules      *rulesOf
 	pace, unit time.Duration
+	scrape     time.Duration
 	raw        bool // raw series are fed
 	fast, slow bool // records of the first group are fed, of the second
+	last       bool // of the coarsest pace
 	observed   labels.Labels
 }
 
@@ -233,7 +249,11 @@ func (b *bench) play(s *subject, t *tier, sc scenario) (part, bool, error) {
 	if p.born && !slices.ContainsFunc(s.sources, func(x source) bool { return x.bad && !x.good }) {
 		return part{}, false, nil // nothing counts failures alone
 	}
-	c := part{input: b.feed(s, p)}
+	kept := b.recordedBesides(s)
+	if kept != "" {
+		p.pause(b.leg(s, t).every)
+	}
+	c := part{input: b.feed(s, p, kept)}
 	if p.agent != nil {
 		for _, group := range b.groups(s) {
 			c.input = append(c.input, inputSeries{seriesText(named(b.observed, s, group)), values(p.agent)})
@@ -255,7 +275,7 @@ func (b *bench) play(s *subject, t *tier, sc scenario) (part, bool, error) {
 	}
 	for at := range lines[0] {
 		if b.telling(lines, at) {
-			c.tests = append(c.tests, b.expect(s, seen, lines, at))
+			c.tests = append(c.tests, b.expect(s, seen, lines, at, b.groups(s)))
 		}
 	}
 	if sc.when == atFullPace && s.Window.Rolling && (b.slow || b.fast && b.pace == b.rules.slow) {
@@ -292,7 +312,8 @@ func (b *bench) telling(lines [][]verdict, at int) bool {
 	return false
 }
 
-func (b *bench) expect(s *subject, legs []*tier, lines [][]verdict, at int) exprTest {
+// expect expects what is clear of an evaluation, of the whole and of groups of an objective.
+func (b *bench) expect(s *subject, legs []*tier, lines [][]verdict, at int, groups []string) exprTest {
 	e := exprTest{EvalTime: model.Duration(time.Duration(at) * b.pace), ExpSamples: []expSample{}}
 	var names []string
 	for i, t := range legs {
@@ -300,7 +321,7 @@ func (b *bench) expect(s *subject, legs []*tier, lines [][]verdict, at int) expr
 		case unclear:
 			continue
 		case fires:
-			for _, group := range b.groups(s) {
+			for _, group := range groups {
 				ls := labels.NewBuilder(t.labels).Set(metricname.Group, group).Labels() // an empty label is none
 				e.ExpSamples = append(e.ExpSamples, expSample{ls.String(), 1})
 			}
@@ -311,8 +332,22 @@ func (b *bench) expect(s *subject, legs []*tier, lines [][]verdict, at int) expr
 	return e
 }
 
-// feed is the input that makes rules count what p says.
-func (b *bench) feed(s *subject, p *plan) []inputSeries {
+// recordedBesides names what rules record of the group that is fed too, with every evaluation: of an objective with
+// groups they make one of the two counts from the other. It is "" where they do not.
+func (b *bench) recordedBesides(s *subject) string {
+	r := s.Indicator.Ratio
+	switch {
+	case b.feedsRaw(s), s.GroupBy == nil, r == nil, r.Latency:
+		return ""
+	case r.Total == nil:
+		return prometheus.NativeTotalEvents(b.rules.interval)
+	}
+	return prometheus.NativeBadEvents(b.rules.interval)
+}
+
+// feed is the input that makes rules count what p says. At evaluations it leaves out what rules record besides, which is
+// nothing then.
+func (b *bench) feed(s *subject, p *plan, besides string) []inputSeries {
 	var all []inputSeries
 	if b.feedsRaw(s) {
 		for _, one := range s.sources {
@@ -320,7 +355,7 @@ func (b *bench) feed(s *subject, p *plan) []inputSeries {
 		}
 		return append(all, inputSeries{seriesText(s.up), values(p.up())})
 	}
-	record := func(name string, step int, of func(counts) float64) {
+	add := func(name string, step int, of func(counts) float64) {
 		out, sum := make([]float64, len(p.units)), 0.0
 		for i, c := range p.counts(false, 0) {
 			sum += of(c)
@@ -328,21 +363,20 @@ func (b *bench) feed(s *subject, p *plan) []inputSeries {
 			if i > 0 && i%step == 0 {
 				out[i], sum = sum, 0
 			}
+			if name == besides && i%int(b.pace/b.unit) == 0 {
+				out[i] = missing()
+			}
 		}
-		ls := named(labels.FromStrings(labels.MetricName, name), s, fedGroup)
-		if team := alerts.Team(&s.Objective.Objective); team != "" {
-			ls = labels.NewBuilder(ls).Set(alerts.LabelTeam, team).Labels()
-		}
-		all = append(all, inputSeries{seriesText(ls), values(out)})
+		all = append(all, inputSeries{seriesText(record(name, s)), values(out)})
 	}
 	bad, total := func(c counts) float64 { return c.bad }, func(c counts) float64 { return c.total }
 	if b.fast || b.raw {
-		record(prometheus.NativeBadEvents(b.rules.interval), 1, bad)
-		record(prometheus.NativeTotalEvents(b.rules.interval), 1, total)
+		add(prometheus.NativeBadEvents(b.rules.interval), 1, bad)
+		add(prometheus.NativeTotalEvents(b.rules.interval), 1, total)
 	}
 	if b.slow {
-		record(slowRecord("bad_events", b.rules.slow), int(b.rules.slow/b.unit), bad)
-		record(slowRecord("total_events", b.rules.slow), int(b.rules.slow/b.unit), total)
+		add(slowRecord("bad_events", b.rules.slow), int(b.rules.slow/b.unit), bad)
+		add(slowRecord("total_events", b.rules.slow), int(b.rules.slow/b.unit), total)
 	}
 	return all
 }
@@ -370,10 +404,20 @@ func slowRecord(metric string, interval time.Duration) string {
 	return "slo:" + metric + ":tile" + burnrate.Text(interval)
 }
 
+// record is a series that rules record of an objective, of the group that is fed.
+func record(name string, s *subject) labels.Labels {
+	ls := labels.NewBuilder(named(labels.FromStrings(labels.MetricName, name), s, fedGroup))
+	return ls.Set(alerts.LabelTeam, alerts.Team(&s.Objective.Objective)).Labels() // an empty label is none
+}
+
 // named are labels with those of an objective, or of a group of it.
 func named(ls labels.Labels, s *subject, group string) labels.Labels {
 	return labels.NewBuilder(ls).Set(metricname.SLO, s.Name).Set(metricname.Service, s.Service).Set(metricname.Group, group).Labels()
 }
+
+// inBatch is how many subjects are tested together at most: promtool refuses queries that read 10,000 samples, and the
+// longest window of a leg has about a thousand of each.
+const inBatch = 8
 
 // batches are subjects none of whose series another one counts.
 func batches(all []*subject) [][]*subject {
@@ -381,7 +425,7 @@ func batches(all []*subject) [][]*subject {
 next:
 	for _, s := range all {
 		for i, batch := range out {
-			if !slices.ContainsFunc(batch, func(o *subject) bool { return meddles(o, s) || meddles(s, o) }) {
+			if len(batch) < inBatch && !slices.ContainsFunc(batch, func(o *subject) bool { return meddles(o, s) || meddles(s, o) }) {
 				out[i] = append(batch, s)
 				continue next
 			}
@@ -396,12 +440,14 @@ func meddles(a, b *subject) bool {
 	if labels.Equal(a.up, b.up) {
 		return true
 	}
+	var all []labels.Labels
 	for _, s := range a.sources {
-		for _, sel := range b.Selectors() {
-			if selects(sel, s.labels) {
-				return true
-			}
-		}
+		all = append(all, s.labels)
 	}
-	return false
+	for _, l := range a.levels {
+		all = append(all, l.labels)
+	}
+	return slices.ContainsFunc(b.Selectors(), func(sel *spec.Selector) bool {
+		return slices.ContainsFunc(all, func(ls labels.Labels) bool { return selects(sel, ls) })
+	})
 }

@@ -48,17 +48,22 @@ type File struct {
 	Data []byte
 }
 
-// Tests makes the tests of rule files that prometheus.Agent and prometheus.Native made of objs with o. In the tests of
-// native rules:
+// Tests makes the tests of rule files that prometheus.Agent and prometheus.Native made of objs with o. In those of native
+// rules, by scenarios, which say what is fed:
 //
 //   - of each objective, each leg that has a rule: fires and resets in an outage; is silent when the budget burns a
-//     little slower, when one of few requests fails, and while the agent watches; goes on with the same labels when the
-//     agent is gone.
-//   - of each objective, by its shortest leg: targets that go away, restart, or are new, and failures whose first
-//     sample is the first of its series.
+//     little slower for a whole window, when one of few events fails, and while the agent watches; goes on with the same
+//     labels when the agent is gone.
+//   - of each objective of counters, by its shortest leg: targets that go away, restart, or are new, and failures whose
+//     first sample is the first of its series. Of each of samples or slices: that raw series make a leg fire.
+//   - of each objective of events: that somebody is told when nothing is seen of it.
+//   - once a file: that somebody is told of a spent budget, since one rule is for all of them.
+//
+// Not tried are legs whose factor asks for more failures than events, and spent budgets of windows beyond 31 days, which
+// promtool cannot read. The agent's rules are tried once, with two objectives.
 //
 // Objectives whose series do not meddle with each other's are tested together, so that a file costs little more than
-// its slowest objective.
+// its slowest objective. A file of tests is for one or all files of rules: they do not know of each other.
 func Tests(files []alerts.File, objs []alerts.Objective, o alerts.Options) ([]File, error) {
 	observed, err := agentSeries(metricname.Observed, o)
 	if err != nil {
@@ -70,7 +75,7 @@ func Tests(files []alerts.File, objs []alerts.Objective, o alerts.Options) ([]Fi
 		if f.Name == prometheus.AgentFile {
 			made[0], err = agentTests(f, objs, o)
 		} else {
-			made, err = native(f, objs, observed)
+			made, err = native(f, objs, observed, o)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("making tests of %s: %w", f.Name, err)
@@ -94,7 +99,7 @@ func agentSeries(metric string, o alerts.Options) (labels.Labels, error) {
 }
 
 // native makes the tests of one file of native rules, one file for each pace of its legs.
-func native(file alerts.File, objs []alerts.Objective, observed labels.Labels) ([]File, error) {
+func native(file alerts.File, objs []alerts.Objective, observed labels.Labels, o alerts.Options) ([]File, error) {
 	if len(file.Groups) != 2 {
 		return nil, fmt.Errorf("it has %d groups, native rules have 2", len(file.Groups))
 	}
@@ -118,8 +123,16 @@ func native(file alerts.File, objs []alerts.Objective, observed labels.Labels) (
 		benches = append(benches, newBench(f, pace, subjects, observed))
 	}
 	addFullPaces(benches, subjects)
+	if len(benches) == 0 {
+		return nil, nil // no leg can be judged by rules
+	}
+	benches[len(benches)-1].last = true
 	var out []File
 	for _, b := range benches {
+		b.scrape = o.ScrapeInterval
+		if b.scrape <= 0 {
+			b.scrape = 15 * time.Second
+		}
 		data, err := b.file(subjects)
 		if err != nil {
 			return nil, err
@@ -136,6 +149,9 @@ func (b *bench) file(subjects []*subject) ([]byte, error) {
 		f.GroupEvalOrder = append(f.GroupEvalOrder, g.Name)
 	}
 	for _, batch := range batches(subjects) {
+		if t := b.levels(batch); b.raw && len(t.InputSeries) > 0 {
+			f.Tests = append(f.Tests, t)
+		}
 		for _, sc := range scenarios() {
 			if sc.when == raw && !b.raw {
 				continue
@@ -151,6 +167,17 @@ func (b *bench) file(subjects []*subject) ([]byte, error) {
 				if !more || sc.when == raw { // one leg shows how raw series are read
 					break
 				}
+			}
+		}
+	}
+	if b.raw {
+		f.Tests = append(f.Tests, b.unobserved(subjects)...)
+	}
+	if b.last {
+		for _, s := range subjects {
+			if t := b.spent(s); t != nil {
+				f.Tests = append(f.Tests, *t)
+				break // one rule is for all
 			}
 		}
 	}
@@ -182,6 +209,18 @@ func (b *bench) test(batch []*subject, sc scenario, nth int) (test, bool, error)
 	}
 	t.Name = strings.Join(names, ", ") + ": " + sc.name
 	return t, more, nil
+}
+
+// levels tries all objectives of a batch whose events are samples or slices with raw series.
+func (b *bench) levels(batch []*subject) test {
+	t := test{Name: "nothing but failures for a while", Interval: model.Duration(b.unit)}
+	for _, s := range batch {
+		if len(s.levels) > 0 {
+			p := b.playLevels(s)
+			t.InputSeries, t.ExprTests = append(t.InputSeries, p.input...), append(t.ExprTests, p.tests...)
+		}
+	}
+	return t
 }
 
 // nth is the nth leg that is tested at a pace, nil if there are not so many.

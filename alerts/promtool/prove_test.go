@@ -1,8 +1,14 @@
 package promtool_test
 
 import (
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/prometheus/common/model"
+	"go.yaml.in/yaml/v3"
 
 	"github.com/assayer-io/assayer/alerts"
 	"github.com/assayer-io/assayer/alerts/prometheus"
@@ -31,6 +37,7 @@ func objectives(t *testing.T, globs ...string) []alerts.Objective {
 	return all
 }
 
+// options are those of a deployment.
 var options = alerts.Options{AgentSelector: `job="assayer"`, Links: alerts.Links{Runbooks: "https://r", Dashboards: "https://d", Agent: "https://a"}}
 
 // generated are rule files and the tests of them.
@@ -73,5 +80,119 @@ func TestRulesPass(t *testing.T) {
 		for _, err := range rulerun.Run(t.Context(), test.Data, prometheus.Encode(fileOf(t, files, test))) {
 			t.Errorf("%s: %v", test.Name, err)
 		}
+	}
+}
+
+// written is what of a file of tests says when which alerts fire.
+type written struct {
+	EvaluationInterval model.Duration `yaml:"evaluation_interval"`
+	Tests              []struct {
+		Name      string
+		ExprTests []struct {
+			Expr       string
+			EvalTime   model.Duration            `yaml:"eval_time"`
+			ExpSamples []struct{ Labels string } `yaml:"exp_samples"`
+		} `yaml:"promql_expr_test"`
+	}
+}
+
+// changes counts how often a leg is said to begin to fire, and to end, within one evaluation. A leg that some moment
+// says nothing of does neither there.
+func (w written) changes(slo, tier string) (begins, ends int) {
+	for _, test := range w.Tests {
+		said := map[time.Duration]bool{}
+		for _, e := range test.ExprTests {
+			if !strings.HasPrefix(e.Expr, `ALERTS{slo="`+slo+`",tier=~"`) || !slices.Contains(strings.FieldsFunc(e.Expr, func(r rune) bool { return r == '"' || r == '|' }), tier) {
+				continue
+			}
+			at := time.Duration(e.EvalTime)
+			said[at] = slices.ContainsFunc(e.ExpSamples, func(s struct{ Labels string }) bool { return strings.Contains(s.Labels, `tier="`+tier+`"`) })
+			before, known := said[at-time.Duration(w.EvaluationInterval)]
+			switch {
+			case known && !before && said[at]:
+				begins++
+			case known && before && !said[at]:
+				ends++
+			}
+		}
+	}
+	return begins, ends
+}
+
+// TestEveryLegIsTried holds that no leg that has a rule is left out, and that the tests say to the evaluation when it
+// fires and when it resets.
+func TestEveryLegIsTried(t *testing.T) {
+	objs := objectives(t, "testdata/*.yaml")
+	files, tests := generated(t, objs)
+	var all []written
+	for _, f := range tests {
+		var w written
+		if err := yaml.Unmarshal(f.Data, &w); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, w)
+	}
+	legs := 0
+	for _, o := range objs {
+		for _, leg := range o.Tiers {
+			hasRule := slices.ContainsFunc(files, func(f alerts.File) bool {
+				return slices.Contains(f.Objectives, o.Name) && slices.ContainsFunc(f.Groups, func(g alerts.Group) bool {
+					return slices.ContainsFunc(g.Rules, func(r alerts.Rule) bool { return r.Labels[alerts.LabelTier] == leg.Name })
+				})
+			})
+			if !hasRule || leg.Factor*(1-o.Target) >= 1 {
+				continue
+			}
+			legs++
+			begins, ends := 0, 0
+			for _, w := range all {
+				b, e := w.changes(o.Name, leg.Name)
+				begins, ends = begins+b, ends+e
+			}
+			if begins < 3 || ends < 2 {
+				t.Errorf("%s of %s begins to fire %d times and ends %d times", leg.Name, o.Name, begins, ends)
+			}
+		}
+	}
+	if legs < 60 {
+		t.Errorf("only %d legs are tried", legs)
+	}
+}
+
+func TestSameInputSameTests(t *testing.T) {
+	objs := objectives(t, "testdata/*.yaml")
+	_, first := generated(t, objs)
+	_, second := generated(t, objs)
+	if !reflect.DeepEqual(first, second) {
+		t.Error("two runs differ")
+	}
+	names := map[string]bool{}
+	for _, f := range first {
+		if names[f.Name] || !strings.HasSuffix(f.Name, ".yaml") {
+			t.Errorf("the name %s comes twice, or is not one of YAML", f.Name)
+		}
+		names[f.Name] = true
+	}
+}
+
+// TestBadInput is refused, not panicked at.
+func TestBadInput(t *testing.T) {
+	objs := objectives(t, "testdata/objectives.yaml")
+	files, _ := prometheus.Native(objs, options)
+	for selector, want := range map[string]string{`job=`: "reading the agent's selector", `job="a",job="b"`: "no series"} {
+		if _, err := promtool.Tests(files, objs, alerts.Options{AgentSelector: selector}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", selector, err)
+		}
+	}
+	files[0].Groups = files[0].Groups[:1]
+	if _, err := promtool.Tests(files, objs, options); err == nil || !strings.Contains(err.Error(), files[0].Name) {
+		t.Errorf("half a file: %v", err)
+	}
+	if tests, err := promtool.Tests(nil, nil, alerts.Options{}); err != nil || len(tests) != 0 {
+		t.Errorf("nothing gives %v, %v", tests, err)
+	}
+	agentOnly, err := promtool.Tests(prometheus.Agent(nil, alerts.Options{}), nil, alerts.Options{})
+	if err != nil || len(agentOnly) != 1 {
+		t.Errorf("no objectives: %v, %v", agentOnly, err)
 	}
 }

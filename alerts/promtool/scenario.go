@@ -125,7 +125,8 @@ func few(l leg) *plan {
 		n = math.Ceil(due / healthy)
 	}
 	lead := min(l.long, int(math.Ceil(1.05*l.threshold()*n*float64(l.long)))+2)
-	return new(plan).add(l.round(lead), 0, 0).add(1, 1, n).add(2*l.every-1, 0, 0)
+	before := l.round(lead) + min(1, l.every-1) // not at the end of an evaluation, where there may be a pause
+	return new(plan).add(before, 0, 0).add(1, 1, n).add(l.round(before+1)-before-1+l.every, 0, 0)
 }
 
 // goneFailing loses a target that fails, and with it all its series: the leg resets when the short window has forgotten

@@ -2,6 +2,7 @@ package rulerun
 
 import (
 	"fmt"
+	"slices"
 	"sort"
 	"time"
 
@@ -25,9 +26,9 @@ type recorded struct {
 
 func newMemory() *memory { return &memory{byName: map[string]map[string]*recorded{}} }
 
-// add appends one sample. Like Prometheus it takes none that is not later than the one before.
+// add puts a sample among those of its series. Like Prometheus it takes no second one for a moment.
 func (m *memory) add(ls labels.Labels, at time.Duration, v float64) error {
-	name := ls.Get(labels.MetricName)
+	name, t := ls.Get(labels.MetricName), at.Milliseconds()
 	if m.byName[name] == nil {
 		m.byName[name] = map[string]*recorded{}
 	}
@@ -37,10 +38,11 @@ func (m *memory) add(ls labels.Labels, at time.Duration, v float64) error {
 		one = &recorded{labels: ls}
 		m.byName[name][key] = one
 	}
-	if n := len(one.points); n > 0 && one.points[n-1].T() >= at.Milliseconds() {
+	i := sort.Search(len(one.points), func(i int) bool { return one.points[i].T() >= t })
+	if i < len(one.points) && one.points[i].T() == t {
 		return fmt.Errorf("a second sample of %s at %s", key, at)
 	}
-	one.points = append(one.points, point{at.Milliseconds(), v})
+	one.points = slices.Insert(one.points, i, chunks.Sample(point{t, v}))
 	return nil
 }
 
