@@ -54,6 +54,10 @@ type Options struct {
 	// AgentSelector holds the matchers that every use of the agent's own series gets, such as job="assayer"; empty: none.
 	AgentSelector string
 	Links         Links
+	// Joined says that the rules on the agent's series and those on raw series are deployed together. Then the former
+	// raise the alerts of both, and the latter record what is to be raised: of two rules with one alert, the one that ends
+	// tells Alertmanager that the alert is over, again and again for a quarter of an hour, whatever the other says.
+	Joined bool
 }
 
 // Links are addresses without a slash at the end. An empty one gives no link.

@@ -1,6 +1,7 @@
 package prometheus
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -25,14 +26,19 @@ const defaultInterval = 30 * time.Second
 // Agent makes the rules on the agent's own series: one file, and as many rules for ten thousand objectives as for one.
 // Timing and Severity say when each of them fires. Several agents that watch the same objective raise one alert, and the
 // worst of what they say counts. What an objective is, is known from the agent's series alone, so that the file need not
-// change with objs; they only say whether budgets of money are among them.
+// change with objs; they only say whether budgets of money are among them. With [alerts.Options].Joined they also raise
+// what Native's rules record where the agent does not speak.
 func Agent(objs []alerts.Objective, o alerts.Options) []alerts.File {
-	a := agent{sel: o.AgentSelector, links: o.Links, money: hasMoney(objs)}
+	a := agent{sel: o.AgentSelector, links: o.Links, money: hasMoney(objs), joined: o.Joined}
 	rules := []alerts.Rule{a.minorUnits(), a.burn(), a.exhausted(), a.unobserved()}
 	rules = append(rules, a.absent(), a.deadMansSwitch())
 	rules = append(rules, a.unhealthy()...)
 	rules = append(rules, a.settlement()...)
 	rules = append(rules, a.drifted())
+	if s := newSettings(o); o.Joined {
+		// A record of the slow group may be older than Prometheus takes for present when the next comes.
+		rules[1].KeepFiringFor = max(rules[1].KeepFiringFor, s.slow-slowest+2*s.interval)
+	}
 	interval := o.Interval
 	if interval <= 0 {
 		interval = defaultInterval
@@ -51,23 +57,49 @@ func hasMoney(objs []alerts.Objective) bool {
 
 // agent makes the rules.
 type agent struct {
-	sel   string
-	links alerts.Links
-	money bool // some objective counts money
+	sel    string
+	links  alerts.Links
+	money  bool // some objective counts money
+	joined bool // native rules are there too
 }
 
 func (a *agent) series(metric string, matchers ...string) string {
 	return series(metric, a.sel, matchers...)
 }
 
-// ask is Query about the agent's series of the alert's objective; more are further matchers, with the labels they take
-// their values from.
-func (a *agent) ask(aggregation, metric string, more ...string) string {
+// question is what Query takes.
+type question struct {
+	expr   string
+	labels []string
+}
+
+func (q question) query() string { return Query(q.expr, q.labels...) }
+
+// orNative asks rules on raw series for what the agent does not say.
+func (a *agent) orNative(q question, expr string, labels ...string) string {
+	if !a.joined {
+		return q.query()
+	}
+	own := "max(" + expr + "{slo=%q,service=%q,group=%q})"
+	return question{q.expr + " or " + own, slices.Concat(q.labels, labels, []string{metricname.SLO, metricname.Service, metricname.Group})}.query()
+}
+
+// ask is a question about the agent's series of the alert's objective; more are further matchers, with the labels they
+// take their values from.
+func (a *agent) ask(aggregation, metric string, more ...string) question {
 	matchers, labels := []string{"slo=%q", "service=%q", "group=%q"}, []string{metricname.SLO, metricname.Service, metricname.Group}
 	for i := 0; i < len(more); i += 2 {
 		matchers, labels = append(matchers, more[i]+"=%q"), append(labels, more[i+1])
 	}
-	return Query(aggregation+"("+series(metric, strings.ReplaceAll(a.sel, "%", "%%"), matchers...)+")", labels...)
+	return question{aggregation + "(" + series(metric, strings.ReplaceAll(a.sel, "%", "%%"), matchers...) + ")", labels}
+}
+
+// withNative adds to where the agent calls for an alert where raw series do.
+func (a *agent) withNative(expr, alert, by string) string {
+	if !a.joined {
+		return expr
+	}
+	return expr + "\nor\nmax by (" + by + ") (\n  " + NativeFiring(alert) + "\n  " + unlessAgent(alert, a.sel) + "\n)"
 }
 
 // rule is one alert with its timing and, unless its expression gives one, its severity.
@@ -80,9 +112,9 @@ func rule(name, expr string, annotations map[string]string) alerts.Rule {
 	return r
 }
 
-// joined are expressions about objectives, each with the owner. The series of one agent are joined with each other,
+// owned are expressions about objectives, each with the owner. The series of one agent are joined with each other,
 // whatever labels the scrape gave them, so that agents that do not agree, as during a roll-out, do no harm.
-func (a *agent) joined(expr string, ignore ...string) string {
+func (a *agent) owned(expr string, ignore ...string) string {
 	not := append(ignore, metricname.Team, metricname.Method, metricname.Window, metricname.DisplayName)
 	return "  " + expr + "\n* ignoring (" + strings.Join(not, ", ") + ") group_left (team)\n  " + a.series(metricname.Info)
 }
@@ -91,14 +123,18 @@ func (a *agent) joined(expr string, ignore ...string) string {
 func (a *agent) burn() alerts.Rule {
 	firing := "(" + a.series(metricname.Firing) + " == 1)\n" +
 		"* ignoring (urgency, long_window, short_window, factor) group_left (urgency, long_window, short_window, factor)\n  " + a.series(metricname.TierInfo)
-	expr := "max by (slo, service, team, group, tier, long_window, short_window, factor, severity) (label_replace(\n" +
-		a.joined(firing, "tier", "severity", "urgency", "long_window", "short_window", "factor") + ",\n" +
+	const by = "slo, service, team, group, tier, long_window, short_window, factor, severity"
+	expr := "max by (" + by + ") (label_replace(\n" +
+		a.owned(firing, "tier", "severity", "urgency", "long_window", "short_window", "factor") + ",\n" +
 		`"severity", "$1", "urgency", "(.+)"))`
-	return rule(alerts.BudgetBurn, expr, BurnAnnotations(BurnFacts{
-		LongBurn:   a.ask("max", metricname.BurnRate, metricname.Window, metricname.LongWindow),
-		ShortBurn:  a.ask("max", metricname.BurnRate, metricname.Window, metricname.ShortWindow),
-		Remaining:  a.ask("min", metricname.BudgetRemainingRatio),
-		ExhaustsAt: a.ask("min", metricname.BudgetExhaustionTime),
+	burn := func(window string) string {
+		return a.orNative(a.ask("max", metricname.BurnRate, metricname.Window, window), nativeBurnRate+"%s", window)
+	}
+	return rule(alerts.BudgetBurn, a.withNative(expr, alerts.BudgetBurn, by), BurnAnnotations(BurnFacts{
+		LongBurn:   burn(metricname.LongWindow),
+		ShortBurn:  burn(metricname.ShortWindow),
+		Remaining:  a.orNative(a.ask("min", metricname.BudgetRemainingRatio), NativeBudgetRemaining),
+		ExhaustsAt: a.ask("min", metricname.BudgetExhaustionTime).query(),
 		Since:      BurnSince(),
 		Lost:       a.lost("long_window"),
 	}, a.links))
@@ -142,14 +178,17 @@ func (a *agent) minorUnits() alerts.Rule {
 // watched for an hour says exhausted after an hour's share of it, which is a few bad events.
 func (a *agent) exhausted() alerts.Rule {
 	spent := "(" + a.series(metricname.SLOState, `state="exhausted"`) + " == 1 and ignoring (state) " + a.series(metricname.WindowFilledRatio) + " >= 0.9)"
-	return rule(alerts.BudgetExhausted, "max by (slo, service, team, group) (\n"+a.joined(spent, "state")+"\n)",
-		ExhaustedAnnotations(a.ask("min", metricname.BudgetRemainingRatio), "", a.links))
+	const by = "slo, service, team, group"
+	return rule(alerts.BudgetExhausted, a.withNative("max by ("+by+") (\n"+a.owned(spent, "state")+"\n)", alerts.BudgetExhausted, by),
+		ExhaustedAnnotations(a.orNative(a.ask("min", metricname.BudgetRemainingRatio), NativeBudgetRemaining), "", a.links))
 }
 
 // unobserved is about whole objectives: when targets go, all of their groups go with them, and one alert says enough.
 // It is enough that one agent of several sees the objective.
 func (a *agent) unobserved() alerts.Rule {
-	return rule(alerts.Unobserved, "max by (slo, service, team) (\n"+a.joined(a.series(metricname.Observed, `group=""`))+"\n) == 0", UnobservedAnnotations(a.links))
+	const by = "slo, service, team"
+	expr := "max by (" + by + ") (\n" + a.owned(a.series(metricname.Observed, `group=""`)) + "\n) == 0"
+	return rule(alerts.Unobserved, a.withNative(expr, alerts.Unobserved, by), UnobservedAnnotations(a.links))
 }
 
 func (a *agent) absent() alerts.Rule {

@@ -22,7 +22,8 @@ import (
 // a month costs 8,640 samples and not 200,000 for each raw series. All but the tiles is done once for all objectives of a
 // service.
 //
-// While the agent sees an objective, its alerts are held back: the agent then raises them itself, from more.
+// While the agent sees an objective, its alerts are held back: the agent then raises them itself, from more. With
+// [alerts.Options].Joined, Agent's rules do both, and where an alert is called for is recorded; see [NativeFiring].
 func Native(objs []alerts.Objective, o alerts.Options) ([]alerts.File, []alerts.Refusal) {
 	s := newSettings(o)
 	var refused []alerts.Refusal
@@ -65,11 +66,12 @@ type settings struct {
 	slow     time.Duration // of the second group: the first multiple of interval that is at least 5 m
 	lookback time.Duration // how long a series may be gone and still be the same
 	agent    string        // matchers, without braces
+	joined   bool          // the alerts are raised elsewhere
 	links    alerts.Links
 }
 
 func newSettings(o alerts.Options) settings {
-	s := settings{scrape: o.ScrapeInterval, interval: o.Interval, agent: o.AgentSelector, links: o.Links}
+	s := settings{scrape: o.ScrapeInterval, interval: o.Interval, agent: o.AgentSelector, joined: o.Joined, links: o.Links}
 	if s.scrape <= 0 {
 		s.scrape = 15 * time.Second
 	}

@@ -246,8 +246,8 @@ func (b *fileBuilder) leg(l *nativeLeg) {
 		return text
 	}
 	factor := numeral(l.Factor)
-	expr := fmt.Sprintf("(\n  %s >= %s\n  and %s >= %s\n  and (\n%s\n  )\n)\nunless on (slo, service, group) %s == 1",
-		from(NativeBurnRate, l.Long), factor, from(NativeBurnRate, l.Short), factor, indented(indented(b.beyondChance(l, from))), series(metricname.Observed, b.agent))
+	expr := fmt.Sprintf("(\n  %s >= %s\n  and %s >= %s\n  and (\n%s\n  )\n)",
+		from(NativeBurnRate, l.Long), factor, from(NativeBurnRate, l.Short), factor, indented(indented(b.beyondChance(l, from))))
 	own := func(metric string) string {
 		return Query(metric+"{slo=%q,service=%q,group=%q}", metricname.SLO, metricname.Service, metricname.Group)
 	}
@@ -258,10 +258,28 @@ func (b *fileBuilder) leg(l *nativeLeg) {
 		alerts.LabelLongWindow: text(l.Long), alerts.LabelShortWindow: text(l.Short),
 	}
 	if l.inFirst() {
-		b.fast = append(b.fast, alert)
+		b.fast = append(b.fast, b.raised(alert))
 	} else {
-		b.late = append(b.late, alert)
+		b.late = append(b.late, b.raised(alert))
 	}
+}
+
+// raised is an alert that is held back while the agent raises it itself, or the record of it for who raises it.
+func (b *fileBuilder) raised(alert alerts.Rule) alerts.Rule {
+	if b.joined {
+		return alerts.Rule{Record: NativeFiring(alert.Alert), Expr: alert.Expr, Labels: alert.Labels}
+	}
+	alert.Expr += "\n" + unlessAgent(alert.Alert, b.agent)
+	return alert
+}
+
+// unlessAgent takes out of an alert from raw series what the agent speaks for: the objectives that it sees, or those of
+// which it says whether it sees them.
+func unlessAgent(alert, agent string) string {
+	if alert == alerts.Unobserved {
+		return "unless on (slo, service) " + series(metricname.Observed, agent)
+	}
+	return "unless on (slo, service, group) " + series(metricname.Observed, agent) + " == 1"
 }
 
 // state adds the alerts on objectives that no leg tells of: a budget that is spent, for the agent while it sees the
@@ -271,13 +289,13 @@ func (b *fileBuilder) state() {
 	for _, w := range b.budgetWindows {
 		filled = append(filled, b.all(NativeWindowFilled(w))+" >= 0.9")
 	}
-	spent := fmt.Sprintf("(\n  %s <= 0\n  and on (slo, service, group) (\n    %s\n  )\n)\nunless on (slo, service, group) %s == 1",
-		b.all(NativeBudgetRemaining), strings.Join(filled, "\n    or\n    "), series(metricname.Observed, b.agent))
+	spent := fmt.Sprintf("(\n  %s <= 0\n  and on (slo, service, group) (\n    %s\n  )\n)",
+		b.all(NativeBudgetRemaining), strings.Join(filled, "\n    or\n    "))
 	if len(b.budgetWindows) > 0 {
-		b.late = append(b.late, rule(alerts.BudgetExhausted, spent, ExhaustedAnnotations(OwnValue, "", b.links)))
+		b.late = append(b.late, b.raised(rule(alerts.BudgetExhausted, spent, ExhaustedAnnotations(OwnValue, "", b.links))))
 	}
-	b.late = append(b.late, rule(alerts.Unobserved, fmt.Sprintf("%s\nunless on (slo, service) %s\nunless on (slo, service) %s",
-		b.all(NativeObjectiveRatio), b.all(NativeTotalEvents(b.slow)), series(metricname.Observed, b.agent)), UnobservedAnnotations(b.links)))
+	b.late = append(b.late, b.raised(rule(alerts.Unobserved, fmt.Sprintf("%s\nunless on (slo, service) %s",
+		b.all(NativeObjectiveRatio), b.all(NativeTotalEvents(b.slow))), UnobservedAnnotations(b.links))))
 }
 
 // beyondChance holds where the errors that end now are more than chance: those of the long window, or of any other that

@@ -41,7 +41,7 @@ func NativeTotalEvents(window time.Duration) string {
 // NativeBurnRate names the record of how many times faster than allowed a window burned the budget, what was not
 // observed of it taken as good. Absent where there were no events.
 func NativeBurnRate(window time.Duration) string {
-	return "slo:burn_rate:ratio" + burnrate.Text(window)
+	return nativeBurnRate + burnrate.Text(window)
 }
 
 // NativeBeyondChance names the record that is there while the bad events of a window are more than chance: by how much,
@@ -55,10 +55,16 @@ func NativeWindowFilled(window time.Duration) string {
 	return "slo:window_filled:ratio" + burnrate.Text(window)
 }
 
+// NativeFiring names the record of where raw series call for an alert, whatever the agent says, with the labels of the
+// alert: slo:firing:ErrorBudgetBurn.
+func NativeFiring(alert string) string { return "slo:firing:" + alert }
+
 // slowTile names the tile of which windows of days are summed: slo:bad_events:tile5m.
 func slowTile(metric string, slow time.Duration) string {
 	return "slo:" + metric + ":tile" + burnrate.Text(slow)
 }
+
+const nativeBurnRate = "slo:burn_rate:ratio"
 
 const (
 	badEvents   = "bad_events"

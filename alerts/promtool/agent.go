@@ -27,13 +27,17 @@ type sign struct {
 	keep   time.Duration
 }
 
+// finest is how often rules on the agent's series are evaluated in tests at most: those last for hours, which are too
+// many samples for promtool second by second.
+const finest = 30 * time.Second
+
 // examples is how many objectives the agent's rules are tried with: they are the same rules for all.
 const examples = 2
 
 // agentTests makes the tests of the rules on the agent's own series. Each series is well for quietFor, then ill for illFor,
 // then well again.
 func agentTests(f alerts.File, objs []alerts.Objective, o alerts.Options) (File, error) {
-	a := &agentBench{file: f, options: o, step: f.Groups[0].Interval}
+	a := &agentBench{file: f, options: o, step: max(f.Groups[0].Interval, finest)}
 	a.objectives(objs[:min(examples, len(objs))])
 	a.itself()
 	a.settlement()

@@ -50,6 +50,7 @@ type rulesOf struct {
 	alerts.File
 	interval, slow time.Duration
 	proofs         []time.Duration // windows of which it is recorded whether their errors are more than chance
+	raisedBy       *alerts.File    // raises what these rules record; nil: they raise it themselves
 }
 
 // addProofs looks for windows among those of legs.
@@ -81,7 +82,7 @@ func (f *rulesOf) subject(o *alerts.Objective) *subject {
 			continue // PromQL cannot judge it, or nothing is bad enough for it
 		}
 		one := tier{
-			Tier: t, labels: alertLabels(o, &t), first: first, keep: rule.KeepFiringFor,
+			Tier: t, labels: alertLabels(o, &t), first: first, keep: f.keeps(rule),
 			longFast: f.isFast(t.Long), shortFast: f.isFast(t.Short),
 		}
 		tile := f.slow
@@ -98,12 +99,26 @@ func (f *rulesOf) subject(o *alerts.Objective) *subject {
 	return s
 }
 
-// rule is the alert of a leg and whether it is in the first group; nil if there is none.
+// keeps is for how long the alert of a leg goes on firing.
+func (f *rulesOf) keeps(leg *alerts.Rule) time.Duration {
+	if f.raisedBy == nil {
+		return leg.KeepFiringFor
+	}
+	for _, r := range f.raisedBy.Groups[0].Rules {
+		if r.Alert == alerts.BudgetBurn {
+			return r.KeepFiringFor
+		}
+	}
+	return 0
+}
+
+// rule is the alert of a leg, or the record of it, and whether it is in the first group; nil if there is none.
 func (f *rulesOf) rule(t *burnrate.Tier) (r *alerts.Rule, first bool) {
 	for i, g := range f.Groups {
 		for j := range g.Rules {
 			r := &g.Rules[j]
-			if r.Alert == alerts.BudgetBurn && r.Labels[alerts.LabelTier] == t.Name && r.Labels[alerts.LabelFactor] == t.FactorText() {
+			burns := r.Alert == alerts.BudgetBurn || r.Record == prometheus.NativeFiring(alerts.BudgetBurn)
+			if burns && r.Labels[alerts.LabelTier] == t.Name && r.Labels[alerts.LabelFactor] == t.FactorText() {
 				return r, i == 0
 			}
 		}

@@ -104,6 +104,9 @@ func native(file alerts.File, objs []alerts.Objective, observed labels.Labels, o
 		return nil, fmt.Errorf("it has %d groups, native rules have 2", len(file.Groups))
 	}
 	f := &rulesOf{File: file, interval: file.Groups[0].Interval, slow: file.Groups[1].Interval}
+	if o.Joined {
+		f.raisedBy = &prometheus.Agent(nil, o)[0]
+	}
 	f.addProofs(objs)
 	var subjects []*subject
 	var paces []time.Duration
@@ -147,6 +150,10 @@ func (b *bench) file(subjects []*subject) ([]byte, error) {
 	f := testFile{RuleFiles: []string{RulesFolder + "/" + b.rules.Name + ".yaml"}, EvaluationInterval: model.Duration(b.pace)}
 	for _, g := range b.rules.Groups {
 		f.GroupEvalOrder = append(f.GroupEvalOrder, g.Name)
+	}
+	if by := b.rules.raisedBy; by != nil {
+		f.RuleFiles = append(f.RuleFiles, RulesFolder+"/"+by.Name+".yaml")
+		f.GroupEvalOrder = append(f.GroupEvalOrder, by.Groups[0].Name)
 	}
 	for _, batch := range batches(subjects) {
 		if t := b.levels(batch); b.raw && len(t.InputSeries) > 0 {

@@ -41,7 +41,7 @@ func objectives(t *testing.T, globs ...string) []alerts.Objective {
 var options = alerts.Options{AgentSelector: `job="assayer"`, Links: alerts.Links{Runbooks: "https://r", Dashboards: "https://d", Agent: "https://a"}}
 
 // generated are rule files and the tests of them.
-func generated(t *testing.T, objs []alerts.Objective) ([]alerts.File, []promtool.File) {
+func generated(t *testing.T, objs []alerts.Objective, options alerts.Options) ([]alerts.File, []promtool.File) {
 	t.Helper()
 	files, refused := prometheus.Native(objs, options)
 	for _, r := range refused {
@@ -55,30 +55,37 @@ func generated(t *testing.T, objs []alerts.Objective) ([]alerts.File, []promtool
 	return files, tests
 }
 
-// fileOf is the rule file that a file of tests is about.
-func fileOf(t *testing.T, files []alerts.File, test promtool.File) alerts.File {
+// filesOf are the rule files that a file of tests is about.
+func filesOf(t *testing.T, files []alerts.File, test promtool.File) (out [][]byte) {
 	t.Helper()
 	for _, f := range files {
 		if strings.Contains(string(test.Data), promtool.RulesFolder+"/"+f.Name+".yaml") {
-			return f
+			out = append(out, prometheus.Encode(f))
 		}
 	}
-	t.Fatalf("%s is about no file", test.Name)
-	return alerts.File{}
+	if len(out) == 0 {
+		t.Fatalf("%s is about no file", test.Name)
+	}
+	return out
 }
 
-// TestRulesPass runs one objective's tests with the newest engine; the end-to-end tests run many with both versions.
+// TestRulesPass runs one objective's tests with the newest engine, of rules that are deployed together and of those that
+// each stand alone; the end-to-end tests run many with both versions.
 func TestRulesPass(t *testing.T) {
-	files, tests := generated(t, objectives(t, "../../examples/replay/slo.yaml"))
-	if len(tests) != 5 {
-		t.Errorf("there are %d files of tests, not one of the agent's rules and four of native ones", len(tests))
-	}
-	for _, test := range tests {
-		if strings.HasSuffix(test.Name, "-1h.yaml") {
-			continue // it takes as long as all others
+	for _, joined := range []bool{false, true} {
+		how := options
+		how.Joined = joined
+		files, tests := generated(t, objectives(t, "../../examples/replay/slo.yaml"), how)
+		if len(tests) != 5 {
+			t.Errorf("there are %d files of tests, not one of the agent's rules and four of native ones", len(tests))
 		}
-		for _, err := range rulerun.Run(t.Context(), test.Data, prometheus.Encode(fileOf(t, files, test))) {
-			t.Errorf("%s: %v", test.Name, err)
+		for _, test := range tests {
+			if strings.HasSuffix(test.Name, "-1h.yaml") {
+				continue // it takes as long as all others
+			}
+			for _, err := range rulerun.Run(t.Context(), test.Data, filesOf(t, files, test)...) {
+				t.Errorf("%s, joined: %t: %v", test.Name, joined, err)
+			}
 		}
 	}
 }

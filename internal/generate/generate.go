@@ -94,6 +94,7 @@ func (in *Input) wants(p Part) bool { return slices.Contains(in.Parts, p) }
 func Generate(in Input) (Output, error) {
 	var out Output
 	var rules []alerts.File
+	in.Rules.Joined = in.wants(AgentRules) && in.wants(NativeRules)
 	if in.wants(AgentRules) {
 		rules = append(rules, prometheus.Agent(in.Objectives, in.Rules)...)
 	}

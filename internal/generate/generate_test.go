@@ -254,6 +254,25 @@ func TestOneCallsPeople(t *testing.T) {
 	}
 }
 
+// One rule has an alert's name and labels: of two the one that ends would tell Alertmanager that it is over. Without the
+// agent's rules the native ones raise it themselves.
+func TestOneRuleAnAlert(t *testing.T) {
+	raise := func(parts ...generate.Part) (files []string) {
+		for _, f := range made(t, func(c *generate.Config) { c.Parts = parts }).Files {
+			if bytes.Contains(f.Data, []byte("alert: ErrorBudgetBurn\n")) {
+				files = append(files, f.Path)
+			}
+		}
+		return files
+	}
+	if got := raise(generate.AgentRules, generate.NativeRules); !slices.Equal(got, []string{"rules/assayer-agent.yaml"}) {
+		t.Errorf("together %q raise burns", got)
+	}
+	if got := raise(generate.NativeRules); !slices.Equal(got, []string{"rules/native-card-auth.yaml", "rules/native-payout.yaml"}) {
+		t.Errorf("without the agent's rules %q raise burns", got)
+	}
+}
+
 // TestMistakes: what cannot be made is refused with what is allowed.
 func TestMistakes(t *testing.T) {
 	for want, change := range map[string]func(*generate.Config){

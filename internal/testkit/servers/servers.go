@@ -19,17 +19,17 @@ func StartPrometheus(t testing.TB, config string) *Server {
 	return StartPrometheusIn(t, t.TempDir(), config)
 }
 
-// StartPrometheusIn starts Prometheus with its files in dir; its data directory is dir/data.
-func StartPrometheusIn(t testing.TB, dir, config string) *Server {
+// StartPrometheusIn starts Prometheus with its files in dir, its data directory being dir/data, and further flags.
+func StartPrometheusIn(t testing.TB, dir, config string, flags ...string) *Server {
 	t.Helper()
 	address := freeAddresses(t, 1)[0]
 	p := launch(t, command{
 		name:   "prometheus",
 		binary: find(t, "prometheus", "prometheus"),
-		args: []string{
+		args: append([]string{
 			"--config.file=" + write(t, dir, "prometheus.yml", config),
 			"--storage.tsdb.path=" + dir + "/data", "--web.listen-address=" + address, "--web.enable-lifecycle",
-		},
+		}, flags...),
 		dir: dir,
 	}, httpOK("http://"+address+"/-/ready"))
 	return &Server{p, address}
