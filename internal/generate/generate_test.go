@@ -3,9 +3,13 @@ package generate_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"flag"
 	"fmt"
 	"io"
+	"os"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -19,6 +23,8 @@ import (
 	"github.com/assayer-io/assayer/slo/calendar"
 	"github.com/assayer-io/assayer/slo/spec"
 )
+
+var update = flag.Bool("update", false, "rewrite the golden files")
 
 const objectives = `
 apiVersion: assayer.dev/v1
@@ -324,6 +330,36 @@ func TestHostileTexts(t *testing.T) {
 	for _, f := range out.Files {
 		if err := readable(f); err != nil {
 			t.Errorf("%s: %v", f.Path, err)
+		}
+	}
+}
+
+// TestGolden shows in review what a change does to each form: of one rule file, or what points at screens.
+func TestGolden(t *testing.T) {
+	for form, names := range map[generate.Form][]string{
+		generate.ConfigMaps:   {"kubernetes/rules/native-payout.yaml"},
+		generate.Operators:    {"kubernetes/rules/native-payout.yaml"},
+		generate.Provisioning: {"provisioning/dashboards/assayer.yaml", "rules/native-payout.yaml"},
+	} {
+		files := made(t, func(c *generate.Config) {
+			c.Form, c.Alertmanager.Receivers = form, ""
+			c.Kubernetes = generate.Kubernetes{Namespace: "monitoring", Labels: map[string]string{"release": "prom"}}
+		}).Files
+		for _, name := range names {
+			golden := filepath.Join("testdata", string(form), filepath.FromSlash(name))
+			got := find(t, files, name)
+			if *update {
+				if err := errors.Join(os.MkdirAll(filepath.Dir(golden), 0o700), os.WriteFile(golden, got, 0o600)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(golden)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !bytes.Equal(got, want) {
+				t.Errorf("%s differs (refresh with -update)", golden)
+			}
 		}
 	}
 }
