@@ -130,7 +130,7 @@ func (w written) changes(slo, tier string) (begins, ends int) {
 // fires and when it resets.
 func TestEveryLegIsTried(t *testing.T) {
 	objs := objectives(t, "testdata/*.yaml")
-	files, tests := generated(t, objs)
+	files, tests := generated(t, objs, options)
 	var all []written
 	for _, f := range tests {
 		var w written
@@ -168,8 +168,8 @@ func TestEveryLegIsTried(t *testing.T) {
 
 func TestSameInputSameTests(t *testing.T) {
 	objs := objectives(t, "testdata/*.yaml")
-	_, first := generated(t, objs)
-	_, second := generated(t, objs)
+	_, first := generated(t, objs, options)
+	_, second := generated(t, objs, options)
 	if !reflect.DeepEqual(first, second) {
 		t.Error("two runs differ")
 	}
