@@ -44,7 +44,7 @@ check: ## format, vet, linters, known vulnerabilities, import directions
 e2e: ## the agent against real servers; installs those that are missing with apt-get, and builds geth once
 	scripts/install-servers.sh
 	scripts/build-geth.sh
-	go test -tags e2e -race -timeout 15m ./e2e/... ./internal/testkit/servers ./internal/testkit/accuracy ./internal/convert ./internal/deploy/...
+	go test -tags e2e -race -timeout 25m ./e2e/... ./internal/testkit/servers ./internal/testkit/accuracy ./internal/convert ./internal/deploy/...
 	go test -tags e2e -run 'Promtool|OldPrometheus' ./alerts/prometheus
 
 bench: build ## measure the agent in a quarter of an hour and print the table of docs/performance.md (PARTS=go,objectives,scraping,hook: three)
