@@ -204,3 +204,26 @@ func TestLabelsForSelectors(t *testing.T) {
 		}
 	}
 }
+
+// FuzzLabels holds that labels that are made up for two selectors are what they select.
+func FuzzLabels(f *testing.F) {
+	f.Add(`x{a=~"b|c.+"}`, `x{a!="b",d!~".*"}`)
+	f.Add(`x{h=~"/api/v1/query(_range)?"}`, `{code=~"[^0-9]{3,}|(?i:E)"}`)
+	f.Fuzz(func(t *testing.T, match, avoid string) {
+		p := parser.NewParser(parser.Options{})
+		var all []*spec.Selector
+		for _, text := range []string{match, avoid} {
+			ms, err := p.ParseMetricSelector(text)
+			if err != nil || len(ms) > 8 {
+				return
+			}
+			all = append(all, &spec.Selector{Text: text, Matchers: ms})
+		}
+		if made, ok := labelsFor(all, nil); ok && (!all[0].Matches(made) || !all[1].Matches(made)) {
+			t.Errorf("%s and %s do not both select %s", match, avoid, made)
+		}
+		if made, ok := labelsFor(all[:1], all[1:]); ok && (!all[0].Matches(made) || all[1].Matches(made)) {
+			t.Errorf("%s without %s does not select %s", match, avoid, made)
+		}
+	})
+}

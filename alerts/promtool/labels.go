@@ -2,6 +2,7 @@ package promtool
 
 import (
 	"regexp/syntax"
+	"slices"
 	"strings"
 
 	"github.com/prometheus/prometheus/model/labels"
@@ -37,7 +38,7 @@ func search(wanted []*labels.Matcher, avoid []*spec.Selector) (labels.Labels, bo
 		if err != nil {
 			continue
 		}
-		if made, ok := search(append(wanted[:len(wanted):len(wanted)], inverse), avoid[1:]); ok {
+		if made, ok := search(append(slices.Clip(wanted), inverse), avoid[1:]); ok {
 			return made, true
 		}
 	}
@@ -137,7 +138,7 @@ func inClass(pairs []rune) rune {
 
 // seriesText spells labels as promtool's input wants a series: its name before the braces.
 func seriesText(ls labels.Labels) string {
-	name, rest := ls.Get(labels.MetricName), ls.DropMetricName()
+	name, rest := ls.Get(labels.MetricName), labels.NewBuilder(ls).Del(labels.MetricName).Labels()
 	if rest.IsEmpty() {
 		return name
 	}

@@ -9,7 +9,6 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 
 	"github.com/assayer-io/assayer/alerts"
-	"github.com/assayer-io/assayer/alerts/prometheus"
 	"github.com/assayer-io/assayer/slo/spec"
 )
 
@@ -207,38 +206,36 @@ func agree(a, b []verdict) []verdict {
 	return out
 }
 
-// unobserved is a service of which nothing is seen, first by nobody, then again by rules; and one of which the agent
-// says that it sees nothing, so that the rules keep still.
-func (b *bench) unobserved(subjects []*subject) []test {
+// unobserved is a service of which nothing is seen: first nobody tells of it, so that rules do, then the agent does. That
+// rules keep still where something is seen is expected of outages, which take longer than the rule waits.
+func (b *bench) unobserved(subjects []*subject) *test {
 	rule := b.rules.alert(alerts.Unobserved)
 	if rule == nil {
 		return nil
 	}
 	wait, keep := stepsOf(rule.For, b.pace), stepsOf(rule.KeepFiringFor, b.pace)
-	back := wait + 3
-	alone := test{Name: "nothing is seen", Interval: model.Duration(b.unit)}
-	watched := test{Name: "nothing is seen, and an agent says so", Interval: model.Duration(b.unit)}
+	told := wait + 2
+	t := &test{Name: "nothing is seen", Interval: model.Duration(b.unit)}
 	for _, s := range subjects {
 		if s.Method != spec.Occurrences {
 			continue // rules count slices all the time, none of them
 		}
-		fed := record(prometheus.NativeTotalEvents(b.rules.interval), s)
-		samples := slices.Repeat([]float64{0}, back+keep+1)
-		for i := range back {
-			samples[i] = missing()
+		agent := slices.Repeat([]float64{0}, told+keep+1)
+		for i := range told {
+			agent[i] = missing()
 		}
-		alone.InputSeries = append(alone.InputSeries, inputSeries{seriesText(fed), values(samples)})
-		watched.InputSeries = append(watched.InputSeries, inputSeries{seriesText(named(b.observed, s, "")), values(slices.Repeat([]float64{0}, wait+3))})
-		expect := func(at int, firing bool) exprTest {
-			return b.state(s, alerts.Unobserved, "", time.Duration(at)*b.pace, firing)
+		t.InputSeries = append(t.InputSeries, inputSeries{seriesText(named(b.observed, s, "")), values(agent)})
+		for _, e := range []struct {
+			at     int
+			firing bool
+		}{{wait - 1, false}, {wait, true}, {told + keep - 1, true}, {told + keep, false}} {
+			t.ExprTests = append(t.ExprTests, b.state(s, alerts.Unobserved, "", time.Duration(e.at)*b.pace, e.firing))
 		}
-		alone.ExprTests = append(alone.ExprTests, expect(wait-1, false), expect(wait, true), expect(back+keep-1, true), expect(back+keep, false))
-		watched.ExprTests = append(watched.ExprTests, expect(wait+2, false))
 	}
-	if len(alone.InputSeries) == 0 {
+	if len(t.InputSeries) == 0 {
 		return nil
 	}
-	return []test{alone, watched}
+	return t
 }
 
 // state expects an alert on an objective that is about none of its legs.

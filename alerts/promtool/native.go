@@ -101,15 +101,10 @@ func (f *rulesOf) subject(o *alerts.Objective) *subject {
 
 // keeps is for how long the alert of a leg goes on firing.
 func (f *rulesOf) keeps(leg *alerts.Rule) time.Duration {
-	if f.raisedBy == nil {
-		return leg.KeepFiringFor
+	if by := f.alert(alerts.BudgetBurn); f.raisedBy != nil && by != nil {
+		return by.KeepFiringFor
 	}
-	for _, r := range f.raisedBy.Groups[0].Rules {
-		if r.Alert == alerts.BudgetBurn {
-			return r.KeepFiringFor
-		}
-	}
-	return 0
+	return leg.KeepFiringFor
 }
 
 // rule is the alert of a leg, or the record of it, and whether it is in the first group; nil if there is none.
@@ -126,9 +121,16 @@ func (f *rulesOf) rule(t *burnrate.Tier) (r *alerts.Rule, first bool) {
 	return nil, false
 }
 
-// alert is the rule of an alert that has one rule; nil if there is none.
+// alert is the rule that raises an alert of these rules that has one rule; nil if there is none.
 func (f *rulesOf) alert(name string) *alerts.Rule {
-	for _, g := range f.Groups {
+	file := &f.File
+	if f.raisedBy != nil {
+		if !f.records(prometheus.NativeFiring(name)) {
+			return nil
+		}
+		file = f.raisedBy
+	}
+	for _, g := range file.Groups {
 		for i := range g.Rules {
 			if g.Rules[i].Alert == name {
 				return &g.Rules[i]
@@ -293,6 +295,10 @@ func (b *bench) play(s *subject, t *tier, sc scenario) (part, bool, error) {
 			c.tests = append(c.tests, b.expect(s, seen, lines, at, b.groups(s)))
 		}
 	}
+	if b.raw && p.agent == nil {
+		last := time.Duration(len(lines[0])-1) * b.pace
+		c.tests = append(c.tests, b.state(s, alerts.Unobserved, "", last, false))
+	}
 	if sc.when == atFullPace && s.Window.Rolling && (b.slow || b.fast && b.pace == b.rules.slow) {
 		c.tests = append(c.tests, b.remaining(s, b.leg(s, t), counted))
 	}
@@ -434,13 +440,13 @@ func named(ls labels.Labels, s *subject, group string) labels.Labels {
 // longest window of a leg has about a thousand of each.
 const inBatch = 8
 
-// batches are subjects none of whose series another one counts.
-func batches(all []*subject) [][]*subject {
+// batches are subjects that are tested together. Where raw series are fed none of them counts another one's.
+func (b *bench) batches(all []*subject) [][]*subject {
 	var out [][]*subject
 next:
 	for _, s := range all {
 		for i, batch := range out {
-			if len(batch) < inBatch && !slices.ContainsFunc(batch, func(o *subject) bool { return meddles(o, s) || meddles(s, o) }) {
+			if len(batch) < inBatch && (!b.raw || !slices.ContainsFunc(batch, func(o *subject) bool { return meddles(o, s) || meddles(s, o) })) {
 				out[i] = append(batch, s)
 				continue next
 			}

@@ -155,7 +155,7 @@ func (b *bench) file(subjects []*subject) ([]byte, error) {
 		f.RuleFiles = append(f.RuleFiles, RulesFolder+"/"+by.Name+".yaml")
 		f.GroupEvalOrder = append(f.GroupEvalOrder, by.Groups[0].Name)
 	}
-	for _, batch := range batches(subjects) {
+	for _, batch := range b.batches(subjects) {
 		if t := b.levels(batch); b.raw && len(t.InputSeries) > 0 {
 			f.Tests = append(f.Tests, t)
 		}
@@ -178,7 +178,9 @@ func (b *bench) file(subjects []*subject) ([]byte, error) {
 		}
 	}
 	if b.raw {
-		f.Tests = append(f.Tests, b.unobserved(subjects)...)
+		if t := b.unobserved(subjects); t != nil {
+			f.Tests = append(f.Tests, *t)
+		}
 	}
 	if b.last {
 		for _, s := range subjects {

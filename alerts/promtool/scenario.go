@@ -118,12 +118,9 @@ func few(l leg) *plan {
 	if l.allowed <= 0 {
 		return new(plan).add(l.round(2), 0, 3)
 	}
-	n := max(1, min(3, math.Floor(1/(1.5*l.threshold()))))
-	// Among three events one failure is no chance where one in ten thousand may fail.
+	// Of so many one fails in one and a half of a thousand such windows; of fewer, chance would not explain it.
 	const due = 1.5e-3
-	if healthy := l.allowed * min(1, l.factor/2); n*healthy < due {
-		n = math.Ceil(due / healthy)
-	}
+	n := max(1, math.Ceil(due/(l.allowed*min(1, l.factor/2))))
 	lead := min(l.long, int(math.Ceil(1.05*l.threshold()*n*float64(l.long)))+2)
 	before := l.round(lead) + min(1, l.every-1) // not at the end of an evaluation, where there may be a pause
 	return new(plan).add(before, 0, 0).add(1, 1, n).add(l.round(before+1)-before-1+l.every, 0, 0)

@@ -20,7 +20,7 @@ const spentFilled = 0.9
 const maxSamples = 9_900
 
 // spent tries ErrorBudgetExhausted of one objective, which has one rule for all; nil where that is too much for promtool,
-// which refuses queries that read 10,000 samples: windows of more than 31 days. A month takes 8,640 records of five
+// which refuses queries that read 10,000 samples: windows of more than 31 days; or where the window is shorter than the test. A month takes 8,640 records of five
 // minutes. How far they lie apart makes no difference to how many there are, so they are fed within hours: forty
 // evaluations until enough of the window was counted.
 //
@@ -43,7 +43,7 @@ func (b *bench) spent(s *subject) *test {
 	restored, again := full-1, full+2
 	watched := again + wait + 4
 	end := watched + keep
-	if restored < wait+2 || index(end) > maxSamples {
+	if restored < wait+2 || index(end) > maxSamples || time.Duration(end)*b.pace >= s.Window.Length {
 		return nil
 	}
 	t := &test{Name: "the budget of " + s.Name + " is spent", Interval: model.Duration(step)}
