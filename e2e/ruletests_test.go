@@ -25,8 +25,8 @@ type ruleSet struct {
 	tests []promtool.File
 }
 
-// ruleSetOf generates the rules for the objectives of some files.
-func ruleSetOf(t *testing.T, globs ...string) ruleSet {
+// ruleSetOf generates the rules for the objectives of some files, to be deployed together or each to stand alone.
+func ruleSetOf(t *testing.T, joined bool, globs ...string) ruleSet {
 	t.Helper()
 	set, problems := spec.LoadGlobs(globs, "..", spec.Options{Currency: "EUR"})
 	if problems.Err() != nil {
@@ -36,7 +36,7 @@ func ruleSetOf(t *testing.T, globs ...string) ruleSet {
 	for _, o := range set.Objectives {
 		objs = append(objs, alerts.Objective{Objective: o, Tiers: burnrate.Tiers(o.Window.Length)})
 	}
-	options := alerts.Options{AgentSelector: `job="assayer"`, Links: alerts.Links{Runbooks: "https://runbooks", Dashboards: "https://grafana", Agent: "https://agent"}}
+	options := alerts.Options{AgentSelector: `job="assayer"`, Joined: joined, Links: alerts.Links{Runbooks: "https://runbooks", Dashboards: "https://grafana", Agent: "https://agent"}}
 	files, _ := prometheus.Native(objs, options)
 	files = append(prometheus.Agent(objs, options), files...)
 	tests, err := promtool.Tests(files, objs, options)
@@ -71,11 +71,11 @@ func (s ruleSet) write(t *testing.T) string {
 // TestGeneratedRulesPassTheirTests in the installed version of Prometheus.
 func TestGeneratedRulesPassTheirTests(t *testing.T) {
 	t.Parallel()
-	for _, globs := range [][]string{
-		{"alerts/promtool/testdata/*.yaml"},
-		{"examples/*/slo/*.yaml", "examples/replay/slo.yaml"},
+	for joined, globs := range map[bool][]string{
+		true:  {"alerts/promtool/testdata/*.yaml"},
+		false: {"examples/*/slo/*.yaml", "examples/replay/slo.yaml"},
 	} {
-		s := ruleSetOf(t, globs...)
+		s := ruleSetOf(t, joined, globs...)
 		dir := s.write(t)
 		for _, f := range s.rules {
 			if out, ok := servers.Promtool(t, dir, "check", "rules", filepath.Join(promtool.RulesFolder, f.Name+".yaml")); !ok {
@@ -93,7 +93,7 @@ func TestGeneratedRulesPassTheirTests(t *testing.T) {
 // TestGeneratedRulesPassInTheNewestEngine runs some of each kind: it is slow beside promtool.
 func TestGeneratedRulesPassInTheNewestEngine(t *testing.T) {
 	t.Parallel()
-	s := ruleSetOf(t, "alerts/promtool/testdata/*.yaml")
+	s := ruleSetOf(t, false, "alerts/promtool/testdata/*.yaml")
 	for test, rules := range map[string]string{
 		"native-wire-30s": "native-wire", "native-transfers-5m": "native-transfers", "native-queue-30s": "native-queue", "native-ledger-20m": "native-ledger", "native-slices-20m": "native-slices",
 	} {
@@ -194,24 +194,45 @@ func (m mutation) in(f alerts.File) (alerts.File, bool) {
 	return f, found
 }
 
+// joinedMutations are mistakes in rules that are deployed together, where the agent's raise what native ones record.
+func joinedMutations() map[string]mutation {
+	return map[string]mutation{
+		"another factor":                {"page-1h", ">= 14.4", ">= 14", nil, native30s},
+		"no guard against chance":       {"page-1h", "\n  and (\n    slo:", "\n  or (\n    slo:", nil, native30s},
+		"no label factor":               {"ticket-1d", "", "", func(r *alerts.Rule) { delete(r.Labels, "factor") }, native20m},
+		"nobody raises it":              {alerts.BudgetBurn, prometheus.NativeFiring(alerts.BudgetBurn), "slo:firing:nothing", nil, native30s},
+		"not held back":                 {alerts.BudgetBurn, "assayer_slo_observed", "assayer_slo_obserwed", nil, native5m},
+		"held back by a blind agent":    {alerts.BudgetBurn, `assayer_slo_observed{job="assayer"} == 1`, `assayer_slo_observed{job="assayer"}`, nil, native30s},
+		"a spent budget is not raised":  {alerts.BudgetExhausted, prometheus.NativeFiring(alerts.BudgetExhausted), "slo:firing:nothing", nil, native1h},
+		"the unseen is not raised":      {alerts.Unobserved, prometheus.NativeFiring(alerts.Unobserved), "slo:firing:nothing", nil, native30s},
+		"it lingers":                    {alerts.BudgetBurn, "", "", func(r *alerts.Rule) { r.KeepFiringFor += 60e9 }, native30s},
+		"the agent's own are forgotten": {alerts.BudgetBurn, "assayer_slo_firing", "assayer_slo_fire", nil, agentTests},
+	}
+}
+
 // TestMistakesInRulesAreCaught makes mistakes in rule files, one at a time, and sees the tests fail.
 func TestMistakesInRulesAreCaught(t *testing.T) {
 	t.Parallel()
-	s := ruleSetOf(t, "e2e/testdata/ruletests/card-auth.yaml")
-	for name, m := range mutations() {
-		found := false
-		mutant := ruleSet{tests: s.tests}
-		for _, f := range s.rules {
-			changed, hit := m.in(f)
-			found = found || hit
-			mutant.rules = append(mutant.rules, changed)
-		}
-		if !found {
-			t.Errorf("%s: there is no such rule", name)
-			continue
-		}
-		if out, ok := servers.Promtool(t, mutant.write(t), "test", "rules", m.caught); ok || !strings.Contains(out, "exp") {
-			t.Errorf("%s: nothing fails, or not for that reason: %s", name, out)
+	for joined, all := range map[bool]map[string]mutation{false: mutations(), true: joinedMutations()} {
+		s := ruleSetOf(t, joined, "e2e/testdata/ruletests/card-auth.yaml")
+		for name, m := range all {
+			if joined {
+				name = "joined: " + name
+			}
+			found := false
+			mutant := ruleSet{tests: s.tests}
+			for _, f := range s.rules {
+				changed, hit := m.in(f)
+				found = found || hit
+				mutant.rules = append(mutant.rules, changed)
+			}
+			if !found {
+				t.Errorf("%s: there is no such rule", name)
+				continue
+			}
+			if out, ok := servers.Promtool(t, mutant.write(t), "test", "rules", m.caught); ok || !strings.Contains(out, "exp") {
+				t.Errorf("%s: nothing fails, or not for that reason: %s", name, out)
+			}
 		}
 	}
 }
