@@ -101,8 +101,8 @@ func (f *rulesOf) subject(o *alerts.Objective) *subject {
 
 // keeps is for how long the alert of a leg goes on firing.
 func (f *rulesOf) keeps(leg *alerts.Rule) time.Duration {
-	if by := f.alert(alerts.BudgetBurn); f.raisedBy != nil && by != nil {
-		return by.KeepFiringFor
+	if raised := f.alert(alerts.BudgetBurn); f.raisedBy != nil && raised != nil {
+		return raised.KeepFiringFor
 	}
 	return leg.KeepFiringFor
 }
@@ -121,16 +121,13 @@ func (f *rulesOf) rule(t *burnrate.Tier) (r *alerts.Rule, first bool) {
 	return nil, false
 }
 
-// alert is the rule that raises an alert of these rules that has one rule; nil if there is none.
+// alert is the rule that raises an alert which these rules call for, if it is one rule; nil if they never do.
 func (f *rulesOf) alert(name string) *alerts.Rule {
-	file := &f.File
-	if f.raisedBy != nil {
-		if !f.records(prometheus.NativeFiring(name)) {
-			return nil
-		}
-		file = f.raisedBy
+	by := &f.File
+	if f.raisedBy != nil && f.records(prometheus.NativeFiring(name)) {
+		by = f.raisedBy
 	}
-	for _, g := range file.Groups {
+	for _, g := range by.Groups {
 		for i := range g.Rules {
 			if g.Rules[i].Alert == name {
 				return &g.Rules[i]

@@ -72,6 +72,7 @@ func filesOf(t *testing.T, files []alerts.File, test promtool.File) (out [][]byt
 // TestRulesPass runs one objective's tests with the newest engine, of rules that are deployed together and of those that
 // each stand alone; the end-to-end tests run many with both versions.
 func TestRulesPass(t *testing.T) {
+	scenarios := map[string]int{}
 	for _, joined := range []bool{false, true} {
 		how := options
 		how.Joined = joined
@@ -80,6 +81,11 @@ func TestRulesPass(t *testing.T) {
 			t.Errorf("there are %d files of tests, not one of the agent's rules and four of native ones", len(tests))
 		}
 		for _, test := range tests {
+			n := strings.Count(string(test.Data), "name: ")
+			if before, ok := scenarios[test.Name]; ok && n != before {
+				t.Errorf("%s tries %d things, of rules that stand alone %d", test.Name, n, before)
+			}
+			scenarios[test.Name] = n
 			if strings.HasSuffix(test.Name, "-1h.yaml") {
 				continue // it takes as long as all others
 			}
