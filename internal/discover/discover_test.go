@@ -363,3 +363,15 @@ func TestCoverageSaysWhatIsNotRead(t *testing.T) {
 		t.Errorf("coverage is %+v", c)
 	}
 }
+
+// TestFewDoNotMoveALimit: one slow write among seven says nothing against etcd's own advice, ten among a hundred do.
+func TestFewDoNotMoveALimit(t *testing.T) {
+	for events, want := range map[[2]int]string{{6, 7}: "below: 8ms", {90, 100}: "below: 16ms"} {
+		const name = "etcd_disk_wal_fsync_duration_seconds"
+		exposition := fmt.Sprintf("# TYPE etcd_server_has_leader gauge\netcd_server_has_leader 1\n# TYPE %[1]s histogram\n"+
+			"%[1]s_bucket{le=\"0.008\"} %[2]d\n%[1]s_bucket{le=\"0.016\"} %[3]d\n%[1]s_bucket{le=\"+Inf\"} %[3]d\n%[1]s_sum 1\n%[1]s_count %[3]d\n", name, events[0], events[1])
+		if file, _ := propose(t, exposition, options()); !strings.Contains(file, "\n    "+want+"\n") {
+			t.Errorf("of %d writes %d are slow, and there is no line %q in\n%s", events[1], events[1]-events[0], want, file)
+		}
+	}
+}

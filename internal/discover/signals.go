@@ -111,6 +111,10 @@ func ladder() []float64 {
 // margin is how many times what is seen a proposed budget allows, so that it is not spent from the start.
 const margin = 2
 
+// enough is how many observations can speak against a limit that is usual: of fewer, a single long one is more than
+// the 1 % that most objectives allow.
+const enough = 100
+
 // within is the strictest objective up to most whose budget is at least twice what is bad; false: there is none.
 func within(most, bad, total float64) (float64, bool) {
 	for _, o := range ladder() {
@@ -252,11 +256,12 @@ func (s *Service) bounds(sel *spec.Selector, live bool) (out []bound, native boo
 }
 
 // pickBound chooses a limit: the first from the usual one on that keeps to the objective with room to spare;
-// without a usual one, the next above the one at which that holds first. Without events it is the usual one,
-// or the first from a second on. When none keeps to it, it is the last with the objective that holds.
+// without a usual one, the next above the one at which that holds first. With too few events to speak
+// against the usual one it is that, and without any the first from a second on. When none keeps to it, it is the
+// last with the objective that holds.
 func pickBound(finite []bound, all, from, most float64) (at int, objective float64, ok bool) {
 	last := len(finite) - 1
-	if all <= 0 {
+	if all <= 0 || from > 0 && all < enough {
 		if from == 0 {
 			from = 1
 		}
