@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+
+	"github.com/prometheus/prometheus/model/labels"
 )
 
 // filler stands where a tool fills in a window. It is a range that nobody writes, so that a range that
@@ -15,8 +17,9 @@ func windowNames() []string {
 	return []string{"window", "range", "interval", "rate_interval", "__range", "__interval", "__rate_interval"}
 }
 
-// fillIn puts a duration where a template has a place for a window. What is in quotes stays as it is:
-// PromQL's own parser says later what stands there.
+// fillIn puts a duration where a template has a place for a window, which is all that stands in brackets behind a
+// selector. A window anywhere else is a part of a name or a number, and is refused. What is in quotes stays as it
+// is: PromQL's own parser says later what stands there.
 func fillIn(query string) (string, *reason) {
 	var out strings.Builder
 	for i := 0; i < len(query); {
@@ -36,12 +39,20 @@ func fillIn(query string) (string, *reason) {
 			return "", &reason{TemplateVariable, "nothing fills in " + query[i:end]}
 		case query[i] == '[':
 			out.WriteString("[" + filler + "]")
+		case !inBrackets(query, i, end):
+			return "", polled("has the window " + query[i:end] + " elsewhere than in a range")
 		default:
 			out.WriteString(filler)
 		}
 		i = end
 	}
 	return out.String(), nil
+}
+
+// inBrackets reports whether query[i:end] is all that a range or the length of a subquery consists of.
+func inBrackets(query string, i, end int) bool {
+	after := strings.TrimLeftFunc(query[end:], unicode.IsSpace)
+	return strings.HasSuffix(strings.TrimRightFunc(query[:i], unicode.IsSpace), "[") && (strings.HasPrefix(after, "]") || strings.HasPrefix(after, ":"))
 }
 
 // skipQuoted returns the end of the text or comment that begins at i, or i if none does.
@@ -111,14 +122,23 @@ func word(s string) string {
 	return s
 }
 
-// isTemplate reports whether a matcher's value is a variable that nobody fills in.
-func isTemplate(value string) bool {
-	if strings.Contains(value, "{{") {
+// isTemplate reports whether a matcher's value has a variable in it that nobody fills in: {{…}}, ${…} or $word.
+// In a pattern $ is the end of the value, so that only a word behind it is taken for a variable: it matches nothing
+// there. What is escaped is meant.
+func isTemplate(m *labels.Matcher) bool {
+	if strings.Contains(m.Value, "{{") {
 		return true
 	}
-	name, end := "", 0
-	if value != "" {
-		name, end = placeholder(value, 0)
+	pattern := m.Type == labels.MatchRegexp || m.Type == labels.MatchNotRegexp
+	for i := 0; i < len(m.Value); i++ {
+		switch {
+		case pattern && m.Value[i] == '\\':
+			i++
+		case m.Value[i] == '$':
+			if name, _ := placeholder(m.Value, i); name != "" && !unicode.IsDigit(rune(name[0])) {
+				return true
+			}
+		}
 	}
-	return name != "" && end == len(value) && value[0] == '$'
+	return false
 }

@@ -276,7 +276,7 @@ func selectorOf(vs *parser.VectorSelector) (string, *reason) {
 		return "", polled("looks at another time")
 	}
 	for i, m := range vs.LabelMatchers {
-		if isTemplate(m.Value) {
+		if isTemplate(m) {
 			return "", &reason{TemplateVariable, fmt.Sprintf("nothing fills in %s", m)}
 		}
 		// All observations: what the bucket without a bound holds is the histogram's count.

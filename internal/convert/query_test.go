@@ -93,6 +93,20 @@ func TestQueriesOfEvents(t *testing.T) {
 		{`sum(rate(x{job="$job"}[$window]))`, `sum(rate(x[$window]))`, "template-variable"},
 		{`sum(rate(x{job="{{ .job }}"}[$window]))`, `sum(rate(x[$window]))`, "template-variable"},
 		{`sum(rate({{ .metric }}[$window]))`, `sum(rate(x[$window]))`, "template-variable"},
+		{`sum(rate(x{job="${env}-payments"}[$window]))`, `sum(rate(x[$window]))`, "template-variable"},
+		{`sum(rate(x{job="payments-$env"}[$window]))`, `sum(rate(x[$window]))`, "template-variable"},
+		{`sum(rate(x{job!="a-$env-b"}[$window]))`, `sum(rate(x[$window]))`, "template-variable"},
+		{`sum(rate(x{job=~"(${env}|b).*"}[$window]))`, `sum(rate(x[$window]))`, "template-variable"},
+		{`sum(rate(x{job=~"$env-.*"}[$window]))`, `sum(rate(x[$window]))`, "template-variable"},
+		{`sum(rate(x{job=~"a\\$b|c$"}[$window]))`, `sum(rate(x[$window]))`, `bad=x{job=~"a\\$b|c$"}; total=x`},
+		{`sum(rate(x{price="US$5 $"}[$window]))`, `sum(rate(x[$window]))`, `bad=x{price="US$5 $"}; total=x`},
+		// A window is a range, and neither the end of a name nor a number.
+		{`sum(job:errors:rate{{.window}})`, `sum(job:requests:rate{{.window}})`, "needs-polling"},
+		{`errors:$window`, `requests:${window}`, "needs-polling"},
+		{`sum(increase(x{c="5"}[$window])) / $window`, `sum(rate(x[$window]))`, "needs-polling"},
+		{`sum(rate(x{c="5"}[$window] offset $window))`, `sum(rate(x[$window] offset $window))`, "needs-polling"},
+		{`sum(rate(x{c="5"}[{{.window}}5ms]))`, `sum(rate(x[{{.window}}5ms]))`, "needs-polling"},
+		{"sum(rate(x{c=\"5\"}[ {{.window}}\n]))", `sum(rate(x[$window ]))`, `bad=x{c="5"}; total=x`},
 		{`sum(rate(x{code=~"5..$"}[$window]))`, `sum(rate(x[$window]))`, `bad=x{code=~"5..$"}; total=x`},
 		{`sum(rate(x{a="[window]"}[$window]))`, `sum(rate(x[$window]))`, `bad=x{a="[window]"}; total=x`},
 		{`histogram_share(0.2, h)`, `vector(1)`, "unparsable-query"},
@@ -172,6 +186,7 @@ func FuzzQuery(f *testing.F) {
 		`sum(rate(a[5m])) + sum(rate(b[5m]))`, "`{{", `{{}}`, `${`, `[a]`, `{__name__=~"a|b"}`, `"` + "\x00"} {
 		f.Add(s, `sum(rate(x[$window]))`)
 	}
+	f.Add(`sum(x:rate{{.window}})`, `sum(y:rate$window)`)
 	f.Fuzz(func(t *testing.T, part, total string) {
 		for _, good := range []bool{true, false} {
 			ind, why := ofEvents(part, total, good)
@@ -189,6 +204,9 @@ func FuzzQuery(f *testing.F) {
 				expr, err := parser.NewParser(parser.Options{}).ParseExpr(m.Source.Spec.Query)
 				if _, ok := expr.(*parser.VectorSelector); err != nil || !ok {
 					t.Errorf("%q is no selector: %v", m.Source.Spec.Query, err)
+				}
+				if strings.Contains(m.Source.Spec.Query, filler) && !strings.Contains(part+total, filler) {
+					t.Errorf("%q has what was put in for a window", m.Source.Spec.Query)
 				}
 			}
 		}
