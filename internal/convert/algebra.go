@@ -130,6 +130,21 @@ type quotient struct {
 
 func whole(c *counted) quotient { return quotient{top: c} }
 
+// bare lists the selectors of whose counts no increase is taken: what they give is counted as it is.
+func (q quotient) bare() []string {
+	if q.bottom == nil || q.bottom.form.span != "" {
+		return nil
+	}
+	var all []string
+	for _, t := range append(q.top.sorted(), q.bottom.sorted()...) {
+		if t.part != sampleSum && t.part != samples {
+			all = append(all, t.selector)
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
 func (q quotient) number() (float64, bool) {
 	return q.top.constant, q.bottom == nil && q.top.isConstant()
 }

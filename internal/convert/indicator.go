@@ -46,6 +46,7 @@ type Indicator struct {
 	GroupBy    []string // labels, sorted
 	GoodAndBad bool     // there is no total, and that is meant
 	notes      []reason
+	bare       []string // selectors that are counted although no increase was taken of them, sorted
 }
 
 // Annotations are those of the indicator that say what OpenSLO has no place for.
@@ -200,6 +201,7 @@ func indicator(q quotient, good bool, notes []reason) (*Indicator, *reason) {
 	if q.bottom.form.groups == seriesForm {
 		out.notes = appendNew(out.notes, reason{SeriesAddedUp, "has a result for each series; here all series are added up"})
 	}
+	out.bare = q.bare()
 	yes := true
 	m := &RatioMetric{Counter: &yes}
 	out.RatioMetric = m

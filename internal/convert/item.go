@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/prometheus/prometheus/model/labels"
+
 	"github.com/assayer-io/assayer/internal/problem"
 	"github.com/assayer-io/assayer/internal/strictyaml"
 	"github.com/assayer-io/assayer/slo/spec"
@@ -17,6 +19,8 @@ import (
 type Item struct {
 	Was string          // what the tool calls it
 	At  strictyaml.Node // where it stands
+	// Bare says what a selector gives of which a query takes no increase.
+	Bare Bare
 
 	run        *Run
 	format     string
@@ -26,6 +30,16 @@ type Item struct {
 	objectives []string
 	output     int // number of the file it goes to
 }
+
+// Bare is what a document says of selectors that stand in queries as they are.
+type Bare int
+
+// Nothing says what they are, or they are counters, or gauges.
+const (
+	Unsaid Bare = iota
+	Counters
+	Gauges
+)
 
 // Item begins one. Source is the document, at the place in it that becomes a document of its own.
 func (r *Run) Item(source, at strictyaml.Node, was string) *Item {
@@ -203,16 +217,36 @@ func (it *Item) read(n strictyaml.Node, ind *Indicator, why *reason) *Indicator 
 		it.Refuse(why.kind, n, "", problem.Problem{Message: why.message, Got: n.Shown()})
 		return nil
 	}
+	if why := it.counters(ind.bare); why != nil {
+		return it.read(n, nil, why)
+	}
+	if len(ind.bare) > 0 && it.Bare == Unsaid {
+		it.Warn(Assumed, n, "", problem.Problem{Message: "nothing says whether this is a counter, and it is taken as one", Got: n.Shown()})
+	}
 	for _, note := range ind.notes {
 		it.Warn(note.kind, n, "", problem.Problem{Message: note.message, Got: n.Shown()})
 	}
 	return ind
 }
 
-// IsBare reports whether a query is nothing but a selector, or the sum of its series.
-func IsBare(query string) bool {
-	q, why := parseQuery(query)
-	return why == nil && q.value.bottom == nil && q.value.top.form.span == "" && q.value.top.form.groups != seriesForm
+// counters tells why selectors of which no increase was taken cannot be counted. A colon is in the names of what rules
+// record, and hardly a rule records a counter.
+func (it *Item) counters(bare []string) *reason {
+	for _, selector := range bare {
+		switch {
+		case it.Bare == Gauges:
+			return polled("reads " + selector + " as it is, which is said to be no counter")
+		case it.Bare == Unsaid && isRecorded(selector):
+			return polled("reads " + selector + " as it is, which a rule recorded, so that it is hardly a counter")
+		}
+	}
+	return nil
+}
+
+func isRecorded(selector string) bool {
+	return slices.ContainsFunc(matchersOf(selector), func(m *labels.Matcher) bool {
+		return m.Name == labels.MetricName && strings.Contains(m.Value, ":")
+	})
 }
 
 // Make gives the item its document. The name is made a DNS label, and unique among those of its kind; two documents that

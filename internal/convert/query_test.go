@@ -33,6 +33,9 @@ func shown(i *Indicator) string {
 	if len(i.GroupBy) > 0 {
 		parts = append(parts, "by="+strings.Join(i.GroupBy, ","))
 	}
+	for range i.bare {
+		parts = append(parts, "(bare)")
+	}
 	for _, n := range i.notes {
 		parts = append(parts, "("+string(n.kind)+")")
 	}
@@ -47,9 +50,10 @@ func TestQueriesOfEvents(t *testing.T) {
 		{`sum(rate(x{code="500"}[$window]))`, `sum(rate(x[${window}]))`, `bad=x{code="500"}; total=x`},
 		{`sum(rate(x{code="500"}[window]))`, `sum(rate(x[{{- .window -}}]))`, `bad=x{code="500"}; total=x`},
 		{`sum(increase(x{code="500"}[$__range]))`, `sum(increase(x[$__rate_interval]))`, `bad=x{code="500"}; total=x`},
-		{`x{code="500"}`, `x`, `bad=x{code="500"}; total=x`},
+		{`x{code="500"}`, `x`, `bad=x{code="500"}; total=x; (bare); (bare)`},
 		{"x{code=\"500\"} # it's bad", `sum(x)`, "unlike-legs"},
-		{`sum(x{code="500"})`, `sum(x)`, `bad=x{code="500"}; total=x`},
+		{`sum(x{code="500"})`, `sum(x)`, `bad=x{code="500"}; total=x; (bare); (bare)`},
+		{`histogram_count(sum(h)) - histogram_fraction(0, 2, sum(h)) * histogram_count(sum(h))`, `histogram_count(sum(h))`, `good=h below 2; (bare)`},
 		// A window that was written is not the same as one that is filled in.
 		{`sum(rate(x{code="500"}[5m]))`, `sum(rate(x[5m]))`, `bad=x{code="500"}; total=x; (fixed-window)`},
 		{`sum(irate(x{code="500"}[$window]))`, `sum(irate(x[$window]))`, `bad=x{code="500"}; total=x; (fixed-window)`},

@@ -163,7 +163,8 @@ func (in *reader) indicator(it *convert.Item, n strictyaml.Node) *convert.Indica
 
 // ratio reads raw, or two of good, bad and total. Counter says whether what the queries give are counters.
 func (in *reader) ratio(it *convert.Item, n, counter strictyaml.Node) *convert.Indicator {
-	if n.At("raw").Exists() {
+	it.Bare = convert.Unsaid
+	if n.At("raw").Exists() { // of which the flag says nothing
 		rawType := n.At("rawType").Text()
 		if rawType != "success" && rawType != "failure" {
 			it.Wrong(n, "rawType", "success or failure")
@@ -188,14 +189,12 @@ func (in *reader) ratio(it *convert.Item, n, counter strictyaml.Node) *convert.I
 		if legs[i] = in.query(it, n.At(key)); legs[i] == nil {
 			return nil
 		}
-		if !gaugesOrCounters(it, legs[i], counter) {
-			return nil
-		}
 	}
 	if given != 2 {
 		it.Wrong(n, "", "total with one of good and bad, or good and bad")
 		return nil
 	}
+	it.Bare = bare(counter)
 	good, bad, total := legs[0], legs[1], legs[2]
 	var ind *convert.Indicator
 	var ref string
@@ -213,19 +212,15 @@ func (in *reader) ratio(it *convert.Item, n, counter strictyaml.Node) *convert.I
 	return ind
 }
 
-// gaugesOrCounters refuses ratios of gauges. A rate was taken of a counter, whatever the flag says of the rate.
-func gaugesOrCounters(it *convert.Item, q *query, counter strictyaml.Node) bool {
-	if !convert.IsBare(q.text.Text()) {
-		return true
+// bare is what a flag says of selectors. A rate was taken of a counter, whatever the flag says of the rate.
+func bare(counter strictyaml.Node) convert.Bare {
+	switch counter.Text() {
+	case "true":
+		return convert.Counters
+	case "false":
+		return convert.Gauges
 	}
-	switch {
-	case counter.Text() == "false":
-		it.Refuse(convert.NeedsPolling, q.text, "", problem.Problem{Message: "is a gauge, since it is said to be no counter, and only counters can be counted", Got: q.text.Shown()})
-		return false
-	case !counter.Exists():
-		it.Warn(convert.Assumed, q.text, "", problem.Problem{Message: "nothing says whether this is a counter, and it is taken as one", Got: q.text.Shown()})
-	}
-	return true
+	return convert.Unsaid
 }
 
 // query is where a query stands, and the name of the data source it is asked of.

@@ -105,7 +105,11 @@ func TestLenient(t *testing.T) {
 		{slo(rolling, ratio, "{target: 0.99, timeSliceTarget: 0.9, op: gt}"), "assumed ignored-field", func(o spec.Objective) bool { return o.Slice.Minutes() == 1 }},
 		{slo(rolling, gauge, "{target: 0.99, timeSliceTarget: 0.9, timeSliceWindow: 1m, op: lt, value: 5}"), "", func(o spec.Objective) bool { return o.Indicator.Threshold.Value == 5 }},
 		{slo(rolling, gauge, target), "invalid-value", nil}, // nothing to compare with
-		{slo(rolling, strings.Replace(ratio, "counter: true, ", "", 1), target), "assumed assumed", func(o spec.Objective) bool { return o.Indicator.Ratio != nil }},
+		{slo(rolling, strings.Replace(ratio, "counter: true, ", "", 1), target), "assumed", func(o spec.Objective) bool { return o.Indicator.Ratio != nil }},
+		{slo(rolling, strings.NewReplacer("counter: true, ", "", "query: b", "query: 'job:b:rate5m'").Replace(ratio), target), "needs-polling", nil},
+		{slo(rolling, strings.Replace(ratio, "query: b", "query: 'job:b:sum'", 1), target), "", func(o spec.Objective) bool { return o.Indicator.Ratio != nil }},
+		{slo(rolling, "{ratioMetric: {counter: false, rawType: failure, raw: {metricSource: {spec: {query: b / t}}}}}", target), "assumed",
+			func(o spec.Objective) bool { return o.Indicator.Ratio != nil }},
 		{slo(rolling, strings.Replace(ratio, "true", "false", 1), target), "needs-polling", nil},
 		{slo(rolling, strings.Replace(ratio, "query: b", "query: b, below: 5s", 1), target), "invalid-value", nil},
 		{slo(rolling, "{ratioMetric: {counter: true, good: {metricSource: {spec: {query: g}}}, bad: {metricSource: {spec: {query: b}}}}}", target), "",

@@ -41,6 +41,7 @@ func Format() convert.Format {
 func objective(r *convert.Run, doc strictyaml.Node) {
 	name, namespace := doc.At("metadata.name").Text(), doc.At("metadata.namespace").Text()
 	it := r.Item(doc, doc, name)
+	it.Bare = convert.Counters // pyrra itself takes the increase of what is written
 	n := doc.At("spec")
 	it.Fields(doc, "apiVersion", "kind", "metadata", "spec", "status")
 	if !it.Fields(n, "description", "target", "window", "indicator", "alerting", "partial_response_strategy", "performanceOverAccuracy", "ruleOutput") {

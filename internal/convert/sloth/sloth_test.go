@@ -103,6 +103,36 @@ func TestMistakes(t *testing.T) {
 	}
 }
 
+// What sloth puts into a query as it is may be a rate that somebody recorded, and no counter.
+func TestSelectorsAsTheyAre(t *testing.T) {
+	events := func(errors, total string) string {
+		return "{events: {error_query: '" + errors + "', total_query: '" + total + "'}}"
+	}
+	raw := func(query string) string { return "{raw: {error_ratio_query: '" + query + "'}}" }
+	for sli, want := range map[string]string{
+		events(`sum(rate(e_total[{{.window}}]))`, `sum(rate(t_total[{{.window}}]))`):                         "",
+		events(`sum(e_total)`, `sum(t_total)`):                                                               "assumed",
+		events(`e_total`, `t_total`):                                                                         "assumed",
+		events(`sum(job:errors:rate5m)`, `sum(job:requests:rate5m)`):                                         "needs-polling",
+		events(`sum(errors)`, `sum({__name__="job:requests:rate5m"})`):                                       "needs-polling",
+		events(`sum(job:errors:rate{{.window}})`, `sum(job:requests:rate{{.window}})`):                       "needs-polling",
+		events(`sum(rate(job:errors:total[{{.window}}]))`, `sum(rate(job:requests:total[{{.window}}]))`):     "",
+		raw(`sum(job:errors:rate5m) / sum(job:requests:rate5m)`):                                             "needs-polling",
+		raw(`sum(errors) / sum(requests)`):                                                                   "assumed",
+		raw(`job:error_ratio:rate5m`):                                                                        "",
+		raw(`1 - sum(sum_over_time(job:up:ok[{{.window}}])) / sum(count_over_time(job:up:ok[{{.window}}]))`): "",
+	} {
+		r, found := convertOne(t, "version: prometheus/v1\nservice: a\nslos: [{name: b, objective: 99, sli: "+sli+"}]", convert.Options{})
+		var got []string
+		for _, n := range r.Notices {
+			got = append(got, string(n.Kind))
+		}
+		if strings.Join(got, " ") != want || len(found) == 0 != (want == "needs-polling") {
+			t.Errorf("%s: lost %v, want %q; made %d", sli, r.Notices, want, len(found))
+		}
+	}
+}
+
 func FuzzConvert(f *testing.F) {
 	f.Add(plain)
 	f.Add("version: prometheus/v1\nservice: a\nslos: [{name: b, objective: 5, sli: {plugin: {id: x}}}, 5, null, [], {alerting: 1}]")
