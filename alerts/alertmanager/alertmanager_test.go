@@ -3,6 +3,7 @@ package alertmanager_test
 import (
 	"bytes"
 	"flag"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -17,7 +18,11 @@ import (
 
 	"github.com/assayer-io/assayer/alerts"
 	"github.com/assayer-io/assayer/alerts/alertmanager"
+	"github.com/assayer-io/assayer/alerts/prometheus"
+	"github.com/assayer-io/assayer/internal/testkit/rulerun"
+	"github.com/assayer-io/assayer/slo/burnrate"
 	"github.com/assayer-io/assayer/slo/calendar"
+	"github.com/assayer-io/assayer/slo/metricname"
 	"github.com/assayer-io/assayer/slo/spec"
 )
 
@@ -288,6 +293,115 @@ func TestMistakes(t *testing.T) {
 		}
 		if strings.Contains(err.Error(), "s3cr3t") {
 			t.Errorf("%s: the message shows a secret: %v", name, err)
+		}
+	}
+}
+
+// muted lists what an inhibition rule keeps still of alerts that fire together, by Alertmanager's reading of the rules.
+func (c *tree) muted(t testing.TB, firing []map[string]string) (out []map[string]string) {
+	t.Helper()
+	matchers := func(rule map[string]any, key string) *node {
+		n := &node{}
+		for _, m := range rule[key].([]any) {
+			n.Matchers = append(n.Matchers, m.(string))
+		}
+		return n
+	}
+	for _, target := range firing {
+		if slices.ContainsFunc(c.Inhibit, func(rule map[string]any) bool {
+			equal, _ := rule["equal"].([]any)
+			return matchers(rule, "target_matchers").takes(t, target) && slices.ContainsFunc(firing, func(source map[string]string) bool {
+				return matchers(rule, "source_matchers").takes(t, source) &&
+					!slices.ContainsFunc(equal, func(name any) bool { return source[name.(string)] != target[name.(string)] })
+			})
+		}) {
+			out = append(out, target)
+		}
+	}
+	return out
+}
+
+// A partition takes the agent and the targets of card-auth with it: somebody has to be told that nobody watches it.
+func TestNobodyWatches(t *testing.T) {
+	set, problems := spec.Load([]spec.File{{Name: "slo.yaml", Data: []byte(`
+apiVersion: assayer.dev/v1
+kind: GoldenSignals
+metadata: {name: card-auth}
+spec: {errors: {bad: 'card_total{outcome="bad"}', total: 'card_total', objective: 99.9%}}
+`)}}, spec.Options{})
+	if err := problems.Err(); err != nil {
+		t.Fatal(err)
+	}
+	card := alerts.Objective{Objective: set.Objectives[0], Tiers: burnrate.Tiers(set.Objectives[0].Window.Length)}
+	var rules [][]byte
+	o := alerts.Options{Joined: true}
+	native, _ := prometheus.Native([]alerts.Objective{card}, o)
+	for _, f := range append(native, prometheus.Agent([]alerts.Objective{card}, o)...) {
+		rules = append(rules, prometheus.Encode(f))
+	}
+	w, err := rulerun.NewWorld(t.Context(), rules...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var there []rulerun.Sample
+	for _, s := range []string{"up", "card_total", metricname.BuildInfo, metricname.Observed} {
+		ls := labels.FromStrings(labels.MetricName, s, "job", "card", "instance", "a")
+		if s == metricname.Observed {
+			ls = labels.FromStrings(labels.MetricName, s, "job", "assayer", metricname.SLO, card.Name, metricname.Service, card.Service)
+		}
+		there = append(there, rulerun.Sample{Labels: ls, Value: 1})
+	}
+	for at := time.Duration(0); at < time.Hour; at += 30 * time.Second {
+		if at == 20*time.Minute {
+			there = nil
+		}
+		if err := w.Step(24*time.Hour+at, there); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var firing []map[string]string
+	var names []string
+	for _, a := range w.Firing() {
+		firing = append(firing, a.Labels.Map())
+		names = append(names, a.Labels.Get(labels.AlertName))
+	}
+	slices.Sort(names)
+	if want := []string{alerts.AgentAbsent, alerts.DeadMansSwitch, alerts.Unobserved}; !slices.Equal(names, want) {
+		t.Fatalf("%s fire, want %s", names, want)
+	}
+	data, err := alertmanager.Config([]alerts.Objective{card}, receivers(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := parse(t, data)
+	if muted := c.muted(t, firing); len(muted) > 0 {
+		t.Errorf("kept still is %v", muted)
+	}
+}
+
+// One page for one cause.
+func TestInhibition(t *testing.T) {
+	data, err := alertmanager.Config(bank(t), receivers(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := parse(t, data)
+	page := map[string]string{"alertname": "ErrorBudgetBurn", "slo": "card", "service": "card-auth", "severity": "critical"}
+	for _, tt := range []struct {
+		change map[string]string
+		muted  bool
+	}{
+		{map[string]string{"severity": "high"}, true},
+		{map[string]string{"severity": "critical", "tier": "page-fast"}, false},
+		{map[string]string{"severity": "high", "service": "other"}, false},
+		{map[string]string{"severity": "high", "group": "region=eu"}, false},
+		{map[string]string{"severity": "medium", "alertname": "ErrorBudgetExhausted"}, true},
+		{map[string]string{"severity": "medium", "alertname": "ObjectiveUnobserved"}, false},
+	} {
+		other := maps.Clone(page)
+		maps.Copy(other, tt.change)
+		if got := c.muted(t, []map[string]string{page, other}); len(got) > 0 != tt.muted {
+			t.Errorf("beside %v is kept still: %v, want %v: %t", page, got, other, tt.muted)
 		}
 	}
 }

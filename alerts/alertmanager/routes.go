@@ -132,7 +132,9 @@ func (r *router) timed(receiver string, t Timing, matchers ...string) route {
 // A leg that pages also keeps back that the budget is exhausted: it tells the same people at once, with what is left.
 // When it ends and the budget is still spent, that is told then, since the freeze that follows from it goes on. Tickets do not:
 // an exhausted budget is more urgent than they are. Nor does exhaustion keep back a burn, which is what can be ended.
-// Without an agent nothing of the agent's observes, which is one alert and not one an objective.
+//
+// That no agent is there keeps nothing back: an objective is then called unobserved by the rules on raw series, of which
+// nothing comes either, and so nobody watches it at all.
 func inhibitions() []inhibit {
 	same := []string{metricname.SLO, metricname.Service, metricname.Group}
 	burn := is("alertname", alerts.BudgetBurn)
@@ -148,7 +150,6 @@ func inhibitions() []inhibit {
 		{Source: []string{burn, severity(burnrate.High)}, Target: []string{burn, severity(burnrate.Medium, burnrate.Low)}, Equal: same},
 		{Source: []string{burn, severity(burnrate.Medium)}, Target: []string{burn, severity(burnrate.Low)}, Equal: same},
 		{Source: []string{burn, severity(burnrate.Critical, burnrate.High)}, Target: []string{is("alertname", alerts.BudgetExhausted)}, Equal: same},
-		{Source: []string{is("alertname", alerts.AgentAbsent)}, Target: []string{is("alertname", alerts.Unobserved)}},
 	}
 }
 
