@@ -55,13 +55,13 @@ func kindOf(name string, data []byte) artifact.Kind {
 	var top struct {
 		Kind   string `yaml:"kind" json:"kind"`
 		Groups []struct {
-			Folder string `yaml:"folder"`
-		} `yaml:"groups" json:"-"`
-		Tests     []any  `yaml:"tests" json:"-"`
-		Receivers []any  `yaml:"receivers" json:"-"`
+			Folder string `yaml:"folder" json:"folder"`
+		} `yaml:"groups" json:"groups"`
+		Tests     []any  `yaml:"tests" json:"tests"`
+		Receivers []any  `yaml:"receivers" json:"receivers"`
 		UID       string `yaml:"uid" json:"uid"`
 		Schema    int    `yaml:"schemaVersion" json:"schemaVersion"`
-		Providers []any  `yaml:"providers" json:"-"`
+		Providers []any  `yaml:"providers" json:"providers"`
 		Resource  any    `yaml:"resource" json:"resource"`
 	}
 	switch path.Ext(name) {
