@@ -3,7 +3,7 @@
 //
 //	{"apiVersion": 1, "groups": [{"name": "assayer-agent", "folder": "Assayer", "interval": "30s", "rules": [
 //	  {"uid": "assayer-5c1e0f6f4d1b0e52", "title": "ErrorBudgetBurn", "condition": "C", "data": […],
-//	   "noDataState": "OK", "execErrState": "Error", "for": "0s", "keepFiringFor": "2m", …}]}]}
+//	   "noDataState": "OK", "execErrState": "KeepLast", "for": "0s", "keepFiringFor": "2m", …}]}]}
 //
 // An alert of Prometheus fires for whatever its expression gives, 0 too. Here that is three steps: A asks, B is 1 for
 // every number there is, C is whether B is above 0.
@@ -26,6 +26,7 @@ import (
 	"github.com/prometheus/common/model"
 
 	"github.com/assayer-io/assayer/alerts"
+	"github.com/assayer-io/assayer/slo/burnrate"
 )
 
 // Options say where the rules live and whom they ask.
@@ -38,6 +39,35 @@ type Options struct {
 // LabelAlert has the alert's name as Prometheus has it. Grafana sets alertname to the rule's title, which no other rule
 // of the folder may have.
 const LabelAlert = "alert"
+
+// DatasourceFails is the alert that Prometheus gives Grafana no answers, so that no other can begin. Nobody but Grafana
+// can raise it.
+const DatasourceFails = "AssayerDatasourceFails"
+
+// ofDatasource holds that alert. Its query is answered with nothing, so only its failure raises it. Prometheus may take
+// five minutes to start.
+func ofDatasource() alerts.File {
+	return alerts.File{Groups: []alerts.Group{{Name: "assayer-datasource", Interval: time.Minute, Rules: []alerts.Rule{{
+		Alert: DatasourceFails, Expr: "vector(1) < 0", For: 5 * time.Minute, Labels: map[string]string{alerts.LabelSeverity: string(burnrate.Critical)},
+		Annotations: map[string]string{
+			alerts.AnnotationSummary:     "Prometheus gives Grafana no answers",
+			alerts.AnnotationDescription: "Queries of alerts have failed for five minutes. Alerts that fired go on, whatever happens meanwhile, and no new one can begin.",
+		},
+	}}}}}
+}
+
+// onError is the state that a failed query leaves an alert in. It is no answer either way, so what fires goes on and
+// what does not stays quiet; the dead man's switch has to stop, which is how it tells. Grafana's own default, Error,
+// raises alerts with the labels of the rule, which would page for its service and keep the switch alive.
+func onError(alert string) alerting.RuleExecErrState {
+	switch alert {
+	case alerts.DeadMansSwitch:
+		return alerting.RuleExecErrStateOK
+	case DatasourceFails:
+		return alerting.RuleExecErrStateAlerting
+	}
+	return alerting.RuleExecErrStateKeepLast
+}
 
 func (o Options) filled() Options {
 	fill := func(s *string, otherwise string) {
@@ -58,7 +88,7 @@ type Group struct {
 	JSON  []byte
 }
 
-// Groups makes a group of each group of files that holds alerts. It fails only if an annotation is no template.
+// Groups makes a group of each group of files that holds alerts, and one about the data source. It fails only if an annotation is no template.
 func Groups(files []alerts.File, o Options) ([]Group, error) {
 	var out []Group
 	err := each(files, o, func(g alerts.Group, rules []alerting.Rule, o Options) error {
@@ -178,11 +208,16 @@ func alertsOf(g alerts.Group) []alerts.Rule {
 	return slices.DeleteFunc(slices.Clone(g.Rules), func(r alerts.Rule) bool { return r.Alert == "" })
 }
 
-// each makes the rules of every group that has alerts.
+// each makes the rules of every group that has alerts, and of the data source's if there are any.
 func each(files []alerts.File, o Options, use func(alerts.Group, []alerting.Rule, Options) error) error {
 	o = o.filled()
+	if !slices.ContainsFunc(files, func(f alerts.File) bool {
+		return slices.ContainsFunc(f.Groups, func(g alerts.Group) bool { return len(alertsOf(g)) > 0 })
+	}) {
+		return nil
+	}
 	seen := map[string]int{}
-	for _, f := range files {
+	for _, f := range append(slices.Clone(files), ofDatasource()) {
 		for _, g := range f.Groups {
 			var rules []alerting.Rule
 			for _, r := range alertsOf(g) {
@@ -240,8 +275,7 @@ func hash(s string) string {
 const window = 600
 
 // rule makes one rule. No data is the healthy state, since expressions of alerts give something only when something is
-// wrong, and other alerts tell that series are gone. A query that fails is no answer either way: as an Error it raises an
-// alert of its own, DatasourceError, and pages for no service.
+// wrong, and other alerts tell that series are gone.
 func (o Options) rule(g alerts.Group, r alerts.Rule, title string) (alerting.Rule, error) {
 	annotations := map[string]string{}
 	for k, text := range r.Annotations {
@@ -263,7 +297,7 @@ func (o Options) rule(g alerts.Group, r alerts.Rule, title string) (alerting.Rul
 		Uid("assayer-" + hash(title)).FolderUID(o.FolderUID).RuleGroup(g.Name).
 		WithQuery(o.ask(r.Expr)).WithQuery(exists()).WithQuery(above()).Condition("C").
 		For(model.Duration(r.For).String()).Labels(labels).Annotations(annotations).
-		NoDataState(alerting.RuleNoDataStateOK).ExecErrState(alerting.RuleExecErrStateError).Build()
+		NoDataState(alerting.RuleNoDataStateOK).ExecErrState(onError(r.Alert)).Build()
 	if err != nil {
 		return alerting.Rule{}, fmt.Errorf("building the rule: %w", err)
 	}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"reflect"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -56,10 +57,10 @@ func TestGolden(t *testing.T) {
 		t.Fatal(err)
 	}
 	groups, err := Groups(agent, Options{FolderUID: "f", Datasource: "P1"})
-	if err != nil || len(groups) != 1 {
+	if err != nil || len(groups) != 2 {
 		t.Fatalf("%d groups, %v", len(groups), err)
 	}
-	for name, got := range map[string][]byte{"provisioning.json": file, "group.json": groups[0].JSON} {
+	for name, got := range map[string][]byte{"provisioning.json": file, "group.json": groups[0].JSON, "datasource.json": groups[1].JSON} {
 		name = "testdata/agent/" + name
 		if *update {
 			if err := os.WriteFile(name, got, 0o600); err != nil {
@@ -154,6 +155,7 @@ func readBoth(t *testing.T, files []alerts.File) (file, api map[string][]read) {
 func TestEveryAlertIsThereOnce(t *testing.T) {
 	all := files(t)
 	file, api := readBoth(t, all)
+	all = append(all, ofDatasource())
 	uids, titles := map[string]bool{}, map[string]bool{}
 	for _, f := range all {
 		for _, g := range f.Groups {
@@ -192,8 +194,8 @@ func TestEveryAlertIsThereOnce(t *testing.T) {
 // checkSteps: A asks Prometheus, B is 1 for what A gives, C is whether B is above 0.
 func checkSteps(t *testing.T, r *read) {
 	t.Helper()
-	if r.Condition != "C" || r.NoDataState != "OK" || r.ExecErrState != "Error" || len(r.Data) != 3 {
-		t.Fatalf("%s: condition %s of %d steps, no data %s, error %s", r.Title, r.Condition, len(r.Data), r.NoDataState, r.ExecErrState)
+	if r.Condition != "C" || r.NoDataState != "OK" || len(r.Data) != 3 {
+		t.Fatalf("%s: condition %s of %d steps, no data %s", r.Title, r.Condition, len(r.Data), r.NoDataState)
 	}
 	a, b, c := r.Data[0], r.Data[1], r.Data[2]
 	if a.RefID != "A" || a.DatasourceUID != "prometheus" || a.RelativeTimeRange.From != 600 || a.RelativeTimeRange.To != 0 {
@@ -205,6 +207,34 @@ func checkSteps(t *testing.T, r *read) {
 	if c.RefID != "C" || c.DatasourceUID != "__expr__" || c.Model.Type != "threshold" || c.Model.Expression != "B" || len(c.Model.Conditions) != 1 ||
 		c.Model.Conditions[0].Evaluator.Type != "gt" || !reflect.DeepEqual(c.Model.Conditions[0].Evaluator.Params, []float64{0}) {
 		t.Errorf("%s: step %+v", r.Title, c)
+	}
+}
+
+// TestPrometheusFails: in the states that Grafana gives a rule whose query fails. Error makes a copy of the alert with the
+// rule's labels, Alerting an alert, KeepLast nothing new, and OK ends what fired.
+func TestPrometheusFails(t *testing.T) {
+	file, _ := readBoth(t, files(t))
+	states := map[string][]string{}
+	for _, rules := range file {
+		for _, r := range rules {
+			states[r.ExecErrState] = append(states[r.ExecErrState], r.Labels[LabelAlert])
+		}
+	}
+	if !slices.Equal(states["OK"], []string{alerts.DeadMansSwitch}) {
+		t.Errorf("end when Prometheus dies: %v; the dead man's switch alone has to, or nobody hears of it", states["OK"])
+	}
+	if !slices.Equal(states["Alerting"], []string{DatasourceFails}) || len(states["Error"]) > 0 {
+		t.Errorf("begin when Prometheus dies: %v and copies of %v; one has to say so, and none may page for a service", states["Alerting"], states["Error"])
+	}
+	if !slices.Contains(states["KeepLast"], alerts.BudgetBurn) || !slices.Contains(states["KeepLast"], alerts.CutOffAtRisk) || len(states) != 3 {
+		t.Errorf("go on when Prometheus dies: %v; what burned is not over because nobody can see it", states["KeepLast"])
+	}
+	told := file["assayer-datasource"][0]
+	if told.Title != DatasourceFails || told.Labels[alerts.LabelSeverity] != "critical" || told.For != "5m" || told.Data[0].Model.Expr != "vector(1) < 0" {
+		t.Errorf("what tells of it: %+v", told)
+	}
+	if none, err := Groups(Recording(files(t)), Options{}); err != nil || len(none) != 0 {
+		t.Errorf("without alerts there are %d groups, %v", len(none), err)
 	}
 }
 

@@ -239,7 +239,8 @@ func read(t *testing.T, data []byte, into any) {
 	}
 }
 
-// Where Grafana alerts Prometheus does not, and the other way round; together they raise the same alerts.
+// Where Grafana alerts Prometheus does not, and the other way round; they raise the same alerts, and Grafana one that
+// Prometheus gives it no answers.
 func TestOneCallsPeople(t *testing.T) {
 	count := func(parts ...generate.Part) (prometheus, grafana, records int) {
 		for _, f := range made(t, func(c *generate.Config) { c.Parts = parts }).Files {
@@ -255,7 +256,7 @@ func TestOneCallsPeople(t *testing.T) {
 	}
 	inPrometheus, none, records := count(generate.AgentRules, generate.NativeRules)
 	left, inGrafana, still := count(generate.AgentRules, generate.NativeRules, generate.GrafanaRules)
-	if none != 0 || left != 0 || inPrometheus == 0 || inPrometheus != inGrafana || records != still {
+	if none != 0 || left != 0 || inPrometheus == 0 || inPrometheus+1 != inGrafana || records != still {
 		t.Errorf("%d alerts in Prometheus and %d in Grafana, then %d and %d; %d records, then %d", inPrometheus, none, left, inGrafana, records, still)
 	}
 }
