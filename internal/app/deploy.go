@@ -76,6 +76,7 @@ func (l *Loaded) readDeploy() problem.List {
 // Destination is a place to deploy to.
 type Destination struct {
 	Name   string
+	Kind   string // directory, prometheus, grafana, alertmanager
 	Target deploy.Target
 	// Form says in which form it takes what is generated; empty: as the section generate has it.
 	Form generate.Form
@@ -86,7 +87,7 @@ func (p deployPlan) destination() (Destination, error) {
 	if err != nil {
 		return Destination{}, fmt.Errorf("making %s: %w", p.Name, err)
 	}
-	d := Destination{Name: p.Name, Target: t, Form: generate.Files} // servers take nothing else
+	d := Destination{Name: p.Name, Kind: p.Kind, Target: t, Form: generate.Files} // servers take nothing else
 	if p.Kind == "directory" {
 		d.Form = ""
 	}

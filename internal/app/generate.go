@@ -28,6 +28,8 @@ type GenerateOptions struct {
 	Objectives []string // patterns, relative to the working directory
 	Strict     bool
 	Now        time.Time
+	// Whole refuses a pattern that names no file: what is made is going to replace what was made before.
+	Whole bool
 	// Change lays what was said on the command line over the section generate.
 	Change func(*generate.Config)
 }
@@ -39,6 +41,9 @@ func LoadGenerate(o GenerateOptions) (generate.Input, problem.List) {
 	var problems problem.List
 	if o.Config != "" {
 		l, problems = Load(LoadOptions{Path: o.Config, Strict: o.Strict, Now: o.Now})
+		if o.Whole && len(o.Objectives) == 0 {
+			refuseEmpty(problems)
+		}
 	}
 	if len(o.Objectives) > 0 && problems.Errors() == 0 {
 		how := spec.Options{Strict: o.Strict, ScrapeInterval: l.fastest(), Now: o.Now, Currency: l.Config.Global.ReportingCurrency}
@@ -46,6 +51,9 @@ func LoadGenerate(o GenerateOptions) (generate.Input, problem.List) {
 			how.Rails = p.rails
 		}
 		set, found := spec.LoadGlobs(o.Objectives, "", how)
+		if o.Whole {
+			refuseEmpty(found)
+		}
 		l.Objectives, problems = set.Objectives, append(problems, found...)
 		for i := range l.Objectives {
 			l.Objectives[i].MinTierWindow = minLooks * how.ScrapeInterval
@@ -69,6 +77,15 @@ func LoadGenerate(o GenerateOptions) (generate.Input, problem.List) {
 		problems = append(problems, problem.Problem{File: o.Config, Message: err.Error()})
 	}
 	return in, problems
+}
+
+// refuseEmpty makes errors of warnings about patterns that name no file.
+func refuseEmpty(l problem.List) {
+	for i := range l {
+		if spec.NamesNothing(l[i]) {
+			l[i].Warning, l[i].Allowed = false, "patterns that name a file each: what was made from the files of before would be deleted"
+		}
+	}
 }
 
 // asProblems gives an error its parts, if it has any.

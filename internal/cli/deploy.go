@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"text/tabwriter"
 
 	promconfig "github.com/prometheus/common/config"
@@ -103,7 +104,7 @@ func (f *deployFlags) one() (*app.Destination, error) {
 	if len(f.targets) > 0 {
 		return nil, errors.New("--target names entries of the agent file, and other flags name a place of their own: use one of the two")
 	}
-	to := &app.Destination{Name: kind, Target: target, Form: generate.Files}
+	to := &app.Destination{Name: kind, Kind: kind, Target: target, Form: generate.Files}
 	if kind == "directory" {
 		to.Form = ""
 	}
@@ -126,7 +127,7 @@ func (f *deployFlags) read(s Streams) ([]placement, error) {
 	if f.config == "" && (one == nil || f.from == "" && len(f.objectives) == 0) {
 		f.config = defaultConfig
 	}
-	destinations := []app.Destination{}
+	var destinations []app.Destination
 	if one != nil {
 		destinations = append(destinations, *one)
 	} else {
@@ -141,6 +142,9 @@ func (f *deployFlags) read(s Streams) ([]placement, error) {
 	if len(destinations) == 0 {
 		return nil, fmt.Errorf("%s has no section deploy: write one, or name a place with --dir, --prometheus-rules-dir, --grafana-url or --alertmanager-file", f.config)
 	}
+	if destinations, err = f.taking(destinations); err != nil {
+		return nil, err
+	}
 	made := map[generate.Form][]artifact.File{}
 	var places []placement
 	for _, d := range destinations {
@@ -154,12 +158,64 @@ func (f *deployFlags) read(s Streams) ([]placement, error) {
 	return places, nil
 }
 
+// taking leaves out the places that take none of the parts that --parts names.
+func (f *deployFlags) taking(all []app.Destination) ([]app.Destination, error) {
+	if len(f.parts) == 0 {
+		return all, nil
+	}
+	var out []app.Destination
+	for _, d := range all {
+		if slices.ContainsFunc(partsOf(d.Kind), f.asks) {
+			out = append(out, d)
+		}
+	}
+	if len(out) == 0 {
+		return nil, fmt.Errorf("--parts %s: no place takes it; rules belong to Prometheus, dashboards and grafana-rules to Grafana, alertmanager to Alertmanager, and everything to a folder", strings.Join(f.parts, ","))
+	}
+	return out, nil
+}
+
+func (f *deployFlags) asks(p generate.Part) bool { return slices.Contains(f.parts, string(p)) }
+
+// partsOf are the parts that a kind of place takes.
+func partsOf(kind string) []generate.Part {
+	switch kind {
+	case "prometheus":
+		return []generate.Part{generate.AgentRules, generate.NativeRules}
+	case "grafana":
+		return []generate.Part{generate.DashboardPart, generate.GrafanaRules}
+	case "alertmanager":
+		return []generate.Part{generate.Routing}
+	}
+	return generate.Parts()
+}
+
+// keeps reports whether something deployed stays though nothing was generated for it: --parts named others.
+func (f *deployFlags) keeps(to app.Destination, kind, name string) bool {
+	if len(f.parts) == 0 {
+		return false
+	}
+	var of []generate.Part
+	switch {
+	case kind == grafana.KindDashboard:
+		of = []generate.Part{generate.DashboardPart}
+	case kind == grafana.KindRuleGroup:
+		of = []generate.Part{generate.GrafanaRules}
+	case to.Kind == "alertmanager":
+		of = partsOf(to.Kind)
+	default:
+		of = generate.PartsAt(name)
+	}
+	return slices.ContainsFunc(of, func(p generate.Part) bool { return !f.asks(p) })
+}
+
 // files reads or generates what is to be deployed.
 func (f *deployFlags) files(form generate.Form, s Streams) ([]artifact.File, error) {
 	if f.from != "" {
 		return deploy.ReadFolder(f.from)
 	}
 	how := f.generateFlags
+	how.whole = true
 	if form != "" {
 		how.form = string(form)
 	}
@@ -188,7 +244,7 @@ objectives give now. Nothing is changed. Secrets are not shown. Exit code 2 when
 			if err != nil {
 				return err
 			}
-			plans, err := makePlans(cmd.Context(), places)
+			plans, err := f.plans(cmd.Context(), places, false)
 			var told error
 			if asJSON {
 				told = json.NewEncoder(s.Out).Encode(map[string]any{"plans": plans})
@@ -211,7 +267,7 @@ objectives give now. Nothing is changed. Secrets are not shown. Exit code 2 when
 
 func newApply(s Streams) *cobra.Command {
 	var f deployFlags
-	var keep bool
+	var keep, all bool
 	cmd := &cobra.Command{
 		Use: "apply", Short: "Deploy what is generated",
 		Long: `Show what differs as diff does, then make it so: create, update, and delete what is ours and no longer
@@ -222,24 +278,25 @@ generated. What others made is never touched. An apply that was interrupted is c
 			if err != nil {
 				return err
 			}
-			plans, err := makePlans(cmd.Context(), places)
+			plans, err := f.plans(cmd.Context(), places, all)
 			if err = errors.Join(err, printPlans(s.Out, plans)); err != nil && len(plans) == 0 {
 				return err
 			}
 			for _, p := range plans {
 				i := slices.IndexFunc(places, func(d placement) bool { return d.Name == p.Target })
-				err = errors.Join(err, applyOne(cmd.Context(), places[i], p, keep, s))
+				err = errors.Join(err, applyOne(cmd.Context(), places[i], p, deploy.ApplyOptions{KeepEdits: keep, PruneAll: all}, s))
 			}
 			return err
 		},
 	}
 	f.add(cmd)
 	cmd.Flags().BoolVar(&keep, "keep-edits", false, "refuse to overwrite or delete what somebody edited since the last apply")
+	cmd.Flags().BoolVar(&all, "prune-all", false, "delete also what belongs to parts that --parts does not name, and the last one of a kind")
 	return cmd
 }
 
-// makePlans makes the plan of every place that can be read; the others are the error.
-func makePlans(ctx context.Context, places []placement) ([]deploy.Plan, error) {
+// plans makes the plan of every place that can be read; the others are the error.
+func (f *deployFlags) plans(ctx context.Context, places []placement, pruneAll bool) ([]deploy.Plan, error) {
 	plans := []deploy.Plan{}
 	var errs []error
 	for _, one := range places {
@@ -248,19 +305,23 @@ func makePlans(ctx context.Context, places []placement) ([]deploy.Plan, error) {
 			errs = append(errs, fmt.Errorf("%s: %w", one.Name, err))
 			continue
 		}
+		if !pruneAll {
+			p.Keep(func(kind, name string) bool { return f.keeps(one.Destination, kind, name) })
+		}
 		p.Explain()
 		plans = append(plans, p)
 	}
 	return plans, errors.Join(errs...)
 }
 
-func applyOne(ctx context.Context, to placement, p deploy.Plan, keep bool, s Streams) error {
+func applyOne(ctx context.Context, to placement, p deploy.Plan, o deploy.ApplyOptions, s Streams) error {
 	bar := newProgress(s.Err)
 	changed := 0
-	err := deploy.Apply(ctx, to.Target, p, deploy.ApplyOptions{KeepEdits: keep, Progress: func(done, all int, _ *deploy.Step) {
+	o.Progress = func(done, all int, _ *deploy.Step) {
 		changed = done
 		bar.show("applying", float64(done), float64(all))
-	}})
+	}
+	err := deploy.Apply(ctx, to.Target, p, o)
 	bar.clear()
 	if err != nil {
 		return fmt.Errorf("%s: %w", to.Name, err)
@@ -283,8 +344,8 @@ func printPlans(out io.Writer, plans []deploy.Plan) error {
 			errs = append(errs, row(w, "TARGET", "DO", "KIND", "NAME", "WHY"))
 		}
 		for _, s := range p.Steps {
-			if s.Op == deploy.Unchanged {
-				unchanged++
+			if s.Op == deploy.Unchanged || s.Op == deploy.Kept {
+				unchanged += map[deploy.Op]int{deploy.Unchanged: 1}[s.Op]
 				continue
 			}
 			errs = append(errs, row(w, p.Target, string(s.Op), s.Kind, s.Name, s.Why))

@@ -32,6 +32,7 @@ type generateFlags struct {
 	labels                                map[string]string
 	scrape, interval                      time.Duration
 	strict                                bool
+	whole                                 bool // a pattern that names no file is an error
 }
 
 func (f *generateFlags) register(flags *pflag.FlagSet) {
@@ -101,7 +102,7 @@ func (f *generateFlags) output(s Streams) (generate.Output, error) {
 	if f.config == "" && len(f.objectives) == 0 {
 		return generate.Output{}, fmt.Errorf("nothing to generate from: give --objectives 'slo/*.yaml' or --config assayer.yaml")
 	}
-	in, problems := app.LoadGenerate(app.GenerateOptions{Config: f.config, Objectives: f.objectives, Strict: f.strict, Now: time.Now(), Change: f.change})
+	in, problems := app.LoadGenerate(app.GenerateOptions{Config: f.config, Objectives: f.objectives, Strict: f.strict, Whole: f.whole, Now: time.Now(), Change: f.change})
 	for _, p := range problems {
 		fmt.Fprintln(s.Err, p)
 	}
@@ -244,7 +245,7 @@ func writeTree(ctx context.Context, s Streams, to string, files []artifact.File)
 	}
 	bar := newProgress(s.Err)
 	defer bar.clear()
-	err = deploy.Apply(ctx, target, plan, deploy.ApplyOptions{Progress: func(done, all int, _ *deploy.Step) {
+	err = deploy.Apply(ctx, target, plan, deploy.ApplyOptions{PruneAll: true, Progress: func(done, all int, _ *deploy.Step) {
 		changed = done
 		bar.show("writing", float64(done), float64(all))
 	}})

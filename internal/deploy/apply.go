@@ -11,6 +11,7 @@ import (
 // ApplyOptions say how to carry out a plan.
 type ApplyOptions struct {
 	KeepEdits bool                            // refuse when it would replace or delete what somebody edited
+	PruneAll  bool                            // delete also when nothing is left of a kind; without it that is refused
 	Progress  func(done, all int, last *Step) // called before the first step, with nil, and after each; nil: nobody wants to know
 }
 
@@ -24,7 +25,7 @@ func (e *RefusedError) Error() string {
 // Apply carries a plan out. It changes nothing when the plan has a conflict, or an edit that is to be kept. An error in
 // the middle leaves what was done until then; making a plan again and applying it does the rest.
 func Apply(ctx context.Context, t Target, p Plan, o ApplyOptions) (err error) {
-	if err := refuse(p, o.KeepEdits); err != nil {
+	if err := refuse(p, o); err != nil {
 		return err
 	}
 	var todo []Step
@@ -102,13 +103,16 @@ func carryOut(ctx context.Context, session Session, todo []Step, tell func(done 
 	return failed
 }
 
-func refuse(p Plan, keepEdits bool) error {
+func refuse(p Plan, o ApplyOptions) error {
 	var reasons []string
+	if !o.PruneAll {
+		reasons = emptied(p)
+	}
 	for _, s := range p.Steps {
 		switch {
 		case s.Op == Conflict:
 			reasons = append(reasons, fmt.Sprintf("%s %s is not ours: %s", s.Kind, s.Name, s.Why))
-		case keepEdits && s.Edited && s.Changes():
+		case o.KeepEdits && s.Edited && s.Changes():
 			reasons = append(reasons, fmt.Sprintf("%s %s: %s; apply without --keep-edits to overwrite it", s.Kind, s.Name, s.Why))
 		}
 	}
@@ -116,6 +120,29 @@ func refuse(p Plan, keepEdits bool) error {
 		return &RefusedError{reasons}
 	}
 	return nil
+}
+
+// emptied tells of every kind of which all that is ours would be deleted, and nothing made: more often a wrong pattern or
+// folder than a wish.
+func emptied(p Plan) []string {
+	var kinds []string
+	deleted, left := map[string]int{}, map[string]bool{}
+	for _, s := range p.Steps {
+		if s.Op == Delete {
+			if deleted[s.Kind]++; deleted[s.Kind] == 1 {
+				kinds = append(kinds, s.Kind)
+			}
+			continue
+		}
+		left[s.Kind] = true
+	}
+	var reasons []string
+	for _, k := range kinds {
+		if !left[k] {
+			reasons = append(reasons, fmt.Sprintf("%d of kind %s are ours and would all be deleted, since none was generated: check what is generated from, or apply with --prune-all", deleted[k], k))
+		}
+	}
+	return reasons
 }
 
 func gerund(o Op) string {

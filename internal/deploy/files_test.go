@@ -47,7 +47,7 @@ func plan(t *testing.T, one deploy.Target, files []artifact.File) deploy.Plan {
 
 func apply(t *testing.T, one deploy.Target, files []artifact.File) {
 	t.Helper()
-	if err := deploy.Apply(t.Context(), one, plan(t, one, files), deploy.ApplyOptions{}); err != nil {
+	if err := deploy.Apply(t.Context(), one, plan(t, one, files), deploy.ApplyOptions{PruneAll: true}); err != nil {
 		t.Fatal(err)
 	}
 }

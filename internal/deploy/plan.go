@@ -19,6 +19,7 @@ const (
 	Delete    Op = "delete"
 	Conflict  Op = "conflict"  // it is not ours: nothing is done
 	Unchanged Op = "unchanged" // nothing is to be done
+	Kept      Op = "kept"      // it is ours, nothing was generated for it, and it is not to go; see [Plan.Keep]
 )
 
 // Step is one object of a plan.
@@ -47,7 +48,16 @@ type Plan struct {
 
 // Drifted reports whether what is deployed is not what was generated.
 func (p Plan) Drifted() bool {
-	return p.Pending != "" || slices.ContainsFunc(p.Steps, func(s Step) bool { return s.Op != Unchanged })
+	return p.Pending != "" || slices.ContainsFunc(p.Steps, func(s Step) bool { return s.Op != Unchanged && s.Op != Kept })
+}
+
+// Keep lets what would be deleted stay where it answers true: nobody asked this time for what would have made it.
+func (p Plan) Keep(keep func(kind, name string) bool) {
+	for i := range p.Steps {
+		if s := &p.Steps[i]; s.Op == Delete && keep(s.Kind, s.Name) {
+			s.Op, s.Why = Kept, "its part was not asked for"
+		}
+	}
 }
 
 // Make reads what is deployed at a target and compares it with what was generated.

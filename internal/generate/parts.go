@@ -3,9 +3,13 @@ package generate
 import (
 	"errors"
 	"fmt"
+	"path"
+	"slices"
+	"strings"
 
 	"github.com/assayer-io/assayer/alerts"
 	"github.com/assayer-io/assayer/alerts/alertmanager"
+	"github.com/assayer-io/assayer/alerts/prometheus"
 	"github.com/assayer-io/assayer/alerts/promtool"
 	"github.com/assayer-io/assayer/alerts/runbook"
 	"github.com/assayer-io/assayer/internal/artifact"
@@ -79,4 +83,24 @@ func (in *Input) runbooks(rules []alerts.File, refusals []alerts.Refusal) []arti
 		pages[i] = artifact.File{Path: "runbooks/" + runbook.FileName(o.Name), Kind: artifact.Runbook, Data: page}
 	})
 	return append(out, pages...)
+}
+
+// PartsAt are the parts whose files stand at a path, in whatever form they were made, with or without their folder.
+func PartsAt(name string) []Part {
+	for _, place := range []struct {
+		folder string
+		parts  []Part
+	}{
+		{"alertmanager", []Part{Routing}}, {"rule-tests", []Part{RuleTests}}, {"runbooks", []Part{Runbooks}},
+		{"dashboards", []Part{DashboardPart}}, {"grafana", []Part{GrafanaRules}}, {"alerting", []Part{GrafanaRules}},
+		{"terraform", []Part{DashboardPart, GrafanaRules}},
+	} {
+		if slices.Contains(strings.Split(path.Dir(name), "/"), place.folder) {
+			return place.parts
+		}
+	}
+	if strings.HasPrefix(path.Base(name), prometheus.AgentFile) {
+		return []Part{AgentRules}
+	}
+	return []Part{NativeRules}
 }

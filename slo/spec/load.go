@@ -70,6 +70,18 @@ func LoadGlobs(patterns []string, baseDir string, o Options) (Set, problem.List)
 	return set, append(problems, more...)
 }
 
+// Messages about patterns that name no file.
+const (
+	noFile    = "no such file"
+	noFolders = "is a folder, whose files are not looked for"
+)
+
+// NamesNothing reports whether a problem is a warning about a pattern that names no file of objectives. Whoever deletes
+// what has no objective any more takes it for an error.
+func NamesNothing(p problem.Problem) bool {
+	return p.Warning && (p.Message == noFile || p.Message == noFolders)
+}
+
 // ReadGlobs reads every file that one of the patterns names, once and in order of their names.
 // Patterns are those of path/filepath.Match, relative to baseDir unless absolute.
 func ReadGlobs(patterns []string, baseDir string) ([]File, problem.List) {
@@ -85,11 +97,11 @@ func ReadGlobs(patterns []string, baseDir string) ([]File, problem.List) {
 		case err != nil:
 			problems = append(problems, problem.Problem{File: full, Message: "not a pattern", Got: pattern, Allowed: "a path with *, ? and [a-z]"})
 		case len(found) == 0:
-			problems = append(problems, problem.Problem{File: full, Message: "no such file", Warning: strings.ContainsAny(pattern, "*?[")})
+			problems = append(problems, problem.Problem{File: full, Message: noFile, Warning: strings.ContainsAny(pattern, "*?[")})
 		}
 		names = append(names, found...)
 		if len(found) > 0 && !slices.ContainsFunc(found, isNoFolder) {
-			problems = append(problems, problem.Problem{File: full, Message: "is a folder, whose files are not looked for", Got: pattern,
+			problems = append(problems, problem.Problem{File: full, Message: noFolders, Got: pattern,
 				Allowed: "a pattern of files such as " + filepath.Join(pattern, "*.yaml"), Warning: true})
 		}
 	}

@@ -35,7 +35,7 @@ func TestEverythingGenerated(t *testing.T) {
 	if made["dashboard"] < 5 || made["folder"] < 1 || made["rule-group"] < 1 {
 		t.Errorf("made %v", made)
 	}
-	if err := deploy.Apply(t.Context(), one, plan(t, one, nil), deploy.ApplyOptions{}); err != nil {
+	if err := deploy.Apply(t.Context(), one, plan(t, one, nil), deploy.ApplyOptions{PruneAll: true}); err != nil {
 		t.Error(err)
 	}
 }

@@ -85,7 +85,7 @@ func plan(t *testing.T, one *grafana.Target, files []artifact.File) deploy.Plan 
 
 func apply(t *testing.T, one *grafana.Target, files []artifact.File) {
 	t.Helper()
-	if err := deploy.Apply(t.Context(), one, plan(t, one, files), deploy.ApplyOptions{}); err != nil {
+	if err := deploy.Apply(t.Context(), one, plan(t, one, files), deploy.ApplyOptions{PruneAll: true}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -146,6 +146,9 @@ func TestGrafanaFollowsWhatIsGenerated(t *testing.T) {
 			}
 			apply(t, one, files)
 			wantOps(t, plan(t, one, files))
+			if err := deploy.Apply(t.Context(), one, plan(t, one, nil), deploy.ApplyOptions{}); err == nil || !strings.Contains(err.Error(), "--prune-all") {
+				t.Errorf("everything is deleted since nothing was generated: %v", err)
+			}
 			apply(t, one, nil)
 			g.Change(func(g *fakegrafana.Grafana) {
 				if len(g.Groups) != 0 || len(g.Dashboards) != 1 || len(g.Folders) != 2 {
@@ -233,7 +236,7 @@ func TestEditsByHand(t *testing.T) {
 	}
 	p = plan(t, one, nil)
 	g.Edit("assayer-on-call", "anna", rename)
-	if err := deploy.Apply(t.Context(), one, p, deploy.ApplyOptions{}); !errors.Is(err, deploy.ErrChanged) {
+	if err := deploy.Apply(t.Context(), one, p, deploy.ApplyOptions{PruneAll: true}); !errors.Is(err, deploy.ErrChanged) {
 		t.Errorf("deleting what was edited meanwhile: %v", err)
 	}
 }

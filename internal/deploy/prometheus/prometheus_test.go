@@ -143,7 +143,7 @@ func plan(t *testing.T, one deploy.Target, files []artifact.File) deploy.Plan {
 
 func apply(t *testing.T, one deploy.Target, files []artifact.File) error {
 	t.Helper()
-	return deploy.Apply(t.Context(), one, plan(t, one, files), deploy.ApplyOptions{})
+	return deploy.Apply(t.Context(), one, plan(t, one, files), deploy.ApplyOptions{PruneAll: true})
 }
 
 func content(t *testing.T, s *server) string {
