@@ -101,13 +101,10 @@ func Convert(files []spec.File, formats []Format, o Options) Result {
 		r.format = f.Name
 		f.Convert(docs[i], r)
 	}
-	r.check()
+	result.Problems = append(result.Problems, r.check()...)
 	r.collect(&result, outputs)
 	return result
 }
-
-// maxItems bounds how many documents a list holds.
-const maxItems = 10_000
 
 // flatten returns the documents that one of YAML holds: itself, or what is in a list, be it Kubernetes' own.
 func flatten(root strictyaml.Node) []strictyaml.Node {
@@ -139,38 +136,50 @@ func unknown(doc strictyaml.Node, formats []Format) problem.Problem {
 	return doc.Problem(p)
 }
 
-// check loads all that was made, and refuses what does not load until everything does.
-func (r *Run) check() {
-	for range maxItems {
-		var files []spec.File
-		byFile := map[string]*Item{}
-		for i, it := range r.items {
-			if it.Refused() || it.doc == nil {
-				continue
-			}
-			data, err := encode(*it.doc, nil)
-			if err != nil {
-				it.Refuse(InvalidValue, it.At, "", problem.Problem{Message: err.Error()})
-				continue
-			}
-			name := strconv.Itoa(i)
-			byFile[name] = it
-			files = append(files, spec.File{Name: name, Data: data})
-		}
-		set, problems := spec.Load(files, spec.Options{})
-		if problems.Err() == nil {
-			for _, o := range set.Objectives {
-				it := byFile[o.File]
-				it.objectives = append(it.objectives, o.Name)
-			}
-			return
-		}
+// check loads all that was made, and refuses what does not load until everything does: without one document another,
+// which refers to it, may not load either. What it returns is nobody's in particular.
+func (r *Run) check() problem.List {
+	for {
+		byFile, problems := r.load()
+		var refused bool
 		for _, p := range problems {
 			if it := byFile[p.File]; !p.Warning && it != nil && !it.Refused() {
 				it.Refuse(InvalidValue, it.At, "", problem.Problem{Message: "would not load: " + strings.TrimPrefix(p.Path+": "+p.Message, ": "), Got: p.Got, Allowed: p.Allowed})
+				refused = true
 			}
 		}
+		if !refused {
+			return slices.DeleteFunc(problems, func(p problem.Problem) bool { return p.Warning })
+		}
 	}
+}
+
+// load reads what was made as the agent does, each document as a file of its own. When all of it loads, items know their
+// objectives.
+func (r *Run) load() (byFile map[string]*Item, problems problem.List) {
+	var files []spec.File
+	byFile = map[string]*Item{}
+	for i, it := range r.items {
+		if it.Refused() || it.doc == nil {
+			continue
+		}
+		data, err := encode(*it.doc, nil)
+		if err != nil {
+			it.Refuse(InvalidValue, it.At, "", problem.Problem{Message: err.Error()})
+			continue
+		}
+		name := strconv.Itoa(i)
+		byFile[name] = it
+		files = append(files, spec.File{Name: name, Data: data})
+	}
+	set, problems := spec.Load(files, spec.Options{})
+	if problems.Err() == nil {
+		for _, o := range set.Objectives {
+			it := byFile[o.File]
+			it.objectives = append(it.objectives, o.Name)
+		}
+	}
+	return byFile, problems
 }
 
 // collect puts the documents made into one file for each source document, in the order read.

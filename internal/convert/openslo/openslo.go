@@ -8,6 +8,7 @@ package openslo
 import (
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/assayer-io/assayer/internal/convert"
@@ -208,8 +209,18 @@ func (in *reader) ratio(it *convert.Item, n, counter strictyaml.Node) *convert.I
 	}
 	if ind != nil {
 		ind.From(ref)
+		tellOthers(it, legs, ref)
 	}
 	return ind
+}
+
+// tellOthers warns of legs that are asked of another data source than the one that is kept.
+func tellOthers(it *convert.Item, legs [3]*query, kept string) {
+	for _, q := range legs {
+		if q != nil && q.ref != kept {
+			it.Warn(convert.DataSource, q.text, "", problem.Problem{Message: "good, bad and total are asked of two data sources; all of them are counted of " + strconv.Quote(kept), Got: strconv.Quote(q.ref)})
+		}
+	}
 }
 
 // bare is what a flag says of selectors. A rate was taken of a counter, whatever the flag says of the rate.
