@@ -17,7 +17,7 @@ const (
 )
 
 var (
-	secretKey = regexp.MustCompile(`(?i)(?:pass(?:word|wd|phrase)?|secret|token|credentials?|(?:api|routing|service|user|integration|private|account)_?key|api_url|webhook_url|headers|secure_?json_?data)s?$`)
+	secretKey = regexp.MustCompile(`(?i)(?:pass(?:word|wd|phrase)?|secret|token(?:_?id)?|credentials?|^key|(?:api|routing|service|user|integration|private|account|secret|access|certificate)_?key|api_url|webhook_url|header|secure_?json_?data)s?$`)
 	userInfo  = regexp.MustCompile(`(://)[^/\s@"']+@`)
 	comment   = regexp.MustCompile(`(?i)(^|\s)#.*(?:pass|secret|token|credential|key|url|header).*$`)
 )
