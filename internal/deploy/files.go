@@ -54,6 +54,14 @@ type entry struct {
 	Next   *string `json:"next,omitempty"` // hash of what an apply is making of it, "" to delete it; nil: none is under way
 }
 
+// mode is that of new files.
+func (f Files) mode() fs.FileMode {
+	if f.Mode == 0 {
+		return 0o644
+	}
+	return f.Mode
+}
+
 func (f Files) manifestName() string {
 	if f.Manifest == "" {
 		return ManifestName
@@ -236,18 +244,30 @@ func write(root *os.Root, name string, data []byte, mode fs.FileMode) error {
 
 // place is write without the folders' part of it: they are changed, and it depends on them whether a power failure undoes that.
 func place(root *os.Root, name string, data []byte, mode fs.FileMode) (changed []string, err error) {
-	dir := filepath.Dir(name)
-	made, err := makeFolders(root, dir)
+	temp, changed, err := stage(root, name, data, mode)
 	if err != nil {
 		return nil, err
 	}
-	temp := filepath.Join(dir, "."+filepath.Base(name)+tempMark+rand.Text()[:8])
+	if err := root.Rename(temp, name); err != nil {
+		return nil, errors.Join(err, ignoreMissing(root.Remove(temp)))
+	}
+	return changed, nil
+}
+
+// stage writes data beside name, to be moved there, and gives the folders that change by that.
+func stage(root *os.Root, name string, data []byte, mode fs.FileMode) (temp string, changed []string, err error) {
+	dir := filepath.Dir(name)
+	made, err := makeFolders(root, dir)
+	if err != nil {
+		return "", nil, err
+	}
+	temp = filepath.Join(dir, "."+filepath.Base(name)+tempMark+rand.Text()[:8])
 	if len(filepath.Base(temp)) > 255 { // the longest name most file systems take
 		temp = filepath.Join(dir, tempMark+rand.Text())
 	}
 	out, err := root.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if err != nil {
-		return nil, err
+		return "", nil, err
 	}
 	defer func() {
 		if err != nil {
@@ -262,12 +282,9 @@ func place(root *os.Root, name string, data []byte, mode fs.FileMode) (changed [
 		err = out.Sync()
 	}
 	if err = errors.Join(err, out.Close()); err != nil {
-		return nil, err
+		return "", nil, err
 	}
-	if err := root.Rename(temp, name); err != nil {
-		return nil, err
-	}
-	return append(made, dir), nil
+	return temp, append(made, dir), nil
 }
 
 // makeFolders makes dir and gives the folders that got a new entry.

@@ -148,10 +148,7 @@ func (s *FileSession) Do(_ context.Context, step Step) error {
 	if is != was {
 		return ErrChanged
 	}
-	b := before{name: step.Name, mode: s.files.Mode}
-	if b.mode == 0 {
-		b.mode = 0o644
-	}
+	b := before{name: step.Name, mode: s.files.mode()}
 	if found != nil {
 		info, err := s.root.Lstat(name)
 		if err != nil {
