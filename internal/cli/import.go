@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -15,8 +13,8 @@ import (
 	"github.com/assayer-io/assayer/internal/convert/openslo"
 	"github.com/assayer-io/assayer/internal/convert/pyrra"
 	"github.com/assayer-io/assayer/internal/convert/sloth"
+	"github.com/assayer-io/assayer/internal/deploy"
 	"github.com/assayer-io/assayer/internal/problem"
-	"github.com/assayer-io/assayer/internal/storage"
 	"github.com/assayer-io/assayer/slo/spec"
 )
 
@@ -31,7 +29,7 @@ func newImport(s Streams) *cobra.Command {
 		Use: "import FILE... --out DIR|-", Short: "Convert objectives of sloth, pyrra and OpenSLO into ours",
 		Long: `Convert objectives of sloth (prometheus/v1, PrometheusServiceLevel), pyrra (ServiceLevelObjective) and OpenSLO (v1, v1alpha,
 v2alpha) into OpenSLO v1 documents whose queries are streamed. What they do not say is told with the name of the loss. An objective that
-cannot be converted is left out, and the others are written; with --strict any loss fails and nothing is written.`,
+cannot be converted is left out, and the others are written: exit code 2. With --strict any loss fails and nothing is written.`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error { return importFiles(f, args, s) },
 	}
@@ -83,13 +81,19 @@ func importFiles(f importFlags, args []string, s Streams) error {
 	} else {
 		tellImport(s.Err, result, f.strict)
 	}
-	if !failed {
-		return nil
-	}
-	if !f.json {
+	switch {
+	case failed && !f.json:
 		fmt.Fprintln(s.Err, "assayer: nothing was written: "+whyNothing(result))
+		return errSaid
+	case failed:
+		return errSaid
+	case result.Refused > 0 && !f.json:
+		fmt.Fprintf(s.Err, "assayer: %s written, and %s could not be converted\n", count(len(result.Objectives), "objective"), count(result.Refused, "document"))
+		return errNo
+	case result.Refused > 0:
+		return errNo
 	}
-	return errSaid
+	return nil
 }
 
 func whyNothing(r convert.Result) string {
@@ -121,13 +125,14 @@ func reportImport(w io.Writer, r convert.Result, written bool) error {
 	enc.SetIndent("", "  ")
 	return enc.Encode(struct {
 		Written    bool             `json:"written"`
+		Refused    int              `json:"refused"` // documents, or parts of one, that could not be converted
 		Objectives []convert.Made   `json:"objectives"`
 		Losses     []convert.Notice `json:"losses"`
 		Problems   problem.List     `json:"problems"`
-	}{written, append([]convert.Made{}, r.Objectives...), append([]convert.Notice{}, r.Notices...), append(problem.List{}, r.Problems...)})
+	}{written, r.Refused, append([]convert.Made{}, r.Objectives...), append([]convert.Notice{}, r.Notices...), append(problem.List{}, r.Problems...)})
 }
 
-// write puts the documents to standard output or into a folder, where no file is ever written by half.
+// write puts the documents to standard output or into a folder, all of them or none.
 func write(f importFlags, outputs []convert.Output, stdout io.Writer) error {
 	if f.out == "-" {
 		for i, o := range outputs {
@@ -142,31 +147,20 @@ func write(f importFlags, outputs []convert.Output, stdout io.Writer) error {
 		}
 		return nil
 	}
-	if err := os.MkdirAll(f.out, 0o755); err != nil { //nolint:gosec // objectives are for everybody
+	files := deploy.Files{Dir: f.out}
+	names := make([]string, len(outputs))
+	for i, o := range outputs {
+		names[i] = o.File
+	}
+	objects, err := files.Objects(names, func(i int) []byte { return outputs[i].Data })
+	if err == nil {
+		err = files.WriteAll(objects, f.force)
+	}
+	if taken, ok := errors.AsType[*fs.PathError](err); ok && errors.Is(taken, fs.ErrExist) {
+		return fmt.Errorf("nothing was written: %s is there already, allowed: another folder, or --force to write over it", taken.Path)
+	}
+	if err != nil {
 		return fmt.Errorf("writing objectives: %w", err)
-	}
-	for _, o := range outputs {
-		if _, err := os.Lstat(filepath.Join(f.out, o.File)); !f.force && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("nothing was written: %s is there already, allowed: another folder, or --force to write over it", filepath.Join(f.out, o.File))
-		}
-	}
-	for _, o := range outputs {
-		name := filepath.Join(f.out, o.File)
-		half := name + ".half"
-		err := storage.WriteWhole(half, func(w io.Writer) error {
-			_, err := w.Write(o.Data)
-			return err
-		})
-		if err == nil {
-			err = os.Chmod(half, 0o644) //nolint:gosec // objectives are for everybody
-		}
-		if err == nil {
-			err = os.Rename(half, name)
-		}
-		if err != nil {
-			_ = os.Remove(half) // what went wrong is told
-			return fmt.Errorf("writing objectives: %w", err)
-		}
 	}
 	return nil
 }

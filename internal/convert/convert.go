@@ -61,6 +61,7 @@ type Result struct {
 	Outputs    []Output
 	Objectives []Made
 	Notices    []Notice
+	Refused    int          // documents that could not be converted, each objective of a document that holds several
 	Problems   problem.List // what could not be read at all
 }
 
@@ -192,6 +193,7 @@ func (r *Run) collect(result *Result, outputs *fileNames) {
 	})
 	for _, it := range r.items {
 		if it.Refused() { // what else would be lost of it is nobody's concern
+			result.Refused++
 			it.notices = slices.DeleteFunc(it.notices, func(n Notice) bool { return !n.Refused })
 		}
 		slices.SortStableFunc(it.notices, func(a, b Notice) int {
