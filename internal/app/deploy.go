@@ -22,7 +22,7 @@ import (
 )
 
 // deployKind reads one entry of deploy.
-type deployKind func(config.Section, config.Config) (deployPlan, problem.List)
+type deployKind func(s config.Section, dir, folder string) (deployPlan, problem.List)
 
 // deployPlan is one entry of deploy as configured, not yet made.
 type deployPlan struct {
@@ -35,14 +35,17 @@ type deployPlan struct {
 // deployOf makes a deployKind of a variant's defaults and constructor. The keys of every entry and those of the variant
 // stand side by side in one section.
 func deployOf[C any](defaults func() C, make func(C) (deploy.Target, error)) deployKind {
-	return func(s config.Section, c config.Config) (deployPlan, problem.List) {
+	return func(s config.Section, dir, folder string) (deployPlan, problem.List) {
 		both := struct {
 			Entry   deploy.Entry `yaml:",inline"`
 			Variant C            `yaml:",inline"`
 		}{Variant: defaults()}
+		if v, ok := any(&both.Variant).(interface{ UsualFolder(title string) }); ok {
+			v.UsualFolder(folder)
+		}
 		problems := s.Decode(&both)
 		if v, ok := any(&both.Variant).(interface{ SetDirectory(dir string) }); ok {
-			v.SetDirectory(c.Dir)
+			v.SetDirectory(dir)
 		}
 		plan := deployPlan{Entry: both.Entry, make: func() (deploy.Target, error) { return make(both.Variant) }}
 		if v, ok := any(both.Variant).(interface{ Place() string }); ok && v.Place() != "" {
@@ -52,8 +55,16 @@ func deployOf[C any](defaults func() C, make func(C) (deploy.Target, error)) dep
 	}
 }
 
-func (l *Loaded) readDeploy() problem.List {
+// readDeploy reads the section deploy. The folder is that of Grafana for entries that name none; empty: that of the
+// section generate.
+func (l *Loaded) readDeploy(folder string) problem.List {
 	var problems problem.List
+	if c := generate.Default(); folder == "" {
+		if l.Config.Generate.Written() {
+			_ = l.Config.Generate.Decode(&c) // what is wrong in it is told by others
+		}
+		folder = c.Grafana.Folder
+	}
 	for _, s := range l.Config.Deploy {
 		if s.Kind == "" {
 			continue // told of already
@@ -63,7 +74,7 @@ func (l *Loaded) readDeploy() problem.List {
 			problems = append(problems, s.UnknownKind(slices.Sorted(maps.Keys(deployKinds()))))
 			continue
 		}
-		plan, found := read(s, l.Config)
+		plan, found := read(s, l.Config.Dir, folder)
 		if i := slices.IndexFunc(l.deploy, func(p deployPlan) bool { return p.place != "" && p.place == plan.place }); i >= 0 {
 			found = append(found, s.Problem(problem.Problem{Path: "name", Got: plan.Name, Message: "writes to the same place as " + l.deploy[i].Name + ", and each would delete the other's files", Allowed: "a place of its own"}))
 		}

@@ -85,3 +85,50 @@ deploy:
 		t.Error("what is no longer watched is told of")
 	}
 }
+
+// Dashboards and rules go to one folder: that of the entry, else that of the flag, else that of what is generated.
+func TestFolderOfGrafana(t *testing.T) {
+	for _, tt := range []struct{ generate, entry, flag, want string }{
+		{"", "", "", "Assayer"}, {"Payments", "", "", "Payments"}, {"Payments", "Cards", "", "Cards"},
+		{"Payments", "", "Said", "Said"}, {"Payments", "Cards", "Said", "Cards"},
+	} {
+		s := newSite(t)
+		text := fmt.Sprintf(agentFile, s.shop.Listener.Addr())
+		if tt.generate != "" {
+			text += "generate: {parts: [dashboards, grafana-rules], grafana: {folder: " + tt.generate + "}}\n"
+		}
+		entry := "{name: g, kind: grafana, url: 'http://127.0.0.1:1'}"
+		if tt.entry != "" {
+			entry = "{name: g, kind: grafana, url: 'http://127.0.0.1:1', folder: " + tt.entry + "}"
+		}
+		s.write("assayer.yaml", text+"deploy: ["+entry+"]\n")
+		loaded, problems := app.Load(app.LoadOptions{Path: s.options().ConfigPath, Folder: tt.flag})
+		if problems.Err() != nil {
+			t.Fatal(problems)
+		}
+		places, err := loaded.Destinations(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		in, problems := app.LoadGenerate(app.GenerateOptions{Config: s.options().ConfigPath})
+		if problems.Err() != nil {
+			t.Fatal(problems)
+		}
+		out, err := generate.Generate(in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wanted, err := places[0].Target.Wanted(out.Files)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, o := range wanted {
+			if o.Kind == "folder" && o.Data != tt.want || o.Kind == "rule-group" && !strings.HasPrefix(o.Name, "assayer-folder-"+strings.ToLower(tt.want)+"/") {
+				t.Errorf("%+v: %s %s, %v", tt, o.Kind, o.Name, o.Data)
+			}
+		}
+		if wanted[0].Kind != "folder" || len(wanted) < 5 {
+			t.Errorf("%+v: only %v", tt, wanted)
+		}
+	}
+}

@@ -24,6 +24,7 @@ type LoadOptions struct {
 	Path   string    // the agent file
 	Strict bool      // refuse objectives that OpenSLO's schema forbids
 	Now    time.Time // to warn of built-in calendars whose data end; zero: no warning
+	Folder string    // of Grafana, in place of generate.grafana.folder; empty: that
 }
 
 // Loaded is a configuration that has been read, with everything it names.
@@ -75,7 +76,7 @@ func Load(opts LoadOptions) (Loaded, problem.List) {
 		l.hooks = append(l.hooks, plan)
 		problems = append(problems, found...)
 	}
-	problems = append(problems, l.readDeploy()...)
+	problems = append(problems, l.readDeploy(opts.Folder)...)
 	how := spec.Options{Strict: opts.Strict, ScrapeInterval: l.interval(problems), Now: opts.Now, Currency: cfg.Global.ReportingCurrency}
 	if p := l.transactions(); p != nil {
 		how.Rails = p.rails

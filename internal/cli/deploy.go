@@ -131,7 +131,7 @@ func (f *deployFlags) read(s Streams) ([]placement, error) {
 	if one != nil {
 		destinations = append(destinations, *one)
 	} else {
-		loaded, problems := app.Load(app.LoadOptions{Path: f.config})
+		loaded, problems := app.Load(app.LoadOptions{Path: f.config, Folder: f.folder})
 		if problems.Errors() > 0 {
 			return nil, say(s, problems)
 		}

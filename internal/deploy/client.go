@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 	"unicode"
 
@@ -88,6 +89,7 @@ type Client struct {
 	client  *http.Client
 	timeout time.Duration
 	header  http.Header
+	held    atomic.Int64 // by how many connections are to be kept between calls
 }
 
 // NewClient makes a client of a valid configuration. The header is sent with every call.
@@ -105,7 +107,7 @@ func NewClient(c HTTPConfig, header http.Header, dial Dial) (*Client, error) {
 	if u.Path == "" {
 		u.Path = "/"
 	}
-	opts := []config.HTTPClientOption{config.WithUserAgent("assayer"), config.WithKeepAlivesDisabled()}
+	opts := []config.HTTPClientOption{config.WithUserAgent("assayer")}
 	if dial != nil {
 		opts = append(opts, config.WithDialContextFunc(dial))
 	}
@@ -115,6 +117,16 @@ func NewClient(c HTTPConfig, header http.Header, dial Dial) (*Client, error) {
 	}
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return &Client{base: u, client: client, timeout: c.Timeout, header: header}, nil
+}
+
+// Hold keeps connections open between calls until release is called, which has to be once.
+func (c *Client) Hold() (release func()) {
+	c.held.Add(1)
+	return func() {
+		if c.held.Add(-1) == 0 {
+			c.client.CloseIdleConnections()
+		}
+	}
 }
 
 // Call is one request and how it may be made.
@@ -131,6 +143,7 @@ type Call struct {
 // Do makes a call and gives the body of a 2xx answer. Network faults, 429 and 5xx are tried again up to three times, with
 // growing pauses, unless the call says Once: then only 429 is. Any other answer is a [StatusError].
 func (c *Client) Do(ctx context.Context, call Call) ([]byte, error) {
+	defer c.Hold()()
 	var body []byte
 	if call.Body != nil {
 		var err error

@@ -9,7 +9,8 @@ import (
 
 // Config is one entry of the section deploy.
 type Config struct {
-	Folder string `yaml:"folder"` // title of the folder for screens; rules name their own
+	// Folder is the title of the folder for screens and rules. It says what is ours: another agent has another.
+	Folder string `yaml:"folder"`
 	OrgID  int64  `yaml:"org_id"` // 0: the token's own
 	// Editable lets people change alert rules on Grafana's pages, where they would otherwise be locked.
 	Editable bool              `yaml:"editable"`
@@ -18,6 +19,9 @@ type Config struct {
 
 // Default gives the defaults.
 func Default() Config { return Config{Folder: "Assayer", Server: deploy.DefaultHTTP()} }
+
+// UsualFolder sets the folder for when none is written.
+func (c *Config) UsualFolder(title string) { c.Folder = title }
 
 // Validate returns every problem.
 func (c Config) Validate() error {

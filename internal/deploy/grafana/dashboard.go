@@ -104,7 +104,7 @@ func (t *Target) dashboards(ctx context.Context, wanted []deploy.Object) ([]depl
 		return nil, fmt.Errorf("listing dashboards: %w", err)
 	}
 	for _, uid := range tagged {
-		if want[uid] == nil && strings.HasPrefix(uid, uidPrefix) {
+		if want[uid] == nil {
 			uids = append(uids, uid)
 		}
 	}
@@ -121,7 +121,7 @@ func (t *Target) dashboards(ctx context.Context, wanted []deploy.Object) ([]depl
 	return out, nil
 }
 
-// search lists the UIDs of all dashboards with our tag.
+// search lists the UIDs of all dashboards with our tag in our folder.
 func (t *Target) search(ctx context.Context) ([]string, error) {
 	var out []string
 	for page := 1; page <= maxSearch; page++ {
@@ -131,13 +131,16 @@ func (t *Target) search(ctx context.Context) ([]string, error) {
 			return nil, err
 		}
 		var hits []struct {
-			UID string `json:"uid"`
+			UID       string `json:"uid"`
+			FolderUID string `json:"folderUid"`
 		}
 		if err := json.Unmarshal(data, &hits); err != nil {
 			return nil, fmt.Errorf("the answer to GET /api/search is not Grafana's: %w", err)
 		}
 		for _, h := range hits {
-			out = append(out, h.UID)
+			if strings.HasPrefix(h.UID, uidPrefix) && h.FolderUID == t.folder {
+				out = append(out, h.UID)
+			}
 		}
 		if len(hits) < searchLimit {
 			return out, nil
@@ -169,6 +172,10 @@ func (t *Target) dashboard(ctx context.Context, uid string, want *deploy.Object)
 		return f, nil
 	case !slices.Contains(tags, any(tag)):
 		f.Foreign = "a dashboard with this UID is there without the tag " + tag + "; delete it, or give it the tag if it is ours"
+		return f, nil
+	}
+	if in := answer.Meta.FolderUID; in != t.folder && strings.HasPrefix(in, folderPrefix) {
+		f.Foreign = fmt.Sprintf("it is in the folder with the UID %s, which another agent deploys to; deploy to another organisation (org_id) or without the part dashboards, or delete it there if that was this agent's folder before", in)
 		return f, nil
 	}
 	f.Ours = true

@@ -5,8 +5,10 @@
 //	POST /api/dashboards/db                       {"dashboard": {…, "version": 7}, "overwrite": false, "message": "assayer apply 9f2c…"}
 //	PUT  /api/v1/provisioning/folder/…/rule-groups/…
 //
-// A dashboard is ours when its UID begins with assayer- and it has the tag assayer; a rule group when the UIDs of all its
-// rules begin so; a folder by its UID. What was applied last is noted in the message of a dashboard's version and in an
+// All is in one folder, which is known by its UID. A dashboard there is ours when its UID begins with assayer- and it has
+// the tag assayer; a rule group when the UIDs of all its rules begin so. What is in the folder of another agent is
+// another's: UIDs of rules have the folder in them, so that both have their rules, and dashboards, whose UIDs are fixed
+// since links lead to them, are there once. What was applied last is noted in the message of a dashboard's version and in an
 // annotation of a group's first rule, so that an edit by hand is told from an older version of ours. Folders are never
 // deleted, since they may hold what others put there.
 //
@@ -46,6 +48,7 @@ const (
 // Target is one organisation of a Grafana server. It implements [deploy.Target].
 type Target struct {
 	cfg    Config
+	folder string // its UID
 	client *deploy.Client
 }
 
@@ -67,36 +70,36 @@ func New(c Config, d Deps) (*Target, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making grafana target: %w", err)
 	}
-	return &Target{c, client}, nil
+	return &Target{c, folderUID(c.Folder), client}, nil
 }
 
 // Wanted implements [deploy.Target]: folders, then dashboards, then rule groups.
 func (t *Target) Wanted(files []artifact.File) ([]deploy.Object, error) {
 	var dashboards, groups []deploy.Object
-	folders := map[string]string{} // UID to title
 	for _, f := range files {
 		switch f.Kind {
 		case artifact.Dashboard:
-			uid := folderUID(t.cfg.Folder)
-			o, err := wantedDashboard(f.Data, uid)
+			o, err := wantedDashboard(f.Data, t.folder)
 			if err != nil {
 				return nil, fmt.Errorf("reading %s: %w", f.Path, err)
 			}
-			folders[uid] = t.cfg.Folder
 			dashboards = append(dashboards, o)
 		case artifact.GrafanaRules:
-			found, err := t.wantedGroups(f.Data, folders)
+			found, err := t.wantedGroups(f.Data)
 			if err != nil {
 				return nil, fmt.Errorf("reading %s: %w", f.Path, err)
 			}
 			groups = append(groups, found...)
 		}
 	}
-	all, err := wantedFolders(folders)
-	if err != nil {
-		return nil, err
+	all := slices.Concat(dashboards, groups)
+	if len(all) > 0 {
+		text, err := canonical(map[string]any{"title": t.cfg.Folder})
+		if err != nil {
+			return nil, err
+		}
+		all = slices.Insert(all, 0, deploy.Object{Kind: KindFolder, Name: t.folder, Text: text, Data: t.cfg.Folder})
 	}
-	all = slices.Concat(all, dashboards, groups)
 	seen := map[string]bool{}
 	for _, o := range all {
 		keys := []string{o.Kind + " " + o.Name}
@@ -117,6 +120,7 @@ func (t *Target) Wanted(files []artifact.File) ([]deploy.Object, error) {
 
 // Deployed implements [deploy.Target].
 func (t *Target) Deployed(ctx context.Context, wanted []deploy.Object) (deploy.State, error) {
+	defer t.client.Hold()()
 	var s deploy.State
 	for _, read := range []func(context.Context, []deploy.Object) ([]deploy.Found, error){t.folders, t.dashboards, t.groups} {
 		found, err := read(ctx, wanted)
@@ -129,9 +133,14 @@ func (t *Target) Deployed(ctx context.Context, wanted []deploy.Object) (deploy.S
 }
 
 // Begin implements [deploy.Target]. Every change is in force by itself, so there is nothing to note.
-func (t *Target) Begin(context.Context, deploy.Plan) (deploy.Session, error) { return session{t}, nil }
+func (t *Target) Begin(context.Context, deploy.Plan) (deploy.Session, error) {
+	return session{t, t.client.Hold()}, nil
+}
 
-type session struct{ *Target }
+type session struct {
+	*Target
+	release func()
+}
 
 // Do implements [deploy.Session].
 func (s session) Do(ctx context.Context, step deploy.Step) error {
@@ -153,7 +162,10 @@ func (s session) Do(ctx context.Context, step deploy.Step) error {
 func (session) Commit(context.Context) error { return nil }
 
 // End implements [deploy.Session].
-func (session) End() error { return nil }
+func (s session) End() error {
+	s.release()
+	return nil
+}
 
 // get reads an object; found is false when there is none.
 func (t *Target) get(ctx context.Context, into any, path ...string) (found bool, err error) {
@@ -200,19 +212,6 @@ func folderUID(title string) string {
 		uid = uid[:maxUID-9] + "-" + deploy.Sum([]byte(title))[:8]
 	}
 	return uid
-}
-
-func wantedFolders(folders map[string]string) ([]deploy.Object, error) {
-	var out []deploy.Object
-	for uid, title := range folders {
-		text, err := canonical(map[string]any{"title": title})
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, deploy.Object{Kind: KindFolder, Name: uid, Text: text, Data: title})
-	}
-	slices.SortFunc(out, func(a, b deploy.Object) int { return strings.Compare(a.Name, b.Name) })
-	return out, nil
 }
 
 // folders reads those that are wanted. Others are nobody's business: they stay.

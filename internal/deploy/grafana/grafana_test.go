@@ -5,10 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -110,8 +113,8 @@ func TestGrafanaFollowsWhatIsGenerated(t *testing.T) {
 			g.OrgID = "7"
 			one := target(t, configured(g, func(c *grafana.Config) { c.OrgID, c.Editable = 7, editable }))
 			files := everything(t)
-			wantOps(t, plan(t, one, files), "create assayer-folder-assayer", "create assayer-folder-assayer-alerts", "create assayer-on-call", "create assayer-cost",
-				"create assayer-folder-assayer-alerts/agent", "create assayer-folder-assayer-alerts/native")
+			wantOps(t, plan(t, one, files), "create assayer-folder-assayer", "create assayer-on-call", "create assayer-cost",
+				"create assayer-folder-assayer/agent", "create assayer-folder-assayer/native")
 			if len(g.Writes()) != 0 {
 				t.Errorf("a plan has written %v", g.Writes())
 			}
@@ -122,7 +125,7 @@ func TestGrafanaFollowsWhatIsGenerated(t *testing.T) {
 				if d.Folder != folder || len(d.Versions) != 1 || !strings.HasPrefix(d.Versions[0].Message, "assayer apply ") {
 					t.Errorf("dashboard is %+v", d)
 				}
-				group := g.Groups[[2]string{"assayer-folder-assayer-alerts", "agent"}]
+				group := g.Groups[[2]string{"assayer-folder-assayer", "agent"}]
 				if group.Interval != 60 || (group.Rules[0]["provenance"] == "api") == editable {
 					t.Errorf("group is %+v", group)
 				}
@@ -135,14 +138,14 @@ func TestGrafanaFollowsWhatIsGenerated(t *testing.T) {
 			}
 			files = []artifact.File{screen(t, "assayer-on-call", "On call now"), rules(t, "agent", "burns now")}
 			p := plan(t, one, files)
-			wantOps(t, p, "update assayer-on-call", "update assayer-folder-assayer-alerts/agent", "delete assayer-cost", "delete assayer-folder-assayer-alerts/native")
+			wantOps(t, p, "update assayer-on-call", "update assayer-folder-assayer/agent", "delete assayer-cost", "delete assayer-folder-assayer/native")
 			for _, s := range p.Steps {
 				if s.Edited {
 					t.Errorf("%s is called edited: %s", s.Name, s.Why)
 				}
 			}
-			if !strings.Contains(p.Steps[2].Diff, "\n-    \"title\": \"On call\"") || !strings.Contains(p.Steps[2].Diff, "\n+    \"title\": \"On call now\"") {
-				t.Errorf("difference is\n%s", p.Steps[2].Diff)
+			if !strings.Contains(p.Steps[1].Diff, "\n-    \"title\": \"On call\"") || !strings.Contains(p.Steps[1].Diff, "\n+    \"title\": \"On call now\"") {
+				t.Errorf("difference is\n%s", p.Steps[1].Diff)
 			}
 			apply(t, one, files)
 			wantOps(t, plan(t, one, files))
@@ -151,12 +154,75 @@ func TestGrafanaFollowsWhatIsGenerated(t *testing.T) {
 			}
 			apply(t, one, nil)
 			g.Change(func(g *fakegrafana.Grafana) {
-				if len(g.Groups) != 0 || len(g.Dashboards) != 1 || len(g.Folders) != 2 {
+				if len(g.Groups) != 0 || len(g.Dashboards) != 1 || len(g.Folders) != 1 {
 					t.Errorf("left are %v, %v, %v", g.Dashboards, g.Groups, g.Folders)
 				}
 			})
 		})
 	}
+}
+
+// Two agents deploy to one Grafana, each into a folder of its own.
+func TestTwoAgentsInOneGrafana(t *testing.T) {
+	g := fakegrafana.Start(t)
+	prod := target(t, configured(g))
+	test := target(t, configured(g, func(c *grafana.Config) { c.Folder = "Test" }))
+	apply(t, prod, everything(t))
+	ours := []artifact.File{rules(t, "agent", "of test"), rules(t, "extra", "of test")}
+	wantOps(t, plan(t, test, ours), "create assayer-folder-test", "create assayer-folder-test/agent", "create assayer-folder-test/extra")
+	apply(t, test, ours)
+	wantOps(t, plan(t, test, ours))
+	wantOps(t, plan(t, prod, everything(t)))
+	apply(t, test, ours[:1])
+	apply(t, test, nil)
+	wantOps(t, plan(t, prod, everything(t)))
+	p := plan(t, test, append(ours, screen(t, "assayer-cost", "Cost of test"), screen(t, "assayer-test", "Only here")))
+	writes := len(g.Writes())
+	err := deploy.Apply(t.Context(), test, p, deploy.ApplyOptions{})
+	if err == nil || !strings.Contains(err.Error(), "dashboard assayer-cost is not ours: it is in the folder with the UID assayer-folder-assayer, which another agent deploys to") || len(g.Writes()) != writes {
+		t.Errorf("error is %v after %v", err, g.Writes()[writes:])
+	}
+}
+
+// A look at many rule groups takes a few calls over one connection, which is closed at its end.
+func TestLooksAreCheap(t *testing.T) {
+	g := fakegrafana.New(t)
+	server := httptest.NewUnstartedServer(g)
+	var calls, opened atomic.Int64
+	closed := make(chan bool, 100)
+	g.Before = func(*http.Request) { calls.Add(1) }
+	server.Config.ConnState = func(_ net.Conn, s http.ConnState) {
+		switch s {
+		case http.StateNew:
+			opened.Add(1)
+		case http.StateClosed:
+			closed <- true
+		}
+	}
+	server.Start()
+	t.Cleanup(server.Close)
+	g.URL = server.URL
+	one := target(t, configured(g))
+	var files []artifact.File
+	for i := range 50 {
+		files = append(files, rules(t, fmt.Sprint("group ", i), "budget burns"))
+	}
+	apply(t, one, files)
+	for range opened.Load() {
+		<-closed
+	}
+	calls.Store(0)
+	opened.Store(0)
+	wantOps(t, plan(t, one, files))
+	<-closed
+	if calls.Load() > 5 || opened.Load() != 1 {
+		t.Errorf("a look takes %d calls over %d connections", calls.Load(), opened.Load())
+	}
+	g.Change(func(g *fakegrafana.Grafana) {
+		g.Groups[[2]string{folder, "group 7"}].Interval = 10
+		slices.Reverse(g.Groups[[2]string{folder, "group 8"}].Rules)
+	})
+	wantOps(t, plan(t, one, files), "update assayer-folder-assayer/group 7")
 }
 
 func TestWhatOthersHaveIsNotTouched(t *testing.T) {
@@ -171,10 +237,10 @@ func TestWhatOthersHaveIsNotTouched(t *testing.T) {
 			g.Dashboards["assayer-on-call"] = &fakegrafana.Dashboard{Provisioned: true, Versions: []fakegrafana.Version{{Model: map[string]any{"uid": "assayer-on-call", "tags": []any{"assayer"}}}}}
 		}, "provisioned from a file"},
 		"a rule of theirs in our group": {func(g *fakegrafana.Grafana) {
-			g.Groups[[2]string{"assayer-folder-assayer-alerts", "agent"}] = &fakegrafana.Group{Interval: 60, Rules: []map[string]any{{"uid": "x1", "title": "Theirs", "folderUID": "assayer-folder-assayer-alerts", "ruleGroup": "agent"}}}
+			g.Groups[[2]string{"assayer-folder-assayer", "agent"}] = &fakegrafana.Group{Interval: 60, Rules: []map[string]any{{"uid": "x1", "title": "Theirs", "folderUID": "assayer-folder-assayer", "ruleGroup": "agent"}}}
 		}, "holds the rule Theirs, which is not ours"},
 		"rules from a file": {func(g *fakegrafana.Grafana) {
-			g.Groups[[2]string{"assayer-folder-assayer-alerts", "agent"}] = &fakegrafana.Group{Interval: 60, Rules: []map[string]any{{"uid": "assayer-a", "provenance": "file", "folderUID": "assayer-folder-assayer-alerts", "ruleGroup": "agent"}}}
+			g.Groups[[2]string{"assayer-folder-assayer", "agent"}] = &fakegrafana.Group{Interval: 60, Rules: []map[string]any{{"uid": "assayer-a", "provenance": "file", "folderUID": "assayer-folder-assayer", "ruleGroup": "agent"}}}
 		}, "provisioned from a file"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -200,14 +266,14 @@ func TestEditsByHand(t *testing.T) {
 	g.Change(func(g *fakegrafana.Grafana) {
 		g.Folders[folder].Title = "Renamed"
 		g.Dashboards["assayer-cost"].Folder = "" // moved
-		g.Groups[[2]string{"assayer-folder-assayer-alerts", "agent"}].Rules[0]["isPaused"] = true
+		g.Groups[[2]string{"assayer-folder-assayer", "agent"}].Rules[0]["isPaused"] = true
 	})
 	p := plan(t, one, files)
-	wantOps(t, p, "update assayer-folder-assayer", "update assayer-on-call", "update assayer-cost", "update assayer-folder-assayer-alerts/agent")
-	if s := p.Steps[2]; !s.Edited || !strings.Contains(s.Why, "edited by anna at 2026-11-22T10:0") {
+	wantOps(t, p, "update assayer-folder-assayer", "update assayer-on-call", "update assayer-cost", "update assayer-folder-assayer/agent")
+	if s := p.Steps[1]; !s.Edited || !strings.Contains(s.Why, "edited by anna at 2026-11-22T10:0") {
 		t.Errorf("step is %+v", s)
 	}
-	if s := p.Steps[4]; !s.Edited || !strings.Contains(s.Why, "edited by somebody at 2026-") {
+	if s := p.Steps[3]; !s.Edited || !strings.Contains(s.Why, "edited by somebody at 2026-") {
 		t.Errorf("step is %+v", s)
 	}
 	writes := len(g.Writes())
@@ -222,7 +288,7 @@ func TestEditsByHand(t *testing.T) {
 		func() { g.Edit("assayer-on-call", "anna", rename) },
 		func() {
 			g.Change(func(g *fakegrafana.Grafana) {
-				g.Groups[[2]string{"assayer-folder-assayer-alerts", "agent"}].Rules[0]["title"] = "x"
+				g.Groups[[2]string{"assayer-folder-assayer", "agent"}].Rules[0]["title"] = "x"
 			})
 		},
 	} {
@@ -257,7 +323,7 @@ func TestAnotherFormOfTheSame(t *testing.T) {
 
 // Grafana fails after any number of changes; the next apply does the rest.
 func TestHalfApplied(t *testing.T) {
-	for k := range 6 {
+	for k := range 5 {
 		t.Run(fmt.Sprint(k), func(t *testing.T) {
 			t.Parallel() // some wait before they try again
 			g := fakegrafana.Start(t)
@@ -265,7 +331,7 @@ func TestHalfApplied(t *testing.T) {
 			g.Change(func(g *fakegrafana.Grafana) { g.FailAfter = k })
 			p := plan(t, one, everything(t))
 			err := deploy.Apply(t.Context(), one, p, deploy.ApplyOptions{})
-			if err == nil || !strings.Contains(err.Error(), fmt.Sprintf("after %d of 6 changes (apply again to do the rest)", k)) || !strings.Contains(err.Error(), "database is locked") {
+			if err == nil || !strings.Contains(err.Error(), fmt.Sprintf("after %d of 5 changes (apply again to do the rest)", k)) || !strings.Contains(err.Error(), "database is locked") {
 				t.Errorf("error is %v", err)
 			}
 			if len(g.Writes()) != k {
@@ -274,7 +340,7 @@ func TestHalfApplied(t *testing.T) {
 			g.Change(func(g *fakegrafana.Grafana) { g.FailAfter = -1 })
 			apply(t, one, everything(t))
 			wantOps(t, plan(t, one, everything(t)))
-			if len(g.Writes()) != 6 {
+			if len(g.Writes()) != 5 {
 				t.Errorf("%d writes in all: %v", len(g.Writes()), g.Writes())
 			}
 		})

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -42,8 +43,8 @@ type provisioningFile struct {
 	} `yaml:"groups"`
 }
 
-// wantedGroups turns a provisioning file into what the API takes, and notes the folders that it needs.
-func (t *Target) wantedGroups(data []byte, folders map[string]string) ([]deploy.Object, error) {
+// wantedGroups turns a provisioning file into what the API takes. The folder is ours, whatever the file says.
+func (t *Target) wantedGroups(data []byte) ([]deploy.Object, error) {
 	var file provisioningFile
 	dec := yaml.NewDecoder(bytes.NewReader(data))
 	dec.KnownFields(true)
@@ -55,8 +56,7 @@ func (t *Target) wantedGroups(data []byte, folders map[string]string) ([]deploy.
 		if slug(g.Folder) == "" || g.Name == "" || len(g.Rules) == 0 || time.Duration(g.Interval) < time.Second {
 			return nil, fmt.Errorf("group %q: it needs a name, a folder, an interval and rules", g.Name)
 		}
-		group := ruleGroup{Title: g.Name, FolderUID: folderUID(g.Folder), Interval: int64(time.Duration(g.Interval) / time.Second)}
-		folders[group.FolderUID] = g.Folder
+		group := ruleGroup{Title: g.Name, FolderUID: t.folder, Interval: int64(time.Duration(g.Interval) / time.Second)}
 		for _, r := range g.Rules {
 			rule, err := t.apiRule(r, group)
 			if err != nil {
@@ -88,6 +88,8 @@ func (t *Target) apiRule(r map[string]any, g ruleGroup) (map[string]any, error) 
 	if !strings.HasPrefix(uid, uidPrefix) || len(uid) > maxUID {
 		return nil, fmt.Errorf("rule uid %q, allowed: %s… with at most %d characters", uid, uidPrefix, maxUID)
 	}
+	// Another agent has rules of the same names in its folder, and a UID is there once.
+	rule["uid"] = uidPrefix + deploy.Sum([]byte(g.FolderUID + "/" + uid))[:sumLength]
 	// The API has these among the annotations.
 	for _, link := range []struct{ key, annotation string }{{"dashboardUid", "__dashboardUid__"}, {"panelId", "__panelId__"}} {
 		if v, ok := rule[link.key]; ok {
@@ -116,7 +118,10 @@ func annotations(rule map[string]any) map[string]any {
 // groupText is what of a group is compared: without what Grafana counts or fills in, durations in one spelling.
 func groupText(g ruleGroup) ([]byte, error) {
 	rules := make([]any, len(g.Rules))
-	for i, r := range g.Rules {
+	// A list of all rules has them in no order that is documented, and Grafana evaluates each by itself.
+	for i, r := range slices.SortedStableFunc(slices.Values(g.Rules), func(a, b map[string]any) int {
+		return strings.Compare(fmt.Sprint(a["uid"]), fmt.Sprint(b["uid"]))
+	}) {
 		r = maps.Clone(r)
 		for _, own := range []string{"id", "orgID", "updated", "provenance", "folderUID", "ruleGroup"} {
 			delete(r, own)
@@ -208,47 +213,71 @@ func empty(v any) bool {
 	return false
 }
 
-// groups reads ours and those that are wanted.
+// groups reads ours and those that are wanted: all that is in our folder.
 func (t *Target) groups(ctx context.Context, wanted []deploy.Object) ([]deploy.Found, error) {
-	type place struct{ folder, title string }
-	asked := map[place]bool{}
-	for _, w := range wanted {
-		if g, ok := w.Data.(ruleGroup); ok && w.Kind == KindRuleGroup {
-			asked[place{g.FolderUID, g.Title}] = true
-		}
-	}
 	data, err := t.client.Do(ctx, deploy.Call{Method: http.MethodGet, Path: []string{"api", "v1", "provisioning", "alert-rules"}})
-	if len(asked) == 0 && deploy.HasStatus(err, http.StatusForbidden, http.StatusNotFound) {
+	none := !slices.ContainsFunc(wanted, func(w deploy.Object) bool { return w.Kind == KindRuleGroup })
+	if none && deploy.HasStatus(err, http.StatusForbidden, http.StatusNotFound) {
 		return nil, nil // whoever may not see rules, and wants none, has none
 	}
 	if err != nil {
 		return nil, fmt.Errorf("listing alert rules: %w", err)
 	}
-	var rules []struct {
-		UID       string `json:"uid"`
-		FolderUID string `json:"folderUID"`
-		Group     string `json:"ruleGroup"`
-	}
-	if err := json.Unmarshal(data, &rules); err != nil {
+	var rules []map[string]any
+	if err := decode(data, &rules); err != nil {
 		return nil, fmt.Errorf("listing alert rules: the answer is not Grafana's: %w", err)
 	}
+	groups := map[string]*ruleGroup{}
 	for _, r := range rules {
-		if strings.HasPrefix(r.UID, uidPrefix) && strings.HasPrefix(r.FolderUID, folderPrefix) {
-			asked[place{r.FolderUID, r.Group}] = true
+		title, _ := r["ruleGroup"].(string)
+		if r["folderUID"] != t.folder {
+			continue
 		}
+		if groups[title] == nil {
+			groups[title] = &ruleGroup{Title: title, FolderUID: t.folder}
+		}
+		groups[title].Rules = append(groups[title].Rules, r)
+	}
+	if len(groups) == 0 {
+		return nil, nil
+	}
+	if err := t.intervals(ctx, groups); err != nil {
+		return nil, fmt.Errorf("reading intervals of rule groups: %w", err)
 	}
 	var out []deploy.Found
-	for p := range asked {
-		f, err := t.group(ctx, p.folder, p.title)
+	for _, title := range slices.Sorted(maps.Keys(groups)) {
+		f, err := foundGroup(*groups[title])
 		if err != nil {
-			return nil, fmt.Errorf("reading rule group %s of folder %s: %w", p.title, p.folder, err)
+			return nil, fmt.Errorf("reading rule group %s: %w", title, err)
 		}
-		if f != nil {
-			out = append(out, *f)
+		out = append(out, *f)
+	}
+	return out, nil
+}
+
+// intervals fills in how often groups are evaluated, which the list of rules does not say.
+func (t *Target) intervals(ctx context.Context, groups map[string]*ruleGroup) error {
+	data, err := t.client.Do(ctx, deploy.Call{
+		Method: http.MethodGet, Path: []string{"api", "v1", "provisioning", "alert-rules", "export"}, Query: url.Values{"folderUid": {t.folder}, "format": {"json"}},
+	})
+	if err != nil {
+		return err
+	}
+	var export struct {
+		Groups []struct {
+			Name     string         `json:"name"`
+			Interval model.Duration `json:"interval"`
+		} `json:"groups"`
+	}
+	if err := json.Unmarshal(data, &export); err != nil {
+		return fmt.Errorf("the answer is not Grafana's: %w", err)
+	}
+	for _, g := range export.Groups {
+		if have := groups[g.Name]; have != nil {
+			have.Interval = int64(time.Duration(g.Interval) / time.Second)
 		}
 	}
-	slices.SortFunc(out, func(a, b deploy.Found) int { return strings.Compare(a.Name, b.Name) })
-	return out, nil
+	return nil
 }
 
 // group reads one; nil: there is none.
@@ -268,13 +297,19 @@ func (t *Target) group(ctx context.Context, folder, title string) (*deploy.Found
 	if slices.ContainsFunc(g.Rules, func(r map[string]any) bool { return r == nil }) {
 		return nil, errors.New("the answer is not Grafana's: a rule is null")
 	}
+	g.FolderUID, g.Title = folder, title
+	return foundGroup(g)
+}
+
+// foundGroup says what of a group that is there counts. Its version is its content: rules in a list and in their group are
+// told with the same fields, and what is the same needs no keeping.
+func foundGroup(g ruleGroup) (*deploy.Found, error) {
 	text, err := groupText(g)
 	if err != nil {
 		return nil, err
 	}
-	f := &deploy.Found{Object: deploy.Object{Kind: KindRuleGroup, Name: folder + "/" + title, Text: text, Data: g}, Ours: true, Version: deploy.Sum(raw)}
-	applied, _ := annotations(g.Rules[0])[stamp].(string)
-	if applied != deploy.Sum(text)[:sumLength] {
+	f := &deploy.Found{Object: deploy.Object{Kind: KindRuleGroup, Name: g.FolderUID + "/" + g.Title, Text: text, Data: g}, Ours: true, Version: deploy.Sum(text)}
+	if !slices.ContainsFunc(g.Rules, func(r map[string]any) bool { return annotations(r)[stamp] == deploy.Sum(text)[:sumLength] }) {
 		updated := slices.MaxFunc(g.Rules, func(a, b map[string]any) int {
 			return strings.Compare(fmt.Sprint(a["updated"]), fmt.Sprint(b["updated"]))
 		})

@@ -199,6 +199,7 @@ func (g *Grafana) route(r *http.Request, body []byte) answer {
 		{"DELETE /api/dashboards/uid/{uid}", g.deleteDashboard},
 		{"GET /api/dashboards/uid/{uid}/versions", g.versions},
 		{"GET /api/v1/provisioning/alert-rules", g.listRules},
+		{"GET /api/v1/provisioning/alert-rules/export", g.exportRules},
 		{"DELETE /api/v1/provisioning/alert-rules/{uid}", g.deleteRule},
 		{"GET /api/v1/provisioning/folder/{folder}/rule-groups/{group}", g.getGroup},
 		{"PUT /api/v1/provisioning/folder/{folder}/rule-groups/{group}", g.putGroup},

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/grafana/grafana-foundation-sdk/go/alerting"
+	"github.com/prometheus/common/model"
 )
 
 func (g *Grafana) listRules(*http.Request, []byte) answer {
@@ -18,6 +19,23 @@ func (g *Grafana) listRules(*http.Request, []byte) answer {
 		all = append(all, group.Rules...)
 	}
 	return answer{http.StatusOK, all}
+}
+
+// exportRules gives the groups of one folder as a provisioning file. Their rules, which it has in another form, are left out.
+func (g *Grafana) exportRules(r *http.Request, _ []byte) answer {
+	if r.URL.Query().Get("format") != "json" || len(r.URL.Query()["folderUid"]) != 1 {
+		g.t.Errorf("export of %s", r.URL.RawQuery)
+	}
+	groups := []map[string]any{}
+	for key, group := range g.Groups {
+		if key[0] == r.URL.Query().Get("folderUid") {
+			groups = append(groups, map[string]any{"orgId": 1, "name": key[1], "folder": key[0], "interval": model.Duration(time.Duration(group.Interval) * time.Second).String()})
+		}
+	}
+	if len(groups) == 0 {
+		return said(http.StatusNotFound, "no rules found")
+	}
+	return answer{http.StatusOK, map[string]any{"apiVersion": 1, "groups": groups}}
 }
 
 func (g *Grafana) deleteRule(r *http.Request, _ []byte) answer {
