@@ -139,6 +139,7 @@ Files of an earlier run that are no longer made are deleted, and no others. Furt
 			if err != nil {
 				return err
 			}
+			warnOfSecrets(s, out.Files)
 			if to == "-" {
 				return writeAll(s, out.Files)
 			}
@@ -158,6 +159,15 @@ Files of an earlier run that are no longer made are deleted, and no others. Furt
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	cmd.Flags().BoolVar(&quiet, "quiet", false, "do not list what has no native rules")
 	return cmd
+}
+
+// warnOfSecrets tells of files that are not for everybody to read, since receivers are taken over as they are written.
+func warnOfSecrets(s Streams, files []artifact.File) {
+	for _, f := range files {
+		if f.Kind == artifact.Alertmanager && deploy.HoldsSecrets(f.Data) {
+			fmt.Fprintf(s.Err, "warning: %s holds the secrets or addresses of receivers in plain text: keep it out of version control, or have the receivers name files, such as url_file or routing_key_file\n", f.Path)
+		}
+	}
 }
 
 // writeAll writes all files one after the other, each after a line with its name: YAML documents where they are YAML.

@@ -21,6 +21,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"io/fs"
 	"time"
 
 	"github.com/assayer-io/assayer/internal/artifact"
@@ -35,6 +36,8 @@ type Object struct {
 	// written when Data is nil.
 	Text []byte
 	Data any // for the target itself
+	// Mode has the bits of a file that is new; 0: those that its target gives new files.
+	Mode fs.FileMode
 }
 
 // Found is an object that is deployed.

@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -149,6 +150,9 @@ func (s *FileSession) Do(_ context.Context, step Step) error {
 		return ErrChanged
 	}
 	b := before{name: step.Name, mode: s.files.mode()}
+	if step.Want != nil {
+		b.mode = cmp.Or(step.Want.Mode, b.mode)
+	}
 	if found != nil {
 		info, err := s.root.Lstat(name)
 		if err != nil {

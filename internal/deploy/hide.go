@@ -30,22 +30,12 @@ func shown(name string, data []byte) []byte {
 	case ".md", ".txt", ".tmpl":
 		return data
 	}
-	lines := strings.Split(string(data), "\n")
-	h := hider{lines: lines, gone: map[int]bool{}}
-	for d := yaml.NewDecoder(bytes.NewReader(data)); ; {
-		var root yaml.Node
-		err := d.Decode(&root)
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return []byte(unreadable)
-		}
-		h.walk(&root, false, false)
+	h, err := hide(data)
+	if err != nil {
+		return []byte(unreadable)
 	}
-	h.until(len(lines) + 1)
 	var out strings.Builder
-	for i, line := range lines {
+	for i, line := range h.lines {
 		if h.gone[i+1] {
 			continue
 		}
@@ -57,11 +47,35 @@ func shown(name string, data []byte) []byte {
 	return []byte(out.String())
 }
 
+// HoldsSecrets reports whether a YAML or JSON text has values that differences would not show.
+func HoldsSecrets(data []byte) bool {
+	h, err := hide(data)
+	return err == nil && h.found
+}
+
+// hide takes the secret values out of a text.
+func hide(data []byte) (*hider, error) {
+	h := &hider{lines: strings.Split(string(data), "\n"), gone: map[int]bool{}}
+	for d := yaml.NewDecoder(bytes.NewReader(data)); ; {
+		var root yaml.Node
+		err := d.Decode(&root)
+		if errors.Is(err, io.EOF) {
+			h.until(len(h.lines) + 1)
+			return h, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		h.walk(&root, false, false)
+	}
+}
+
 // hider walks a document in its order and takes out the lines of secret values.
 type hider struct {
 	lines []string
 	gone  map[int]bool // by line, from 1
 	from  int          // line of the secret value that was met last; 0: the node after it has been met
+	found bool         // a secret value
 }
 
 // until ends the secret value that was met last at a line.
@@ -76,6 +90,7 @@ func (h *hider) until(line int) {
 
 func (h *hider) walk(n *yaml.Node, secret, receivers bool) {
 	if secret {
+		h.found = true
 		if h.from == 0 {
 			h.from = n.Line
 			if line := []rune(h.lines[n.Line-1]); n.Column-1 <= len(line) { // else it is cut off already

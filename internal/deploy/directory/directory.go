@@ -32,7 +32,13 @@ func (t *Target) Wanted(files []artifact.File) ([]deploy.Object, error) {
 	for i, f := range files {
 		names[i] = f.Path
 	}
-	return t.files.Objects(names, func(i int) []byte { return files[i].Data })
+	out, err := t.files.Objects(names, func(i int) []byte { return files[i].Data })
+	for i := range out {
+		if files[i].Kind == artifact.Alertmanager {
+			out[i].Mode = 0o640 // receivers may hold secrets: not for everybody to read
+		}
+	}
+	return out, err
 }
 
 // Deployed implements [deploy.Target].

@@ -168,6 +168,44 @@ func TestFolderThatWasGenerated(t *testing.T) {
 	}
 }
 
+// What may hold secrets is not for everybody to read, unless somebody has made the file so.
+func TestModes(t *testing.T) {
+	dir := t.TempDir()
+	one, err := directory.New(directory.Config{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	modes := func(text string) map[string]os.FileMode {
+		t.Helper()
+		all := []artifact.File{{Path: "am.yaml", Kind: artifact.Alertmanager, Data: []byte(text)}, {Path: "rules.yaml", Kind: artifact.Rules, Data: []byte(text)}}
+		p, err := deploy.Make(t.Context(), "out", one, all)
+		if err == nil {
+			err = deploy.Apply(t.Context(), one, p, deploy.ApplyOptions{})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		out := map[string]os.FileMode{}
+		for _, f := range all {
+			info, err := os.Stat(filepath.Join(dir, f.Path))
+			if err != nil {
+				t.Fatal(err)
+			}
+			out[f.Path] = info.Mode().Perm()
+		}
+		return out
+	}
+	if got, want := modes("a: 1\n"), map[string]os.FileMode{"am.yaml": 0o640, "rules.yaml": 0o644}; !maps.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	if err := os.Chmod(filepath.Join(dir, "am.yaml"), 0o604); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := modes("a: 2\n"), map[string]os.FileMode{"am.yaml": 0o604, "rules.yaml": 0o644}; !maps.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
 func TestConfigProblems(t *testing.T) {
 	if err := (directory.Config{}).Validate(); err == nil || !strings.Contains(err.Error(), "dir") {
 		t.Errorf("no folder: %v", err)
