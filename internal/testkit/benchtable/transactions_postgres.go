@@ -17,9 +17,10 @@ import (
 )
 
 // postgres is a server of its own with the usual durability: fsync and synchronous_commit are on, as they are by
-// default. Its buffers and its log are larger than by default, so that it is not held up by checkpoints.
+// default.
 type postgres struct {
 	*process
+	data    string // its folder, which goes when it stops
 	version string // PostgreSQL 15.4
 	clients []*pgx.Conn
 	arrays  bool // all payments of a commit in one statement
@@ -29,7 +30,7 @@ type postgres struct {
 // due as long as they are open.
 const paymentsTable = `
 CREATE TABLE payments (
-	id text PRIMARY KEY, rail text NOT NULL, direction text NOT NULL, counterparty text NOT NULL, amount bigint NOT NULL, currency text NOT NULL,
+	id uuid PRIMARY KEY, rail text NOT NULL, direction text NOT NULL, counterparty text NOT NULL, amount bigint NOT NULL, currency text NOT NULL,
 	state text NOT NULL, received_at timestamptz NOT NULL, deadline timestamptz NOT NULL, changed_at timestamptz NOT NULL);
 CREATE INDEX payments_due ON payments (deadline) WHERE state = 'received'`
 
@@ -39,14 +40,14 @@ const (
 INSERT INTO payments VALUES ($1, 'sct-inst', 'out', 'DEUTDEFF', 1234, 'EUR', 'received', $2, $2::timestamptz + interval '10 seconds', $2) ON CONFLICT (id) DO NOTHING`
 	paymentUpdate  = `UPDATE payments SET state = 'settled', changed_at = $2 WHERE id = $1 AND state = 'received'`
 	paymentsInsert = `
-INSERT INTO payments SELECT id, 'sct-inst', 'out', 'DEUTDEFF', 1234, 'EUR', 'received', $2, $2::timestamptz + interval '10 seconds', $2 FROM unnest($1::text[]) AS id
+INSERT INTO payments SELECT id, 'sct-inst', 'out', 'DEUTDEFF', 1234, 'EUR', 'received', $2, $2::timestamptz + interval '10 seconds', $2 FROM unnest($1::uuid[]) AS id
 ON CONFLICT (id) DO NOTHING`
-	paymentsUpdate = `UPDATE payments SET state = 'settled', changed_at = $2 WHERE id = ANY($1::text[]) AND state = 'received'`
+	paymentsUpdate = `UPDATE payments SET state = 'settled', changed_at = $2 WHERE id = ANY($1::uuid[]) AND state = 'received'`
 )
 
-// startPostgres makes a database and starts its server. PostgreSQL refuses to run as root, and then runs as the user
-// postgres.
-func startPostgres(ctx context.Context, dir string) (*postgres, error) {
+// startPostgres makes a database and starts its server, set up as it comes, or if it is to have room so that all of a run
+// stays in memory and no checkpoint falls into it. PostgreSQL refuses to run as root, and then runs as the user postgres.
+func startPostgres(ctx context.Context, dir string, roomy bool) (*postgres, error) {
 	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
 	if err != nil || len(found) == 0 {
 		return nil, errors.New("finding PostgreSQL: no initdb below /usr/lib/postgresql: apt-get install postgresql")
@@ -71,10 +72,12 @@ func startPostgres(ctx context.Context, dir string) (*postgres, error) {
 		return nil, err
 	}
 	_, port, _ := strings.Cut(address, ":")
-	pg := &postgres{process: &process{}}
-	pg.cmd = exec.CommandContext(ctx, filepath.Join(bin, "postgres"), "-D", data, "-h", "127.0.0.1", "-p", port,
-		"-c", "unix_socket_directories=", "-c", "shared_buffers=1GB", "-c", "max_wal_size=8GB", "-c", "checkpoint_timeout=30min",
-		"-c", "enable_seqscan=off") // plans are made before there are statistics
+	pg := &postgres{process: &process{}, data: data}
+	args := []string{"-D", data, "-h", "127.0.0.1", "-p", port, "-c", "unix_socket_directories=", "-c", "enable_seqscan=off"} // plans are made before there are statistics
+	if roomy {
+		args = append(args, "-c", "shared_buffers=1GB", "-c", "max_wal_size=8GB", "-c", "checkpoint_timeout=30min")
+	}
+	pg.cmd = exec.CommandContext(ctx, filepath.Join(bin, "postgres"), args...)
 	pg.cmd.Dir, pg.cmd.SysProcAttr, pg.cmd.Stdout, pg.cmd.Stderr = data, as, &pg.log, &pg.log
 	if err := pg.cmd.Start(); err != nil {
 		return nil, err
@@ -148,7 +151,7 @@ func (pg *postgres) settled(ctx context.Context, teller, first, n int) error {
 func (pg *postgres) exec(ctx context.Context, teller int, statement string, first, n int) error {
 	ids := make([]string, n)
 	for i := range ids {
-		ids[i] = "payment-" + strconv.Itoa(first+i)
+		ids[i] = string(appendUETR(nil, first+i))
 	}
 	tag, err := pg.clients[teller].Exec(ctx, statement, ids, time.Now())
 	if err == nil && tag.RowsAffected() != int64(n) {
@@ -165,7 +168,7 @@ func (pg *postgres) execEach(ctx context.Context, teller int, statement string, 
 	var batch pgx.Batch
 	at := time.Now()
 	for i := range n {
-		batch.Queue(statement, "payment-"+strconv.Itoa(first+i), at)
+		batch.Queue(statement, string(appendUETR(nil, first+i)), at)
 	}
 	results := pg.clients[teller].SendBatch(ctx, &batch)
 	for range n {
@@ -211,4 +214,5 @@ func (pg *postgres) stop() {
 	}
 	_ = pg.cmd.Process.Signal(syscall.SIGINT)
 	_ = pg.cmd.Wait()
+	_ = os.RemoveAll(pg.data)
 }
