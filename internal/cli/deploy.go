@@ -13,6 +13,7 @@ import (
 
 	promconfig "github.com/prometheus/common/config"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/assayer-io/assayer/internal/app"
 	"github.com/assayer-io/assayer/internal/artifact"
@@ -37,10 +38,13 @@ type deployFlags struct {
 	rulesDir, rulesURL string
 	grafanaURL, token  string
 	amFile, amURL      string
+
+	said *pflag.FlagSet // which flags were given
 }
 
 func (f *deployFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
+	f.said = flags
 	f.register(flags)
 	flags.StringVar(&f.from, "from", "", "deploy the files of this folder, as assayer generate wrote them, instead of generating")
 	flags.StringArrayVar(&f.targets, "target", nil, "name of an entry of deploy; may be repeated (default: all)")
@@ -123,6 +127,9 @@ func (f *deployFlags) read(s Streams) ([]placement, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := f.idle(); err != nil {
+		return nil, err
+	}
 	// Objectives, or generated files, and a place by flags need no agent file.
 	if f.config == "" && (one == nil || f.from == "" && len(f.objectives) == 0) {
 		f.config = defaultConfig
@@ -145,6 +152,9 @@ func (f *deployFlags) read(s Streams) ([]placement, error) {
 	if destinations, err = f.taking(destinations); err != nil {
 		return nil, err
 	}
+	if f.form != "" && !slices.ContainsFunc(destinations, func(d app.Destination) bool { return d.Form == "" }) {
+		return nil, fmt.Errorf("--form %s: servers take the form files alone; leave it out, or deploy to a folder", f.form)
+	}
 	made := map[generate.Form][]artifact.File{}
 	var places []placement
 	for _, d := range destinations {
@@ -156,6 +166,25 @@ func (f *deployFlags) read(s Streams) ([]placement, error) {
 		places = append(places, placement{d, made[d.Form]})
 	}
 	return places, nil
+}
+
+// idle refuses flags that would do nothing: what --from names was generated before.
+func (f *deployFlags) idle() error {
+	if f.from == "" {
+		return nil
+	}
+	var made pflag.FlagSet
+	(&generateFlags{}).register(&made)
+	var idle []string
+	f.said.Visit(func(flag *pflag.Flag) {
+		if made.Lookup(flag.Name) != nil && flag.Name != "config" && flag.Name != "folder" { // those say where to, too
+			idle = append(idle, "--"+flag.Name)
+		}
+	})
+	if len(idle) > 0 {
+		return fmt.Errorf("%s: nothing is generated with --from; leave one of the two out", strings.Join(idle, ", "))
+	}
+	return nil
 }
 
 // taking leaves out the places that take none of the parts that --parts names.
@@ -265,36 +294,6 @@ objectives give now. Nothing is changed. Secrets are not shown. Exit code 2 when
 	return cmd
 }
 
-func newApply(s Streams) *cobra.Command {
-	var f deployFlags
-	var keep, all bool
-	cmd := &cobra.Command{
-		Use: "apply", Short: "Deploy what is generated",
-		Long: `Show what differs as diff does, then make it so: create, update, and delete what is ours and no longer
-generated. What others made is never touched. An apply that was interrupted is completed by the next one.`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			places, err := f.read(s)
-			if err != nil {
-				return err
-			}
-			plans, err := f.plans(cmd.Context(), places, all)
-			if err = errors.Join(err, printPlans(s.Out, plans)); err != nil && len(plans) == 0 {
-				return err
-			}
-			for _, p := range plans {
-				i := slices.IndexFunc(places, func(d placement) bool { return d.Name == p.Target })
-				err = errors.Join(err, applyOne(cmd.Context(), places[i], p, deploy.ApplyOptions{KeepEdits: keep, PruneAll: all}, s))
-			}
-			return err
-		},
-	}
-	f.add(cmd)
-	cmd.Flags().BoolVar(&keep, "keep-edits", false, "refuse to overwrite or delete what somebody edited since the last apply")
-	cmd.Flags().BoolVar(&all, "prune-all", false, "delete also what belongs to parts that --parts does not name, and the last one of a kind")
-	return cmd
-}
-
 // plans makes the plan of every place that can be read; the others are the error.
 func (f *deployFlags) plans(ctx context.Context, places []placement, pruneAll bool) ([]deploy.Plan, error) {
 	plans := []deploy.Plan{}
@@ -312,26 +311,6 @@ func (f *deployFlags) plans(ctx context.Context, places []placement, pruneAll bo
 		plans = append(plans, p)
 	}
 	return plans, errors.Join(errs...)
-}
-
-func applyOne(ctx context.Context, to placement, p deploy.Plan, o deploy.ApplyOptions, s Streams) error {
-	bar := newProgress(s.Err)
-	changed := 0
-	o.Progress = func(done, all int, _ *deploy.Step) {
-		changed = done
-		bar.show("applying", float64(done), float64(all))
-	}
-	err := deploy.Apply(ctx, to.Target, p, o)
-	bar.clear()
-	if err != nil {
-		return fmt.Errorf("%s: %w", to.Name, err)
-	}
-	if !p.Drifted() {
-		_, err = fmt.Fprintf(s.Out, "%s: nothing to do\n", to.Name)
-		return err
-	}
-	_, err = fmt.Fprintf(s.Out, "%s: %s, in force\n", to.Name, count(changed, "change"))
-	return err
 }
 
 // printPlans writes a table of what differs, then each difference.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -65,6 +66,10 @@ func names[T ~string](all []T) string {
 
 // change lays what was said on the command line over the agent file's section.
 func (f *generateFlags) change(c *generate.Config) {
+	receivers := f.receivers // of the working directory, as --objectives is; those that the section names, of its file
+	if abs, err := filepath.Abs(receivers); err == nil && receivers != "" {
+		receivers = abs
+	}
 	if len(f.parts) > 0 {
 		c.Parts = nil
 		for _, p := range f.parts {
@@ -75,7 +80,7 @@ func (f *generateFlags) change(c *generate.Config) {
 		said string
 		of   *string
 	}{
-		{f.receivers, &c.Alertmanager.Receivers}, {f.selector, &c.AgentSelector}, {f.folder, &c.Grafana.Folder}, {f.datasource, &c.Grafana.Datasource},
+		{receivers, &c.Alertmanager.Receivers}, {f.selector, &c.AgentSelector}, {f.folder, &c.Grafana.Folder}, {f.datasource, &c.Grafana.Datasource},
 		{f.runbooks, &c.Links.Runbooks}, {f.dashboards, &c.Links.Dashboards}, {f.agent, &c.Links.Agent}, {f.alertsAt, &c.Links.Alerts},
 		{f.namespace, &c.Kubernetes.Namespace},
 	} {
@@ -135,6 +140,9 @@ Files of an earlier run that are no longer made are deleted, and no others. Furt
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			f.objectives = append(f.objectives, args...)
+			if to == "-" && asJSON {
+				return errors.New("--json tells what was written to a folder, and --out - writes the files themselves: use one of the two")
+			}
 			out, err := f.output(s)
 			if err != nil {
 				return err
