@@ -13,7 +13,7 @@ import (
 	"github.com/assayer-io/assayer/alerts"
 	"github.com/assayer-io/assayer/alerts/prometheus"
 	"github.com/assayer-io/assayer/alerts/promtool"
-	"github.com/assayer-io/assayer/internal/testkit/rulerun"
+	"github.com/assayer-io/assayer/internal/testkit/promrules"
 	"github.com/assayer-io/assayer/internal/testkit/servers"
 	"github.com/assayer-io/assayer/slo/burnrate"
 	"github.com/assayer-io/assayer/slo/spec"
@@ -99,7 +99,7 @@ func TestGeneratedRulesPassInTheNewestEngine(t *testing.T) {
 	} {
 		f := s.tests[slices.IndexFunc(s.tests, func(f promtool.File) bool { return f.Name == test+".yaml" })]
 		r := s.rules[slices.IndexFunc(s.rules, func(f alerts.File) bool { return f.Name == rules })]
-		for _, err := range rulerun.Run(t.Context(), f.Data, prometheus.Encode(r)) {
+		for _, err := range promrules.Run(t.Context(), f.Data, prometheus.Encode(r)) {
 			t.Errorf("%s: %v", test, err)
 		}
 	}

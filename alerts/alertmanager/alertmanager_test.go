@@ -19,7 +19,7 @@ import (
 	"github.com/assayer-io/assayer/alerts"
 	"github.com/assayer-io/assayer/alerts/alertmanager"
 	"github.com/assayer-io/assayer/alerts/prometheus"
-	"github.com/assayer-io/assayer/internal/testkit/rulerun"
+	"github.com/assayer-io/assayer/internal/testkit/promrules"
 	"github.com/assayer-io/assayer/slo/burnrate"
 	"github.com/assayer-io/assayer/slo/calendar"
 	"github.com/assayer-io/assayer/slo/metricname"
@@ -339,17 +339,17 @@ spec: {errors: {bad: 'card_total{outcome="bad"}', total: 'card_total', objective
 	for _, f := range append(native, prometheus.Agent([]alerts.Objective{card}, o)...) {
 		rules = append(rules, prometheus.Encode(f))
 	}
-	w, err := rulerun.NewWorld(t.Context(), rules...)
+	w, err := promrules.NewWorld(t.Context(), rules...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var there []rulerun.Sample
+	var there []promrules.Sample
 	for _, s := range []string{"up", "card_total", metricname.BuildInfo, metricname.Observed} {
 		ls := labels.FromStrings(labels.MetricName, s, "job", "card", "instance", "a")
 		if s == metricname.Observed {
 			ls = labels.FromStrings(labels.MetricName, s, "job", "assayer", metricname.SLO, card.Name, metricname.Service, card.Service)
 		}
-		there = append(there, rulerun.Sample{Labels: ls, Value: 1})
+		there = append(there, promrules.Sample{Labels: ls, Value: 1})
 	}
 	for at := time.Duration(0); at < time.Hour; at += 30 * time.Second {
 		if at == 20*time.Minute {

@@ -15,7 +15,7 @@ import (
 
 	"github.com/assayer-io/assayer/alerts"
 	exporter "github.com/assayer-io/assayer/exporters/prometheus"
-	"github.com/assayer-io/assayer/internal/testkit/rulerun"
+	"github.com/assayer-io/assayer/internal/testkit/promrules"
 	"github.com/assayer-io/assayer/slo"
 )
 
@@ -27,10 +27,10 @@ var epoch = time.Date(2026, 11, 22, 8, 0, 0, 0, time.UTC)
 
 // world is a Prometheus that scrapes what a test says and evaluates generated rules.
 type world struct {
-	*rulerun.World
+	*promrules.World
 	t      *testing.T
 	at     time.Duration // of the next step
-	parsed map[target][]rulerun.Sample
+	parsed map[target][]promrules.Sample
 }
 
 // newWorld loads files.
@@ -40,11 +40,11 @@ func newWorld(t *testing.T, files []alerts.File) *world {
 	for _, f := range files {
 		rules = append(rules, Encode(f))
 	}
-	w, err := rulerun.NewWorld(t.Context(), rules...)
+	w, err := promrules.NewWorld(t.Context(), rules...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &world{World: w, t: t, parsed: map[target][]rulerun.Sample{}}
+	return &world{World: w, t: t, parsed: map[target][]promrules.Sample{}}
 }
 
 // target is one answer to a scrape.
@@ -54,7 +54,7 @@ type target struct{ job, instance, text string }
 func (w *world) run(until time.Duration, targets func() []target) {
 	w.t.Helper()
 	for ; w.at < until; w.at += step {
-		var all []rulerun.Sample
+		var all []promrules.Sample
 		for _, target := range targets() {
 			if w.parsed[target] == nil {
 				w.parsed[target] = target.samples(w.t)
@@ -68,7 +68,7 @@ func (w *world) run(until time.Duration, targets func() []target) {
 }
 
 // samples are what Prometheus makes of the answer.
-func (target target) samples(t *testing.T) []rulerun.Sample {
+func (target target) samples(t *testing.T) []promrules.Sample {
 	t.Helper()
 	text := expfmt.NewTextParser(model.UTF8Validation)
 	families, err := text.TextToMetricFamilies(strings.NewReader(target.text))
@@ -79,21 +79,21 @@ func (target target) samples(t *testing.T) []rulerun.Sample {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var all []rulerun.Sample
+	var all []promrules.Sample
 	for _, s := range samples {
 		b := labels.NewBuilder(labels.EmptyLabels())
 		for k, v := range s.Metric {
 			b.Set(string(k), string(v)) // an empty one is none
 		}
-		all = append(all, rulerun.Sample{Labels: b.Set("job", target.job).Set("instance", target.instance).Labels(), Value: float64(s.Value)})
+		all = append(all, promrules.Sample{Labels: b.Set("job", target.job).Set("instance", target.instance).Labels(), Value: float64(s.Value)})
 	}
 	return all
 }
 
 // firing lists the alerts that fire, but for the dead man's switch, by their labels.
-func (w *world) firing() map[string]rulerun.Alert {
+func (w *world) firing() map[string]promrules.Alert {
 	all := w.Firing()
-	maps.DeleteFunc(all, func(_ string, a rulerun.Alert) bool { return a.Labels.Get(labels.AlertName) == alerts.DeadMansSwitch })
+	maps.DeleteFunc(all, func(_ string, a promrules.Alert) bool { return a.Labels.Get(labels.AlertName) == alerts.DeadMansSwitch })
 	return all
 }
 

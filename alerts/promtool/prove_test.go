@@ -13,7 +13,7 @@ import (
 	"github.com/assayer-io/assayer/alerts"
 	"github.com/assayer-io/assayer/alerts/prometheus"
 	"github.com/assayer-io/assayer/alerts/promtool"
-	"github.com/assayer-io/assayer/internal/testkit/rulerun"
+	"github.com/assayer-io/assayer/internal/testkit/promrules"
 	"github.com/assayer-io/assayer/slo/burnrate"
 	"github.com/assayer-io/assayer/slo/spec"
 )
@@ -89,7 +89,7 @@ func TestRulesPass(t *testing.T) {
 			if strings.HasSuffix(test.Name, "-1h.yaml") {
 				continue // it takes as long as all others
 			}
-			for _, err := range rulerun.Run(t.Context(), test.Data, filesOf(t, files, test)...) {
+			for _, err := range promrules.Run(t.Context(), test.Data, filesOf(t, files, test)...) {
 				t.Errorf("%s, joined: %t: %v", test.Name, joined, err)
 			}
 		}

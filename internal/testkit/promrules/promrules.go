@@ -1,15 +1,26 @@
-// Package promrules evaluates rules as Prometheus does, with its own PromQL: samples are put in, groups are evaluated
-// at their own pace, and what they record and which alerts fire is there to be asked for. Time is what the caller says.
-// The evaluation of groups itself is written anew, since Prometheus' package of rules brings the SDKs of several clouds.
+// Package promrules evaluates rules as Prometheus does, with its own PromQL and over samples in memory. Time is what the
+// caller says. The evaluation of groups itself is written anew, since Prometheus' package of rules brings the SDKs of
+// several clouds. There are three ways:
 //
-//	p := promrules.New(t, files, begin)
+//	p := promrules.New(t, files, begin) // weeks of samples: each rule answers for all of a time at once
 //	p.Put(labels.FromStrings("__name__", "up", "job", "pay", "instance", "a"), begin, 1)
 //	p.Until(begin.Add(time.Minute))
 //	p.Firing() // {alertname="ErrorBudgetBurn", slo="card-auth", tier="page-1h"}
+//
+//	w, err := promrules.NewWorld(ctx, ruleFile) // step by step: templates, for and keep_firing_for
+//	err = w.Step(at, samples)
+//	w.Firing()
+//
+//	problems := promrules.Run(ctx, testFile, ruleFile) // promtool's unit tests of rules
+//	card-auth/outage: 1h3m0s: ALERTS{slo="card-auth"}: got [], want [{…, tier="page-1h"} 1]
+//
+// promtool itself, where it is installed, is of another major version, in which ranges include their left end; rules
+// have to mean the same in both.
 package promrules
 
 import (
 	"context"
+	"fmt"
 	"hash/fnv"
 	"math"
 	"slices"
@@ -67,10 +78,7 @@ type Firing struct {
 // phase that follows from its name.
 func New(t testing.TB, files []alerts.File, begin time.Time) *Prometheus {
 	t.Helper()
-	p := &Prometheus{t: t, store: newStore()}
-	p.engine = promql.NewEngine(promql.EngineOpts{
-		MaxSamples: 1 << 28, Timeout: time.Hour, LookbackDelta: 5 * time.Minute, Parser: parser.NewParser(parser.Options{}),
-	})
+	p := &Prometheus{t: t, engine: newEngine(), store: newStore()}
 	for _, f := range files {
 		for _, g := range f.Groups {
 			made := &group{Group: g, file: f.Name, next: begin.Add(phase(&g))}
@@ -82,6 +90,12 @@ func New(t testing.TB, files []alerts.File, begin time.Time) *Prometheus {
 	}
 	p.sort()
 	return p
+}
+
+func newEngine() *promql.Engine {
+	return promql.NewEngine(promql.EngineOpts{
+		MaxSamples: 1 << 28, Timeout: time.Hour, LookbackDelta: 5 * time.Minute, Parser: parser.NewParser(parser.Options{}),
+	})
 }
 
 func (p *Prometheus) rule(g *group, r *alerts.Rule) *rule {
@@ -140,7 +154,7 @@ func phase(g *alerts.Group) time.Duration {
 // Put stores a sample.
 func (p *Prometheus) Put(ls labels.Labels, at time.Time, v float64) {
 	if err := p.store.put(ls, at.UnixMilli(), v); err != nil {
-		p.t.Errorf("at %v: %s: %v", at, ls, err)
+		p.t.Errorf("at %v: %v", at, err)
 	}
 }
 
@@ -208,14 +222,17 @@ func (p *Prometheus) evaluate(r *rule, from, to time.Time, step time.Duration) {
 
 // named are the labels of what a rule gives.
 func (r *rule) named(ls labels.Labels) labels.Labels {
-	b := labels.NewBuilder(ls)
-	b.Set(labels.MetricName, r.Record)
-	for k, v := range r.Labels {
-		b.Set(k, v)
+	if r.Alert == "" {
+		return recorded(ls, r.Record, r.Labels)
 	}
-	if r.Alert != "" {
-		b.Set(labels.MetricName, "ALERTS")
-		b.Set("alertname", r.Alert)
+	return labels.NewBuilder(recorded(ls, "ALERTS", r.Labels)).Set(labels.AlertName, r.Alert).Labels()
+}
+
+// recorded are the labels of what an expression gives under another name.
+func recorded(ls labels.Labels, name string, more map[string]string) labels.Labels {
+	b := labels.NewBuilder(ls).Set(labels.MetricName, name)
+	for k, v := range more {
+		b.Set(k, v)
 	}
 	return b.Labels()
 }
@@ -234,7 +251,7 @@ func (p *Prometheus) begin(r *rule, ls labels.Labels, ms int64) *live {
 func (p *Prometheus) end(r *rule, l *live, step time.Duration) {
 	at := time.UnixMilli(l.last).Add(step).UTC()
 	delete(r.live, l.labels.Hash())
-	p.Put(l.labels, at, math.Float64frombits(value.StaleNaN))
+	p.Put(l.labels, at, staleNaN())
 	if l.firing != nil {
 		l.firing.To = at
 	}
@@ -269,17 +286,35 @@ func (p *Prometheus) Firing() []labels.Labels {
 // Ask evaluates an expression at a moment.
 func (p *Prometheus) Ask(at time.Time, expr string) promql.Vector {
 	p.t.Helper()
-	q, err := p.engine.NewInstantQuery(p.t.Context(), p.store, nil, expr, at)
-	if err != nil {
-		p.t.Fatalf("%s: %v", expr, err)
-	}
-	defer q.Close()
-	v, err := q.Exec(context.WithoutCancel(p.t.Context())).Vector()
+	v, err := ask(context.WithoutCancel(p.t.Context()), p.engine, p.store, expr, at)
 	if err != nil {
 		p.t.Fatalf("at %v: %v\n%s", at, err, expr)
 	}
-	return slices.Clone(v)
+	return v
 }
+
+// ask evaluates an expression at a moment; a number is a vector of one without labels.
+func ask(ctx context.Context, e *promql.Engine, s *store, expr string, at time.Time) (promql.Vector, error) {
+	q, err := e.NewInstantQuery(ctx, s, nil, expr, at)
+	if err != nil {
+		return nil, err
+	}
+	defer q.Close()
+	res := q.Exec(ctx)
+	if res.Err != nil {
+		return nil, res.Err
+	}
+	switch v := res.Value.(type) {
+	case promql.Vector:
+		return slices.Clone(v), nil
+	case promql.Scalar:
+		return promql.Vector{{T: v.T, F: v.V}}, nil
+	}
+	return nil, fmt.Errorf("%s gives a %s", expr, res.Value.Type())
+}
+
+// staleNaN marks the end of a series.
+func staleNaN() float64 { return math.Float64frombits(value.StaleNaN) }
 
 // Each calls fn for every sample of every series whose name begins with prefix.
 func (p *Prometheus) Each(prefix string, fn func(ls labels.Labels, ms int64, v float64)) {

@@ -3,6 +3,7 @@ package promrules
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"sort"
 
@@ -42,9 +43,9 @@ func (s *store) put(ls labels.Labels, at int64, v float64) error {
 	if n := len(one.samples); n > 0 && one.samples[n-1].T() >= at {
 		switch last := one.samples[n-1]; {
 		case last.T() > at:
-			return storage.ErrOutOfOrderSample
+			return fmt.Errorf("%s: %w", ls, storage.ErrOutOfOrderSample)
 		case math.Float64bits(last.F()) != math.Float64bits(v):
-			return storage.ErrDuplicateSampleForTimestamp
+			return fmt.Errorf("%s: %w", ls, storage.ErrDuplicateSampleForTimestamp)
 		}
 		return nil
 	}

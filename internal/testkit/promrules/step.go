@@ -1,4 +1,4 @@
-package rulerun
+package promrules
 
 import (
 	"context"
@@ -15,8 +15,8 @@ import (
 	"github.com/prometheus/prometheus/template"
 )
 
-// rule is one rule with what it wrote at the last evaluation.
-type rule struct {
+// stepped is one rule that is evaluated step by step, with what it wrote at the last evaluation.
+type stepped struct {
 	rulefmt.Rule
 	wrote  map[string]labels.Labels
 	active map[string]*active
@@ -31,12 +31,12 @@ type active struct {
 	gone   time.Duration // since when its expression gives nothing; -1: it gives something
 }
 
-func newRule(r rulefmt.Rule) *rule {
-	return &rule{Rule: r, wrote: map[string]labels.Labels{}, active: map[string]*active{}}
+func newStepped(r rulefmt.Rule) *stepped {
+	return &stepped{Rule: r, wrote: map[string]labels.Labels{}, active: map[string]*active{}}
 }
 
 // eval evaluates the rule, writes what it gives and ends what it no longer gives.
-func (u *rule) eval(r *run, at time.Duration) error {
+func (u *stepped) eval(r *run, at time.Duration) error {
 	v, err := r.query(u.Expr, at)
 	if err != nil {
 		return err
@@ -44,12 +44,12 @@ func (u *rule) eval(r *run, at time.Duration) error {
 	wrote := map[string]labels.Labels{}
 	if u.Record != "" {
 		for _, s := range v {
-			ls := u.recorded(s.Metric)
+			ls := recorded(s.Metric, u.Record, u.Labels)
 			if _, twice := wrote[ls.String()]; twice {
 				return fmt.Errorf("gives %s twice", ls)
 			}
 			wrote[ls.String()] = ls
-			if err := r.data.add(ls, at, s.F); err != nil {
+			if err := r.data.put(ls, at.Milliseconds(), s.F); err != nil {
 				return err
 			}
 		}
@@ -58,7 +58,7 @@ func (u *rule) eval(r *run, at time.Duration) error {
 	}
 	for key, ls := range u.wrote {
 		if _, still := wrote[key]; !still {
-			if err := r.data.add(ls, at, staleNaN()); err != nil {
+			if err := r.data.put(ls, at.Milliseconds(), staleNaN()); err != nil {
 				return err
 			}
 		}
@@ -67,16 +67,8 @@ func (u *rule) eval(r *run, at time.Duration) error {
 	return nil
 }
 
-func (u *rule) recorded(metric labels.Labels) labels.Labels {
-	b := labels.NewBuilder(metric).Set(labels.MetricName, u.Record)
-	for k, v := range u.Labels {
-		b.Set(k, v)
-	}
-	return b.Labels()
-}
-
 // alert takes what the expression gives for alerts, and returns the series ALERTS.
-func (u *rule) alert(r *run, v promql.Vector, at time.Duration) (map[string]labels.Labels, error) {
+func (u *stepped) alert(r *run, v promql.Vector, at time.Duration) (map[string]labels.Labels, error) {
 	seen := map[string]bool{}
 	for _, s := range v {
 		ls, said, err := u.expand(r, s, at)
@@ -97,7 +89,7 @@ func (u *rule) alert(r *run, v promql.Vector, at time.Duration) (map[string]labe
 	write := func(b *labels.Builder, v float64) error {
 		ls := b.Labels()
 		wrote[ls.String()] = ls
-		return r.data.add(ls, at, v)
+		return r.data.put(ls, at.Milliseconds(), v)
 	}
 	for _, key := range slices.Sorted(maps.Keys(u.active)) {
 		a := u.active[key]
@@ -126,7 +118,7 @@ func (u *rule) alert(r *run, v promql.Vector, at time.Duration) (map[string]labe
 }
 
 // expand gives the alert's labels and annotations.
-func (u *rule) expand(r *run, s promql.Sample, at time.Duration) (labels.Labels, map[string]string, error) {
+func (u *stepped) expand(r *run, s promql.Sample, at time.Duration) (labels.Labels, map[string]string, error) {
 	data := template.AlertTemplateData(s.Metric.Map(), nil, "", s)
 	query := func(_ context.Context, q string, t time.Time) (promql.Vector, error) {
 		return r.query(q, t.Sub(time.Unix(0, 0)))

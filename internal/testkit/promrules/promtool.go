@@ -1,19 +1,10 @@
-// Package rulerun runs promtool's unit tests of rules inside a test, with the query engine and the templates of the
-// Prometheus library that Assayer is built with. promtool itself, where it is installed, is of another major version,
-// in which ranges include their left end; rules have to mean the same in both.
-//
-//	problems := rulerun.Run(t.Context(), testFile, ruleFile)
-//	card-auth/outage: 1h3m0s: ALERTS{slo="card-auth"}: got [], want [{…, tier="page-1h"} 1]
-//
-// Unlike promtool it takes a template that fails for a mistake, and does not compare annotations.
-package rulerun
+package promrules
 
 import (
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
-	"math"
 	"slices"
 	"strings"
 	"time"
@@ -21,7 +12,6 @@ import (
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/rulefmt"
-	"github.com/prometheus/prometheus/model/value"
 	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/promql/parser"
 	"go.yaml.in/yaml/v3"
@@ -57,7 +47,8 @@ type testGroup struct {
 	} `yaml:"promql_expr_test"`
 }
 
-// Run runs the tests of one file over rule files and returns what does not hold; nil: all does.
+// Run runs promtool's unit tests of one file over rule files and returns what does not hold; nil: all does. Unlike
+// promtool it takes a template that fails for a mistake, and does not compare annotations.
 func Run(ctx context.Context, test []byte, rules ...[]byte) []error {
 	var f testFile
 	if err := yaml.Unmarshal(test, &f); err != nil {
@@ -70,10 +61,10 @@ func Run(ctx context.Context, test []byte, rules ...[]byte) []error {
 	}
 	order := func(g rulefmt.RuleGroup) int { return max(0, slices.Index(f.GroupEvalOrder, g.Name)) }
 	slices.SortStableFunc(groups, func(a, b rulefmt.RuleGroup) int { return order(a) - order(b) })
-	engine := newEngine(p)
+	engine := newEngine()
 	for i := range f.Tests {
 		tg := &f.Tests[i]
-		r := &run{ctx: ctx, parser: p, engine: engine, data: newMemory(), step: time.Duration(f.EvaluationInterval)}
+		r := &run{ctx: ctx, parser: p, engine: engine, data: newStore(), step: time.Duration(f.EvaluationInterval)}
 		if err := r.test(tg, groups); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", tg.Name, err))
 		}
@@ -93,18 +84,14 @@ func parse(p parser.Parser, rules [][]byte) ([]rulefmt.RuleGroup, []error) {
 	return groups, nil
 }
 
-func newEngine(p parser.Parser) *promql.Engine {
-	return promql.NewEngine(promql.EngineOpts{MaxSamples: 1 << 24, Timeout: time.Minute, LookbackDelta: 5 * time.Minute, Parser: p})
-}
-
 // run is one test: its data and the alerts that are active.
 type run struct {
 	ctx    context.Context
 	parser parser.Parser
 	engine *promql.Engine
-	data   *memory
+	data   *store
 	step   time.Duration
-	rules  []*rule
+	rules  []*stepped
 }
 
 func (r *run) test(tg *testGroup, groups []rulefmt.RuleGroup) error {
@@ -118,7 +105,7 @@ func (r *run) test(tg *testGroup, groups []rulefmt.RuleGroup) error {
 		}
 		for i, v := range samples {
 			if !v.Omitted {
-				if err := r.data.add(ls, time.Duration(i)*time.Duration(tg.Interval), v.Value); err != nil {
+				if err := r.data.put(ls, int64(i)*time.Duration(tg.Interval).Milliseconds(), v.Value); err != nil {
 					return err
 				}
 			}
@@ -126,7 +113,7 @@ func (r *run) test(tg *testGroup, groups []rulefmt.RuleGroup) error {
 	}
 	for _, g := range groups {
 		for _, one := range g.Rules {
-			r.rules = append(r.rules, newRule(one))
+			r.rules = append(r.rules, newStepped(one))
 		}
 	}
 	var end model.Duration
@@ -195,22 +182,7 @@ func differ(at time.Duration, what string, got, want []string) error {
 }
 
 func (r *run) query(expr string, at time.Duration) (promql.Vector, error) {
-	q, err := r.engine.NewInstantQuery(r.ctx, r.data, nil, expr, time.Unix(0, 0).Add(at))
-	if err != nil {
-		return nil, err
-	}
-	defer q.Close()
-	res := q.Exec(r.ctx)
-	if res.Err != nil {
-		return nil, res.Err
-	}
-	switch v := res.Value.(type) {
-	case promql.Vector:
-		return slices.Clone(v), nil
-	case promql.Scalar:
-		return promql.Vector{{T: v.T, F: v.V}}, nil
-	}
-	return nil, fmt.Errorf("%s gives a %s", expr, res.Value.Type())
+	return ask(r.ctx, r.engine, r.data, expr, time.Unix(0, 0).Add(at))
 }
 
 func (r *run) firing(alert string) []string {
@@ -224,6 +196,3 @@ func (r *run) firing(alert string) []string {
 	}
 	return all
 }
-
-// staleNaN marks the end of a series.
-func staleNaN() float64 { return math.Float64frombits(value.StaleNaN) }

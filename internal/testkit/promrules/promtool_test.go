@@ -1,10 +1,10 @@
-package rulerun_test
+package promrules_test
 
 import (
 	"strings"
 	"testing"
 
-	"github.com/assayer-io/assayer/internal/testkit/rulerun"
+	"github.com/assayer-io/assayer/internal/testkit/promrules"
 )
 
 const rules = `
@@ -45,7 +45,7 @@ tests:
 `
 
 func TestRunAgreesWithWhatWasWorkedOut(t *testing.T) {
-	for _, err := range rulerun.Run(t.Context(), []byte(tests), []byte(rules)) {
+	for _, err := range promrules.Run(t.Context(), []byte(tests), []byte(rules)) {
 		t.Error(err)
 	}
 }
@@ -57,7 +57,7 @@ func TestRunTellsWhatDoesNotHold(t *testing.T) {
 		"exp_samples: []->exp_samples: [{labels: 'a', value: 1}]": `6m0s: ALERTS: got [], want [{__name__="a"} 1]`,
 	} {
 		before, after, _ := strings.Cut(change, "->")
-		errs := rulerun.Run(t.Context(), []byte(strings.Replace(tests, before, after, 1)), []byte(rules))
+		errs := promrules.Run(t.Context(), []byte(strings.Replace(tests, before, after, 1)), []byte(rules))
 		if len(errs) != 1 || !strings.Contains(errs[0].Error(), want) {
 			t.Errorf("%s: got %v, want %s", change, errs, want)
 		}
@@ -69,7 +69,7 @@ func TestRunTellsWhatDoesNotHold(t *testing.T) {
 		"$value | humanize->humanize \"x\"":                "annotation summary",
 	} {
 		before, after, _ := strings.Cut(change, "->")
-		errs := rulerun.Run(t.Context(), []byte(tests), []byte(strings.Replace(rules, before, after, 1)))
+		errs := promrules.Run(t.Context(), []byte(tests), []byte(strings.Replace(rules, before, after, 1)))
 		if len(errs) == 0 || !strings.Contains(errs[0].Error(), want) {
 			t.Errorf("%s: got %v, want %s", change, errs, want)
 		}

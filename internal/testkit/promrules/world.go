@@ -1,4 +1,4 @@
-package rulerun
+package promrules
 
 import (
 	"context"
@@ -36,10 +36,10 @@ func NewWorld(ctx context.Context, rules ...[]byte) (*World, error) {
 	if len(errs) > 0 {
 		return nil, errors.Join(errs...)
 	}
-	w := &World{run: &run{ctx: ctx, parser: p, engine: newEngine(p), data: newMemory()}, seen: map[string]labels.Labels{}}
+	w := &World{run: &run{ctx: ctx, parser: p, engine: newEngine(), data: newStore()}, seen: map[string]labels.Labels{}}
 	for _, g := range groups {
 		for _, one := range g.Rules {
-			w.run.rules = append(w.run.rules, newRule(one))
+			w.run.rules = append(w.run.rules, newStepped(one))
 		}
 	}
 	return w, nil
@@ -51,13 +51,13 @@ func (w *World) Step(at time.Duration, samples []Sample) error {
 	seen := map[string]labels.Labels{}
 	for _, s := range samples {
 		seen[s.Labels.String()] = s.Labels
-		if err := w.run.data.add(s.Labels, at, s.Value); err != nil {
+		if err := w.run.data.put(s.Labels, at.Milliseconds(), s.Value); err != nil {
 			return err
 		}
 	}
 	for key, ls := range w.seen {
 		if _, still := seen[key]; !still {
-			if err := w.run.data.add(ls, at, staleNaN()); err != nil {
+			if err := w.run.data.put(ls, at.Milliseconds(), staleNaN()); err != nil {
 				return err
 			}
 		}
