@@ -58,6 +58,8 @@ type Options struct {
 	// raise the alerts of both, and the latter record what is to be raised: of two rules with one alert, the one that ends
 	// tells Alertmanager that the alert is over, again and again for a quarter of an hour, whatever the other says.
 	Joined bool
+	// Movements says that agents follow movements of money, which nobody does when none is there.
+	Movements bool
 }
 
 // Links are addresses without a slash at the end. An empty one gives no link.

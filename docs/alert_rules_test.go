@@ -34,7 +34,11 @@ func TestAgentAlerts(t *testing.T) {
 				have = append(have, line)
 			}
 		default:
-			have = append(have, strings.Join([]string{r.Alert, model.Duration(r.For).String(), model.Duration(r.KeepFiringFor).String(), r.Labels[alerts.LabelSeverity]}, ", "))
+			severity := r.Labels[alerts.LabelSeverity]
+			if r.Alert == alerts.AgentAbsent { // by what is then watched by nobody
+				severity += " " + string(prometheus.AbsentSeverity(nil, alerts.Options{Joined: true}))
+			}
+			have = append(have, strings.Join([]string{r.Alert, model.Duration(r.For).String(), model.Duration(r.KeepFiringFor).String(), severity}, ", "))
 		}
 	}
 	wantSame(t, "alerts", written, have)

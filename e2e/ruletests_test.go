@@ -156,15 +156,17 @@ func mutations() map[string]mutation {
 		"nobody hears of no data":      {alerts.Unobserved, "slo:objective:ratio", "slo:target:ratio", nil, native30s},
 
 		"agent: the other direction":    {alerts.BudgetExhausted, "== 1", "== 0", nil, agentTests},
-		"agent: no owner":               {alerts.BudgetBurn, "group_left (team)", "group_left ()", nil, agentTests},
-		"agent: the tier's severity":    {alerts.BudgetBurn, `"urgency", "(.+)"`, `"tier", "(.+)"`, nil, agentTests},
+		"agent: no owner":               {prometheus.AgentFiring(alerts.BudgetBurn), "group_left (team)", "group_left ()", nil, agentTests},
+		"agent: the tier's severity":    {prometheus.AgentFiring(alerts.BudgetBurn), `"urgency", "(.+)"`, `"tier", "(.+)"`, nil, agentTests},
 		"agent: waits longer":           {alerts.Unobserved, "", "", func(r *alerts.Rule) { r.For += 30e9 }, agentTests},
 		"agent: never there":            {alerts.AgentAbsent, "assayer_build_info", "assayer_build", nil, agentTests},
-		"agent: a limit":                {alerts.CutOffAtRisk, "> 1", "> 2", nil, agentTests},
-		"agent: another metric":         {alerts.Overdue, "transactions_overdue", "transactions_due", nil, agentTests},
+		"agent: a limit":                {prometheus.AgentFiring(alerts.CutOffAtRisk), "> 1", "> 2", nil, agentTests},
+		"agent: another metric":         {prometheus.AgentFiring(alerts.Overdue), "transactions_overdue", "transactions_due", nil, agentTests},
 		"agent: not kept":               {alerts.Breaks, "", "", func(r *alerts.Rule) { r.KeepFiringFor = 0 }, agentTests},
 		"agent: no severity":            {alerts.InDoubt, "", "", less("severity"), agentTests},
 		"agent: the switch is off":      {alerts.DeadMansSwitch, "vector(1)", "vector(1) > 1", nil, agentTests},
+		"agent: nothing is held":        {prometheus.AgentFiring(alerts.CutOffAtRisk), "unless on ()", "and on ()", nil, agentTests},
+		"agent: held for a day":         {prometheus.AgentFiring(alerts.InDoubt), "[1h]", "[1d]", nil, agentTests},
 		"agent: drift is never noticed": {alerts.ConfigDrifted, "> 0", "< 0", nil, agentTests},
 	}
 }
@@ -206,7 +208,7 @@ func joinedMutations() map[string]mutation {
 		"a spent budget is not raised":  {alerts.BudgetExhausted, prometheus.NativeFiring(alerts.BudgetExhausted), "slo:firing:nothing", nil, native1h},
 		"the unseen is not raised":      {alerts.Unobserved, prometheus.NativeFiring(alerts.Unobserved), "slo:firing:nothing", nil, native30s},
 		"it lingers":                    {alerts.BudgetBurn, "", "", func(r *alerts.Rule) { r.KeepFiringFor += 60e9 }, native30s},
-		"the agent's own are forgotten": {alerts.BudgetBurn, "assayer_slo_firing", "assayer_slo_fire", nil, agentTests},
+		"the agent's own are forgotten": {prometheus.AgentFiring(alerts.BudgetBurn), "assayer_slo_firing", "assayer_slo_fire", nil, agentTests},
 	}
 }
 

@@ -26,24 +26,22 @@ const defaultInterval = 30 * time.Second
 // Agent makes the rules on the agent's own series: one file, and as many rules for ten thousand objectives as for one.
 // Timing and Severity say when each of them fires. Several agents that watch the same objective raise one alert, and the
 // worst of what they say counts. What an objective is, is known from the agent's series alone, so that the file need not
-// change with objs; they only say whether budgets of money are among them. With [alerts.Options].Joined they also raise
-// what Native's rules record where the agent does not speak.
+// change with objs; they only say whether budgets of money are among them, and whether any is watched by the agent alone.
+// What only the agent can tell is held for an hour when it dies; see [AgentFiring]. With [alerts.Options].Joined they
+// also raise what Native's rules record where the agent does not speak.
 func Agent(objs []alerts.Objective, o alerts.Options) []alerts.File {
-	a := agent{sel: o.AgentSelector, links: o.Links, money: hasMoney(objs), joined: o.Joined}
-	rules := []alerts.Rule{a.minorUnits(), a.burn(), a.exhausted(), a.unobserved()}
-	rules = append(rules, a.absent(), a.deadMansSwitch())
+	s := newSettings(o)
+	a := agent{sel: o.AgentSelector, links: o.Links, money: hasMoney(objs), joined: o.Joined, tile: s.interval, slow: s.slow, interval: defaultInterval}
+	if o.Interval > 0 {
+		a.interval = o.Interval
+	}
+	a.interval = max(a.interval, o.ScrapeInterval)
+	rules := append([]alerts.Rule{a.minorUnits()}, a.burn()...)
+	rules = append(rules, a.exhausted(), a.unobserved(), a.absent(AbsentSeverity(objs, o)), a.deadMansSwitch())
 	rules = append(rules, a.unhealthy()...)
 	rules = append(rules, a.settlement()...)
 	rules = append(rules, a.drifted())
-	if s := newSettings(o); o.Joined {
-		// A record of the slow group may be older than Prometheus takes for present when the next comes.
-		rules[1].KeepFiringFor = max(rules[1].KeepFiringFor, s.slow-slowest+2*s.interval)
-	}
-	interval := o.Interval
-	if interval <= 0 {
-		interval = defaultInterval
-	}
-	return []alerts.File{{Name: AgentFile, Groups: []alerts.Group{{Name: AgentFile, Interval: max(interval, o.ScrapeInterval), Rules: rules}}}}
+	return []alerts.File{{Name: AgentFile, Groups: []alerts.Group{{Name: AgentFile, Interval: a.interval, Rules: rules}}}}
 }
 
 func hasMoney(objs []alerts.Objective) bool {
@@ -61,6 +59,9 @@ type agent struct {
 	links  alerts.Links
 	money  bool // some objective counts money
 	joined bool // native rules are there too
+
+	interval   time.Duration // between evaluations
+	tile, slow time.Duration // between those of the two groups of native rules
 }
 
 func (a *agent) series(metric string, matchers ...string) string {
@@ -119,8 +120,9 @@ func (a *agent) owned(expr string, ignore ...string) string {
 	return "  " + expr + "\n* ignoring (" + strings.Join(not, ", ") + ") group_left (team)\n  " + a.series(metricname.Info)
 }
 
-// burn fires as the agent's tiers do, and takes what the labels tell of a leg from what the agent tells of it.
-func (a *agent) burn() alerts.Rule {
+// burn fires as the agent's tiers do, and takes what the labels tell of a leg from what the agent tells of it. What the
+// last agent said is held where raw series do not tell of the objective.
+func (a *agent) burn() []alerts.Rule {
 	firing := "(" + a.series(metricname.Firing) + " == 1)\n" +
 		"* ignoring (urgency, long_window, short_window, factor) group_left (urgency, long_window, short_window, factor)\n  " + a.series(metricname.TierInfo)
 	const by = "slo, service, team, group, tier, long_window, short_window, factor, severity"
@@ -130,14 +132,24 @@ func (a *agent) burn() alerts.Rule {
 	burn := func(window string) string {
 		return a.orNative(a.ask("max", metricname.BurnRate, metricname.Window, window), nativeBurnRate+"%s", window)
 	}
-	return rule(alerts.BudgetBurn, a.withNative(expr, alerts.BudgetBurn, by), BurnAnnotations(BurnFacts{
+	held, unlessSeen := AgentFiring(alerts.BudgetBurn), ""
+	if a.joined {
+		held += "\nunless on (slo, service) (" + a.seen() + " unless on () " + a.series(metricname.BuildInfo) + ")"
+		unlessSeen = " unless on (slo, service) " + a.seen()
+	}
+	r := rule(alerts.BudgetBurn, a.withNative(held, alerts.BudgetBurn, by), BurnAnnotations(BurnFacts{
 		LongBurn:   burn(metricname.LongWindow),
 		ShortBurn:  burn(metricname.ShortWindow),
 		Remaining:  a.orNative(a.ask("min", metricname.BudgetRemainingRatio), NativeBudgetRemaining),
 		ExhaustsAt: a.ask("min", metricname.BudgetExhaustionTime).query(),
 		Since:      BurnSince(),
-		Lost:       a.lost("long_window"),
+		Lost:       a.lost("long_window") + a.lastWord(alerts.BudgetBurn, unlessSeen, metricname.SLO, metricname.Service, metricname.Group, metricname.Tier),
 	}, a.links))
+	if a.joined {
+		// A record of the slow group may be older than Prometheus takes for present when the next comes.
+		r.KeepFiringFor = max(r.KeepFiringFor, a.slow-lookback+2*a.tile)
+	}
+	return a.held(r, expr)
 }
 
 // lost is a sentence on how much money failed over the window that the label names.
@@ -191,9 +203,11 @@ func (a *agent) unobserved() alerts.Rule {
 	return rule(alerts.Unobserved, a.withNative(expr, alerts.Unobserved, by), UnobservedAnnotations(a.links))
 }
 
-func (a *agent) absent() alerts.Rule {
-	return rule(alerts.AgentAbsent, "absent(max("+a.series(metricname.BuildInfo)+"))", linked("No Assayer is there",
-		"No agent's series have come in for two minutes. The rules on raw series watch the objectives that can be watched so; hooks do not run, and movements of money are not followed.", aboutAgent, a.links))
+func (a *agent) absent(severity burnrate.Urgency) alerts.Rule {
+	r := rule(alerts.AgentAbsent, "absent(max("+a.series(metricname.BuildInfo)+"))", linked("No Assayer is there",
+		"No agent's series have come in for two minutes. The rules on raw series watch the objectives that can be watched so; hooks do not run, and movements of money are not followed. What the last agent said of the rest is held for an hour.", aboutAgent, a.links))
+	r.Labels[alerts.LabelSeverity] = string(severity)
+	return r
 }
 
 func (a *agent) deadMansSwitch() alerts.Rule {
@@ -242,32 +256,35 @@ func (a *agent) unhealthy() []alerts.Rule {
 // number is the value of an expression that counts.
 const number = `{{ $value | printf "%.0f" }}`
 
-// settlement are about movements of money, by rail.
+// settlement are about movements of money, by rail. Of several agents each follows movements of its own.
 func (a *agent) settlement() []alerts.Rule {
+	sel := strings.ReplaceAll(a.sel, "%", "%%")
 	worth := func(metric string) string {
-		of := series(metric, strings.ReplaceAll(a.sel, "%", "%%"), "rail=%q")
-		return moneyOf("max by (currency) ("+of+")", " They come to ", ".", metricname.Rail)
+		return moneyOf("sum by (currency) ("+series(metric, sel, "rail=%q")+")", " They come to ", ".", metricname.Rail)
 	}
-	count := func(metric string) string { return "max by (rail) (" + a.series(metric) + ")" }
-	return []alerts.Rule{
-		rule(alerts.Overdue, count(metricname.TransactionsOverdue)+" > 0", linked(number+" movements on {{ $labels.rail }} are overdue",
+	of := func(fn, metric string) string {
+		return Query(fn+"("+series(metric, sel, "rail=%q")+")", metricname.Rail)
+	}
+	count := func(metric string) string { return "sum by (rail) (" + a.series(metric) + ") > 0" }
+	onRail := func(name, expr, summary, description string) []alerts.Rule {
+		return a.held(rule(name, "", linked(summary, description+a.lastWord(name, "", metricname.Rail), aboutRail, a.links)), expr)
+	}
+	return slices.Concat(
+		onRail(alerts.Overdue, count(metricname.TransactionsOverdue), number+" movements on {{ $labels.rail }} are overdue",
 			"Their deadline has passed and they have not ended."+worth(metricname.TransactionsOverdueValue)+
-				Phrase(Query("max("+series(metricname.TransactionsOldest, strings.ReplaceAll(a.sel, "%", "%%"), "rail=%q")+")", metricname.Rail), " The oldest open one is ", "humanizeDuration", " old."), aboutRail, a.links)),
-		rule(alerts.CutOffAtRisk, "max by (rail) ("+a.series(metricname.TransactionsDrainRatio)+" > 1)", linked("What is open on {{ $labels.rail }} will miss the next cut-off",
+				Phrase(of("max", metricname.TransactionsOldest), " The oldest open one is ", "humanizeDuration", " old.")),
+		onRail(alerts.CutOffAtRisk, "max by (rail) ("+a.series(metricname.TransactionsDrainRatio)+" > 1)", "What is open on {{ $labels.rail }} will miss the next cut-off",
 			`At the pace of the last ten minutes it takes {{ $value | printf "%.3g" }} times as long as there is time left.`+worth(metricname.TransactionsDueValue)+
-				Phrase(Query("min("+series(metricname.NextCutOff, strings.ReplaceAll(a.sel, "%", "%%"), "rail=%q")+")", metricname.Rail), " The cut-off is at ", moment, "."), aboutRail, a.links)),
-		rule(alerts.InDoubt, count(metricname.TransactionsInDoubt)+" > 0", linked("Nobody knows what became of "+number+" movements on {{ $labels.rail }}",
-			"They were sent, and no answer came. Ask before sending again: money may have moved."+worth(metricname.TransactionsInDoubtValue), aboutRail, a.links)),
-		rule(alerts.Breaks, count(metricname.ReconciliationBreaks)+" > 0", linked(number+" movements on {{ $labels.rail }} do not reconcile",
-			"For an hour the two sides have told of them differently, or only one of them has.", aboutRail, a.links)),
-	}
+				Phrase(of("min", metricname.NextCutOff), " The cut-off is at ", moment, ".")),
+		onRail(alerts.InDoubt, count(metricname.TransactionsInDoubt), "Nobody knows what became of "+number+" movements on {{ $labels.rail }}",
+			"They were sent, and no answer came. Ask before sending again: money may have moved."+worth(metricname.TransactionsInDoubtValue)),
+		onRail(alerts.Breaks, count(metricname.ReconciliationBreaks), number+" movements on {{ $labels.rail }} do not reconcile",
+			"For an hour the two sides have told of them differently, or only one of them has."),
+	)
 }
 
 // drifted tells of rules and screens that somebody edited where they are deployed.
 func (a *agent) drifted() alerts.Rule {
-	return rule(alerts.ConfigDrifted, "max by (target, kind) ("+a.series(driftedObjects)+") > 0", linked(number+" {{ $labels.kind }} in {{ $labels.target }} are not what was applied",
+	return rule(alerts.ConfigDrifted, "max by (target, kind) ("+a.series(metricname.DriftedObjects)+") > 0", linked(number+" {{ $labels.kind }} in {{ $labels.target }} are not what was applied",
 		"Somebody edited them there, or took them away. assayer diff shows what differs, assayer apply puts it back.", aboutAgent, a.links))
 }
-
-// driftedObjects is published by an agent that watches for drift.
-const driftedObjects = "assayer_drifted_objects"

@@ -37,7 +37,7 @@ const examples = 2
 // agentTests makes the tests of the rules on the agent's own series. Each series is well for quietFor, then ill for illFor,
 // then well again.
 func agentTests(f alerts.File, objs []alerts.Objective, o alerts.Options) (File, error) {
-	a := &agentBench{file: f, options: o, step: max(f.Groups[0].Interval, finest)}
+	a := &agentBench{file: f, options: o, step: max(f.Groups[0].Interval, finest), absence: prometheus.AbsentSeverity(objs, o)}
 	a.objectives(objs[:min(examples, len(objs))])
 	a.itself()
 	a.settlement()
@@ -46,7 +46,7 @@ func agentTests(f alerts.File, objs []alerts.Objective, o alerts.Options) (File,
 	}
 	out := testFile{
 		RuleFiles: []string{RulesFolder + "/" + f.Name + ".yaml"}, EvaluationInterval: model.Duration(a.step),
-		GroupEvalOrder: []string{f.Groups[0].Name}, Tests: []test{a.oneAfterTheOther(), a.absent()},
+		GroupEvalOrder: []string{f.Groups[0].Name}, Tests: []test{a.oneAfterTheOther(), a.absent(), a.lastWord()},
 	}
 	data, err := encode(out)
 	return File{Name: f.Name + ".yaml", Data: data}, err
@@ -58,7 +58,8 @@ type agentBench struct {
 	options alerts.Options
 	step    time.Duration
 	signs   []sign
-	always  []labels.Labels // series that stay 1
+	always  []labels.Labels  // series that stay 1
+	absence burnrate.Urgency // of AssayerAbsent
 	err     error
 }
 
@@ -258,7 +259,45 @@ func (a *agentBench) absent() test {
 		a.onlyDeadMansSwitch(fires - 1), a.firing(fires, alerts.AgentAbsent, alerts.DeadMansSwitch),
 		a.firing(resets-1, alerts.AgentAbsent, alerts.DeadMansSwitch), a.onlyDeadMansSwitch(resets),
 	}
-	s := sign{alert: name, expect: labels.FromStrings(alerts.LabelSeverity, string(prometheus.Severity(name)))}
+	s := sign{alert: name, expect: labels.FromStrings(alerts.LabelSeverity, string(a.absence))}
 	t.ExprTests = append(t.ExprTests, s.at(a.step, fires, true))
+	return t
+}
+
+// holdFor is for how long the last agent's last word counts, and onlyAgent whose word that is about: what nothing else
+// can tell.
+const holdFor = time.Hour
+
+func onlyAgent(alert string) bool {
+	switch alert {
+	case alerts.BudgetBurn, alerts.Overdue, alerts.CutOffAtRisk, alerts.InDoubt, alerts.Breaks:
+		return true
+	}
+	return false
+}
+
+// lastWord is the only agent dying while everything is wrong: what it alone could tell goes on for an hour after it was
+// last seen, and not longer than it is kept.
+func (a *agentBench) lastWord() test {
+	t := test{Name: "the agent dies while something is wrong", Interval: model.Duration(a.step)}
+	from := a.steps(quietFor)
+	dies := from + a.steps(illFor)
+	end := dies
+	for _, s := range a.signs {
+		if !onlyAgent(s.alert) {
+			continue
+		}
+		// What is held at the last evaluation at which it is may be one more in a Prometheus whose ranges include both ends.
+		last := dies - 2 + a.steps(holdFor) + a.steps(s.keep)
+		end = max(end, last+3)
+		t.ExprTests = append(t.ExprTests, s.at(a.step, dies-1, true), s.at(a.step, dies+a.steps(holdFor)/2, true), s.at(a.step, last, true), s.at(a.step, last+3, false))
+		samples := slices.Repeat([]float64{s.well}, from)
+		samples = append(samples, slices.Repeat([]float64{s.ill}, dies-from)...)
+		t.InputSeries = append(t.InputSeries, inputSeries{seriesText(s.labels), values(append(samples, stale()))})
+	}
+	for _, ls := range a.always {
+		t.InputSeries = append(t.InputSeries, inputSeries{seriesText(ls), values(append(slices.Repeat([]float64{1}, dies), stale()))})
+	}
+	t.ExprTests = append(t.ExprTests, a.firing(end, alerts.AgentAbsent, alerts.DeadMansSwitch))
 	return t
 }

@@ -95,6 +95,7 @@ func Generate(in Input) (Output, error) {
 	var out Output
 	var rules []alerts.File
 	in.Rules.Joined = in.wants(AgentRules) && in.wants(NativeRules)
+	in.Rules.Movements = len(in.Rails) > 0
 	if in.wants(AgentRules) {
 		rules = append(rules, prometheus.Agent(in.Objectives, in.Rules)...)
 	}
