@@ -22,8 +22,9 @@ func (e *RefusedError) Error() string {
 	return "nothing was changed:\n" + strings.Join(e.Reasons, "\n")
 }
 
-// Apply carries a plan out. It changes nothing when the plan has a conflict, or an edit that is to be kept. An error in
-// the middle leaves what was done until then; making a plan again and applying it does the rest.
+// Apply carries a plan out. It changes nothing when the plan has a conflict, or an edit that is to be kept. On an error in
+// the middle, a session that is an [Undoer] takes back what was done; another leaves it, and making a plan again and
+// applying it does the rest.
 func Apply(ctx context.Context, t Target, p Plan, o ApplyOptions) (err error) {
 	if err := refuse(p, o); err != nil {
 		return err
@@ -48,13 +49,15 @@ func Apply(ctx context.Context, t Target, p Plan, o ApplyOptions) (err error) {
 		}
 	}
 	tell(0, nil)
-	if err := carryOut(ctx, session, todo, tell); err != nil {
-		return err
+	if err = carryOut(ctx, session, todo, tell); err == nil {
+		if err = session.Commit(ctx); err != nil {
+			err = fmt.Errorf("putting in force: %w", err)
+		}
 	}
-	if err := session.Commit(ctx); err != nil {
-		return fmt.Errorf("putting in force: %w", err)
+	if u, ok := session.(Undoer); ok && err != nil {
+		return u.Undo(ctx, err)
 	}
-	return nil
+	return err
 }
 
 // manyFiles is from how many changes on files are made side by side: each waits for the disk, which writes what is
@@ -66,6 +69,10 @@ func carryOut(ctx context.Context, session Session, todo []Step, tell func(done 
 	workers := 1
 	if _, ok := session.(*FileSession); ok && len(todo) > manyFiles {
 		workers = sideBySide
+	}
+	rest := " (apply again to do the rest)"
+	if _, ok := session.(Undoer); ok {
+		rest = ""
 	}
 	var mu sync.Mutex // of done, failed and tell
 	done, next := 0, 0
@@ -93,7 +100,7 @@ func carryOut(ctx context.Context, session Session, todo []Step, tell func(done 
 					done++
 					tell(done, s)
 				case failed == nil:
-					failed = fmt.Errorf("%s %s %s, after %d of %d changes (apply again to do the rest): %w", gerund(s.Op), s.Kind, s.Name, done, len(todo), err)
+					failed = fmt.Errorf("%s %s %s, after %d of %d changes%s: %w", gerund(s.Op), s.Kind, s.Name, done, len(todo), rest, err)
 				}
 				mu.Unlock()
 			}

@@ -68,11 +68,18 @@ type Target interface {
 	Begin(ctx context.Context, p Plan) (Session, error)
 }
 
-// Session carries out one plan.
+// Undoer is a Session of a target whose changes count together or not at all.
+type Undoer interface {
+	// Undo makes everything as it was when it was last in force, after Do or Commit has failed for the reason why, and
+	// gives that reason with what was done about it. It works also when ctx has ended.
+	Undo(ctx context.Context, why error) error
+}
+
+// Session carries out one plan. It may be an [Undoer].
 type Session interface {
 	// Do makes one change, wholly or not at all. It gives ErrChanged when the object is not as the plan saw it.
 	Do(ctx context.Context, s Step) error
-	// Commit puts what was done in force and checks that it is; when that is refused it restores what was there before.
+	// Commit puts what was done in force and checks that it is.
 	Commit(ctx context.Context) error
 	// End lets go of the target. What was done stays.
 	End() error

@@ -38,7 +38,23 @@ const (
 type Files struct {
 	Dir      string
 	Manifest string      // name of the manifest; empty is ManifestName
-	Mode     fs.FileMode // of new files; the bits of existing ones are kept. 0 is 0644
+	Mode     fs.FileMode // of new files; the bits and owners of existing ones are kept. 0 is 0644
+	// Undo keeps what is replaced until Commit, for [FileSession.TakeBack].
+	Undo bool
+}
+
+// bits are what a file has beside its content.
+type bits struct {
+	Mode fs.FileMode `json:"mode"`
+	UID  int         `json:"uid"` // -1, and GID likewise: as new files have it
+	GID  int         `json:"gid"`
+}
+
+func newBits(mode fs.FileMode) bits { return bits{mode, -1, -1} }
+
+func bitsOf(info fs.FileInfo) bits {
+	uid, gid := owner(info)
+	return bits{info.Mode().Perm(), uid, gid}
 }
 
 // manifest is what is written into Files.Manifest.
@@ -96,7 +112,8 @@ func (f Files) Objects(names []string, data func(i int) []byte) ([]Object, error
 func (f Files) checkName(name string) error {
 	local, err := filepath.Localize(name)
 	bad := err != nil || !filepath.IsLocal(local) || path.Clean(name) != name || name == "." || len(name) > maxPathBytes ||
-		strings.ContainsFunc(name, unicode.IsControl) || strings.Contains(name, tempMark) || path.Base(name) == f.manifestName()
+		strings.ContainsFunc(name, unicode.IsControl) || strings.Contains(name, tempMark) ||
+		slices.Contains([]string{f.manifestName(), f.undoName()}, path.Base(name))
 	if bad {
 		return fmt.Errorf("file name %.200q, allowed: a relative path inside the folder, without .. and control characters, other than %s", name, f.manifestName())
 	}
@@ -184,18 +201,20 @@ func whatIs(m fs.FileMode) string {
 	return "something else"
 }
 
-func readFile(root *os.Root, name string) ([]byte, error) {
+func readFile(root *os.Root, name string) ([]byte, error) { return readUpTo(root, name, maxFileBytes) }
+
+func readUpTo(root *os.Root, name string, most int64) ([]byte, error) {
 	f, err := root.Open(name)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxFileBytes+1))
+	data, err := io.ReadAll(io.LimitReader(f, most+1))
 	if err != nil {
 		return nil, err
 	}
-	if len(data) > maxFileBytes {
-		return nil, fmt.Errorf("it is larger than %d bytes", maxFileBytes)
+	if int64(len(data)) > most {
+		return nil, fmt.Errorf("it is larger than %d bytes", most)
 	}
 	return data, nil
 }
@@ -229,8 +248,8 @@ func (f Files) readManifest(root *os.Root) (m manifest, raw []byte, err error) {
 }
 
 // write puts data at name: a new file beside it, synced, then moved there, then the folder synced.
-func write(root *os.Root, name string, data []byte, mode fs.FileMode) error {
-	changed, err := place(root, name, data, mode)
+func write(root *os.Root, name string, data []byte, as bits) error {
+	changed, err := place(root, name, data, as)
 	if err != nil {
 		return err
 	}
@@ -243,8 +262,8 @@ func write(root *os.Root, name string, data []byte, mode fs.FileMode) error {
 }
 
 // place is write without the folders' part of it: they are changed, and it depends on them whether a power failure undoes that.
-func place(root *os.Root, name string, data []byte, mode fs.FileMode) (changed []string, err error) {
-	temp, changed, err := stage(root, name, data, mode)
+func place(root *os.Root, name string, data []byte, as bits) (changed []string, err error) {
+	temp, changed, err := stage(root, name, data, as)
 	if err != nil {
 		return nil, err
 	}
@@ -255,7 +274,7 @@ func place(root *os.Root, name string, data []byte, mode fs.FileMode) (changed [
 }
 
 // stage writes data beside name, to be moved there, and gives the folders that change by that.
-func stage(root *os.Root, name string, data []byte, mode fs.FileMode) (temp string, changed []string, err error) {
+func stage(root *os.Root, name string, data []byte, as bits) (temp string, changed []string, err error) {
 	dir := filepath.Dir(name)
 	made, err := makeFolders(root, dir)
 	if err != nil {
@@ -265,7 +284,7 @@ func stage(root *os.Root, name string, data []byte, mode fs.FileMode) (temp stri
 	if len(filepath.Base(temp)) > 255 { // the longest name most file systems take
 		temp = filepath.Join(dir, tempMark+rand.Text())
 	}
-	out, err := root.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+	out, err := root.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return "", nil, err
 	}
@@ -276,7 +295,10 @@ func stage(root *os.Root, name string, data []byte, mode fs.FileMode) (temp stri
 	}()
 	_, err = out.Write(data)
 	if err == nil {
-		err = out.Chmod(mode) // whatever the mask of new files is
+		err = own(out, as)
+	}
+	if err == nil {
+		err = out.Chmod(as.Mode) // whatever the mask of new files is
 	}
 	if err == nil {
 		err = out.Sync()
@@ -285,6 +307,21 @@ func stage(root *os.Root, name string, data []byte, mode fs.FileMode) (temp stri
 		return "", nil, err
 	}
 	return temp, append(made, dir), nil
+}
+
+// own gives a new file its owner, if it has another.
+func own(f *os.File, as bits) error {
+	if as.UID < 0 {
+		return nil
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if uid, gid := owner(info); uid == as.UID && gid == as.GID {
+		return nil
+	}
+	return f.Chown(as.UID, as.GID)
 }
 
 // makeFolders makes dir and gives the folders that got a new entry.

@@ -21,17 +21,10 @@ type FileSession struct {
 	root     *os.Root
 	lock     *os.File
 	manifest manifest
-	mu       sync.Mutex      // of done and changed
-	done     []before        // what was there, in the order in which it was changed
+	mu       sync.Mutex      // of changed
 	changed  map[string]bool // folders whose entries are not synced yet
 	wasRaw   []byte          // the manifest before; nil: there was none
-}
-
-// before is one file as it was.
-type before struct {
-	name string
-	data []byte // nil: it was not there
-	mode fs.FileMode
+	undo     *undo           // nil: nothing is kept, or all is in force
 }
 
 // Begin locks the folder against other applies, clears away what killed ones left half written, and notes in the
@@ -59,6 +52,14 @@ func (f Files) Begin(p Plan) (_ *FileSession, err error) {
 	if s.manifest, s.wasRaw, err = f.readManifest(root); err != nil {
 		return nil, err
 	}
+	if err := s.checkOwners(p); err != nil {
+		return nil, err
+	}
+	if f.Undo {
+		if err := s.keep(p); err != nil {
+			return nil, err
+		}
+	}
 	s.manifest.Pending = true
 	planned := map[string]bool{}
 	for _, step := range p.Steps {
@@ -73,6 +74,38 @@ func (f Files) Begin(p Plan) (_ *FileSession, err error) {
 	return s, s.writeManifest()
 }
 
+// checkOwners tries, before anything is changed, whether files can be given the owners of those that they replace.
+func (s *FileSession) checkOwners(p Plan) error {
+	type place struct {
+		dir string
+		bits
+	}
+	tried := map[place]bool{}
+	for _, step := range p.Steps {
+		if !step.Changes() || step.Was == nil {
+			continue
+		}
+		name := filepath.FromSlash(step.Name)
+		info, err := s.root.Lstat(name)
+		if err != nil {
+			continue // Do sees it and tells
+		}
+		as := bitsOf(info)
+		if tried[place{filepath.Dir(name), as}] {
+			continue
+		}
+		tried[place{filepath.Dir(name), as}] = true
+		temp, _, err := stage(s.root, name, nil, as)
+		if err != nil {
+			return fmt.Errorf("nothing was changed: %s belongs to user %d and group %d, and what replaces it has to, too: %w; apply as a user that may give it to them", step.Name, as.UID, as.GID, err)
+		}
+		if err := s.root.Remove(temp); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // intend notes what a step is going to make of a file.
 func (s *FileSession) intend(step Step) {
 	e := s.manifest.Files[step.Name]
@@ -83,6 +116,12 @@ func (s *FileSession) intend(step Step) {
 	case Delete:
 		next := ""
 		e.Next = &next
+	case Kept:
+		if e.Next != nil && *e.Next == step.Was.Version { // made by an apply that was killed
+			e.SHA256 = *e.Next
+		}
+		s.manifest.Files[step.Name] = entry{SHA256: e.SHA256}
+		return
 	case Unchanged:
 		e = entry{SHA256: step.Was.Version} // an apply that was killed may have made it
 	default:
@@ -124,7 +163,7 @@ func (s *FileSession) clean(p Plan) error {
 func (s *FileSession) writeManifest() error {
 	data, err := json.MarshalIndent(s.manifest, "", "  ")
 	if err == nil {
-		err = write(s.root, s.files.manifestName(), append(data, '\n'), 0o644)
+		err = write(s.root, s.files.manifestName(), append(data, '\n'), newBits(0o644))
 	}
 	if err != nil {
 		return fmt.Errorf("writing the manifest: %w", err)
@@ -149,20 +188,6 @@ func (s *FileSession) Do(_ context.Context, step Step) error {
 	if is != was {
 		return ErrChanged
 	}
-	b := before{name: step.Name, mode: s.files.mode()}
-	if step.Want != nil {
-		b.mode = cmp.Or(step.Want.Mode, b.mode)
-	}
-	if found != nil {
-		info, err := s.root.Lstat(name)
-		if err != nil {
-			return err
-		}
-		b.data, b.mode = found.Text, info.Mode().Perm()
-	}
-	s.mu.Lock()
-	s.done = append(s.done, b)
-	s.mu.Unlock()
 	if step.Op == Delete {
 		if err := ignoreMissing(s.root.Remove(name)); err != nil {
 			return err
@@ -170,7 +195,15 @@ func (s *FileSession) Do(_ context.Context, step Step) error {
 		s.note(filepath.Dir(name))
 		return nil
 	}
-	changed, err := place(s.root, name, step.Want.Text, b.mode)
+	as := newBits(cmp.Or(step.Want.Mode, s.files.mode()))
+	if found != nil {
+		info, err := s.root.Lstat(name)
+		if err != nil {
+			return err
+		}
+		as = bitsOf(info)
+	}
+	changed, err := place(s.root, name, step.Want.Text, as)
 	s.note(changed...)
 	return err
 }
@@ -184,7 +217,7 @@ func (s *FileSession) note(folders ...string) {
 	}
 }
 
-// Keep copies a file of the folder, if it is there, with its mode.
+// Keep copies a file of the folder, if it is there, with its mode and owner.
 func (s *FileSession) Keep(name, as string) error {
 	info, err := s.root.Lstat(name)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -197,7 +230,7 @@ func (s *FileSession) Keep(name, as string) error {
 	if err != nil {
 		return err
 	}
-	return write(s.root, as, data, info.Mode().Perm())
+	return write(s.root, as, data, bitsOf(info))
 }
 
 func (s *FileSession) remove(name string) error {
@@ -224,28 +257,11 @@ func (s *FileSession) Commit(context.Context) error {
 		}
 	}
 	s.manifest.Pending = false
-	return s.writeManifest()
-}
-
-// Restore puts back what was there before the session, the last change first, with the manifest as it was.
-func (s *FileSession) Restore() error {
-	var errs []error
-	for _, b := range slices.Backward(s.done) {
-		name := filepath.FromSlash(b.name)
-		if b.data == nil {
-			errs = append(errs, s.remove(name))
-		} else {
-			errs = append(errs, write(s.root, name, b.data, b.mode))
-		}
+	if err := s.writeManifest(); err != nil || s.undo == nil {
+		return err
 	}
-	if err := errors.Join(errs...); err != nil {
-		return err // the manifest still says what was intended
-	}
-	s.done = nil
-	if s.wasRaw == nil {
-		return s.remove(s.files.manifestName())
-	}
-	return write(s.root, s.files.manifestName(), s.wasRaw, 0o644)
+	s.undo = nil
+	return s.remove(s.files.undoName())
 }
 
 // End implements [Session].

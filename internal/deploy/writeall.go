@@ -21,9 +21,9 @@ func (f Files) WriteAll(objects []Object, replace bool) (err error) {
 		return fmt.Errorf("opening the folder: %w", err)
 	}
 	defer func() { err = errors.Join(err, root.Close()) }()
-	modes := make([]fs.FileMode, len(objects))
+	all := make([]bits, len(objects))
 	for i, o := range objects {
-		modes[i] = f.mode()
+		all[i] = newBits(f.mode())
 		switch info, err := root.Lstat(filepath.FromSlash(o.Name)); {
 		case errors.Is(err, fs.ErrNotExist):
 		case err != nil:
@@ -33,7 +33,7 @@ func (f Files) WriteAll(objects []Object, replace bool) (err error) {
 		case !info.Mode().IsRegular():
 			return fmt.Errorf("%s is no plain file but %s", filepath.Join(f.Dir, o.Name), whatIs(info.Mode()))
 		default:
-			modes[i] = info.Mode().Perm()
+			all[i] = bitsOf(info)
 		}
 	}
 	var temps, changed []string
@@ -43,7 +43,7 @@ func (f Files) WriteAll(objects []Object, replace bool) (err error) {
 		}
 	}()
 	for i, o := range objects {
-		temp, made, err := stage(root, filepath.FromSlash(o.Name), o.Text, modes[i])
+		temp, made, err := stage(root, filepath.FromSlash(o.Name), o.Text, all[i])
 		if err != nil {
 			return fmt.Errorf("writing %s: %w", filepath.Join(f.Dir, o.Name), err)
 		}

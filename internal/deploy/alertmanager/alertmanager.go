@@ -4,10 +4,11 @@
 //	assayer.tmpl                             likewise: the templates that it names
 //	alertmanager.yml.assayer-backup          what was there before
 //	alertmanager.yml.assayer-manifest.json   that it is ours, and what was written last
+//	alertmanager.yml.assayer-undo.json       what was last in force, until the new one is
 //	POST /-/reload                           200
 //	GET  /api/v2/status                      has these routes, receivers, inhibitions and intervals
 //
-// When the server refuses it, the file of before is put back and in force.
+// When the server refuses it, everything is put back as it was when it was last in force, and reloaded.
 package alertmanager
 
 import (
@@ -54,7 +55,7 @@ func New(c Config, d Deps) (*Target, error) {
 	}
 	name := filepath.Base(c.File)
 	// It may hold secrets: not for everybody to read.
-	return &Target{deploy.Files{Dir: filepath.Dir(c.File), Manifest: name + manifestSuffix, Mode: 0o640}, name, client, c.Settle}, nil
+	return &Target{deploy.Files{Dir: filepath.Dir(c.File), Manifest: name + manifestSuffix, Mode: 0o640, Undo: true}, name, client, c.Settle}, nil
 }
 
 // Wanted implements [deploy.Target]: the one Alertmanager configuration, once it has been checked, after the templates
@@ -148,16 +149,15 @@ func (s *session) Commit(ctx context.Context) error {
 			return same(s.wanted, running)
 		})
 	}
-	if err == nil {
-		return s.FileSession.Commit(ctx)
+	if err != nil {
+		return err
 	}
-	if failed := s.Restore(); failed != nil {
-		return errors.Join(err, fmt.Errorf("putting the file of before back: %w; it is kept as %s", failed, s.target.name+backupSuffix))
-	}
-	if failed := s.target.reload(context.WithoutCancel(ctx)); failed != nil {
-		return fmt.Errorf("%w; the file of before is in place again, and the server has not reloaded it: %w", err, failed)
-	}
-	return fmt.Errorf("%w; the file of before is in force again", err)
+	return s.FileSession.Commit(ctx)
+}
+
+// Undo implements [deploy.Undoer].
+func (s *session) Undo(ctx context.Context, why error) error {
+	return s.TakeBack(ctx, why, s.target.reload)
 }
 
 func (t *Target) reload(ctx context.Context) error {

@@ -37,7 +37,7 @@ func TestRealAlertmanager(t *testing.T) {
 	}
 	before := read(t, file)
 	bad := configuration(t, "group_wait: 0s", "group_wait: soon")
-	if err := apply(t, one, bad); err == nil || !strings.Contains(err.Error(), "the file of before is in force again") || read(t, file) != before {
+	if err := apply(t, one, bad); err == nil || !strings.Contains(err.Error(), "put back as before, and reloaded: alertmanager.yml") || read(t, file) != before {
 		t.Errorf("refused: %v", err)
 	}
 	if p := plan(t, one, next); p.Drifted() {

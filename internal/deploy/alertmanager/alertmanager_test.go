@@ -161,7 +161,7 @@ func TestRefusedConfigurationIsTakenBack(t *testing.T) {
 			s.mu.Unlock()
 			next := configuration(t, "pager", "refuse")
 			err := apply(t, one, next)
-			if err == nil || !strings.Contains(err.Error(), "the file of before is in force again") || read(t, s.file) != before {
+			if err == nil || !strings.Contains(err.Error(), "put back as before, and reloaded: alertmanager.yml") || read(t, s.file) != before {
 				t.Errorf("error is %v, the file\n%s", err, read(t, s.file))
 			}
 			if p := plan(t, one, configuration(t)); p.Drifted() {

@@ -5,20 +5,18 @@
 //	POST /-/reload                200
 //	GET  /api/v1/rules            has the groups card-auth-page and card-auth-ticket, with these rules
 //
-// When the server refuses the reload, or does not have the rules in time, the files of before are put back and it reloads
-// again: a file that it refuses would keep it from starting later. vmalert reloads after it has answered, so that the
+// When the server refuses the reload, or does not have the rules in time, or the apply stops before, the files are put back
+// as they were when they were last in force, and it reloads again: a file that it refuses would keep it from starting later. vmalert reloads after it has answered, so that the
 // check alone tells.
 package prometheus
 
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"path"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/assayer-io/assayer/internal/artifact"
@@ -46,7 +44,7 @@ func New(c Config, d Deps) (*Target, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making prometheus target: %w", err)
 	}
-	return &Target{deploy.Files{Dir: c.Dir}, client, c.Settle}, nil
+	return &Target{deploy.Files{Dir: c.Dir, Undo: true}, client, c.Settle}, nil
 }
 
 // Wanted implements [deploy.Target]: the rule files, without their folder, since servers load *.yaml of one. Each is
@@ -134,24 +132,18 @@ func (s *session) Commit(ctx context.Context) error {
 			return missing(s.wanted, running)
 		})
 	}
-	if err != nil {
-		return s.undo(ctx, err)
+	if err == nil {
+		err = s.FileSession.Commit(ctx)
 	}
-	if err := s.FileSession.Commit(ctx); err != nil {
+	if err != nil {
 		return err
 	}
 	return failing(s.wanted, running)
 }
 
-// undo puts the files of before back, also when ctx has ended.
-func (s *session) undo(ctx context.Context, why error) error {
-	if err := s.Restore(); err != nil {
-		return errors.Join(why, fmt.Errorf("putting the files of before back: %w; apply again", err))
-	}
-	if err := s.target.reload(context.WithoutCancel(ctx)); err != nil {
-		return fmt.Errorf("%w; the files of before are in place again, and the server has not reloaded them: %w", why, err)
-	}
-	return fmt.Errorf("%w; the files of before are in force again", why)
+// Undo implements [deploy.Undoer].
+func (s *session) Undo(ctx context.Context, why error) error {
+	return s.TakeBack(ctx, why, s.target.reload)
 }
 
 func (t *Target) reload(ctx context.Context) error {
@@ -218,9 +210,9 @@ func missing(wanted []deploy.Object, running []runningGroup) error {
 	}
 	switch {
 	case len(absent) > 0:
-		return fmt.Errorf("the server does not run %s: is the folder among its rule files?", some(absent))
+		return fmt.Errorf("the server does not run %s: is the folder among its rule files?", deploy.Some(absent))
 	case len(other) > 0:
-		return fmt.Errorf("the server runs other rules in %s: it has not loaded these files, or refused them (its log says why)", some(other))
+		return fmt.Errorf("the server runs other rules in %s: it has not loaded these files, or refused them (its log says why)", deploy.Some(other))
 	}
 	return nil
 }
@@ -259,16 +251,7 @@ func failing(wanted []deploy.Object, running []runningGroup) error {
 		}
 	}
 	if len(bad) > 0 {
-		return fmt.Errorf("everything is in force, but the server cannot evaluate %s", some(bad))
+		return fmt.Errorf("everything is in force, but the server cannot evaluate %s", deploy.Some(bad))
 	}
 	return nil
-}
-
-// some lists the first few.
-func some(names []string) string {
-	const few = 5
-	if len(names) > few {
-		return fmt.Sprintf("%s and %d more", strings.Join(names[:few], ", "), len(names)-few)
-	}
-	return strings.Join(names, ", ")
 }

@@ -34,7 +34,7 @@ func TestRealPrometheus(t *testing.T) {
 	bad := rules(t, "{{ $labels.slo }}", "{{ $labels.")
 	before := content(t, &server{dir: dir})
 	err := apply(t, one, bad)
-	if err == nil || !strings.Contains(err.Error(), "the files of before are in force again") || content(t, &server{dir: dir}) != before {
+	if err == nil || !strings.Contains(err.Error(), "put back as before, and reloaded: agent.yaml") || content(t, &server{dir: dir}) != before {
 		t.Errorf("refused rules: %v", err)
 	}
 	if p := plan(t, one, rules(t, "page-1h", "page-6h")); p.Drifted() {
@@ -96,7 +96,7 @@ func TestRealVMAlert(t *testing.T) {
 	}
 	before := content(t, &server{dir: dir})
 	bad := rules(t, "{{ $labels.slo }}", "{{ $labels.", "== 1", "== 3")
-	if err := apply(t, one, bad); err == nil || !strings.Contains(err.Error(), "the files of before are in force again") || content(t, &server{dir: dir}) != before {
+	if err := apply(t, one, bad); err == nil || !strings.Contains(err.Error(), "put back as before, and reloaded: agent.yaml") || content(t, &server{dir: dir}) != before {
 		t.Errorf("refused rules: %v", err)
 	}
 	if err := apply(t, one, nil); err != nil || content(t, &server{dir: dir}) != "" {

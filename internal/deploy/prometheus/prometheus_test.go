@@ -32,6 +32,9 @@ type server struct {
 	down    bool
 	ignores bool // loads another folder
 	health  string
+
+	asked    chan struct{} // gets a value at a reload, which is then not answered; nil: all are
+	onReload func()
 }
 
 func serve(t *testing.T, dir string) *server {
@@ -49,6 +52,14 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch r.Method + " " + r.URL.Path {
 	case "POST /-/reload":
 		s.reloads++
+		if s.onReload != nil {
+			s.onReload()
+		}
+		if s.asked != nil {
+			s.asked <- struct{}{}
+			<-r.Context().Done()
+			return
+		}
 		if s.refuse != "" && strings.Contains(s.text(), "REFUSE") {
 			if !s.late {
 				http.Error(w, s.refuse, http.StatusInternalServerError)
@@ -200,7 +211,7 @@ func TestRefusedRulesAreTakenBack(t *testing.T) {
 			p := plan(t, one, next)
 			s.set(func() { tt.prepare(s) })
 			err := deploy.Apply(t.Context(), one, p, deploy.ApplyOptions{})
-			if err == nil || !strings.Contains(err.Error(), tt.says) || !strings.Contains(err.Error(), "the files of before are in force again") {
+			if err == nil || !strings.Contains(err.Error(), tt.says) || !strings.Contains(err.Error(), "put back as before, and reloaded: agent.yaml") {
 				t.Errorf("error is %v", err)
 			}
 			if content(t, s) != before {
