@@ -18,10 +18,11 @@ type Input struct {
 
 // Options say where screens live and what they point to.
 type Options struct {
-	Folder        string // in Grafana; empty is Assayer
-	Currency      string // ISO 4217 reporting currency; empty: values have no unit
-	AgentSelector string // matchers that every use of the agent's own series gets, such as job="assayer"; empty: none
-	Links         alerts.Links
+	Folder        string         // in Grafana; empty is Assayer
+	Currency      string         // ISO 4217 reporting currency; empty: values have no unit
+	Assets        map[string]int // digits after the point of what is paid in beside ISO 4217's currencies
+	AgentSelector string         // matchers that every use of the agent's own series gets, such as job="assayer"; empty: none
+	Links         alerts.Links   // Dashboards is for alerts and runbooks: screens link to each other without a host
 }
 
 // Dashboard is one screen.

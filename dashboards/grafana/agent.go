@@ -21,7 +21,10 @@ func (g *gen) agent() screen {
 	}
 }
 
-const noAgent = "No agent is scraped, or none with this selector."
+const (
+	noAgent    = "No agent is scraped, or none with this selector."
+	toldOfNone = "The agent is told of no movements of money (collectors.transactions)."
+)
 
 func ofInstance() string { return like("instance", "$instance") }
 
@@ -33,7 +36,7 @@ func (g *gen) agentNow() []panel {
 		queries: []query{
 			{expr: minBy("instance", g.of(metricname.ConfigReloaded, ofInstance()))},
 			{expr: maxBy("instance", "time() - timestamp("+g.of(metricname.BuildInfo, ofInstance())+")")},
-			{expr: "time() - " + minBy("instance", g.of("process_start_time_seconds", ofInstance()))},
+			{expr: "time() - " + minBy("instance", g.process(g.of("process_start_time_seconds", ofInstance())))},
 		},
 		columns: []column{
 			{title: "Configuration", unit: none, words: words{{0, "last reload refused", red}, {1, "as written", fine}}},
@@ -68,7 +71,7 @@ func (g *gen) sees() []panel {
 		text:    "Of wanted series, by why.",
 		queries: []query{{expr: sumBy("reason", rate(g.of(metricname.SamplesRejected, ofInstance()))), legend: "{{reason}}"}},
 	}, {
-		kind: graph, title: "Events about movements of money, a second", w: 12, h: 8, unit: perSecond, empty: "The agent is told of no movements of money (collectors.transactions).",
+		kind: graph, title: "Events about movements of money, a second", w: 12, h: 8, unit: perSecond, empty: toldOfNone,
 		text:    "By what became of them: taken in, known already, or rejected.",
 		queries: []query{{expr: sumBy("result", rate(g.of(metricname.TransactionEvents, ofInstance()))), legend: "{{result}}"}}, names: []string{"accepted", "duplicate", "rejected"},
 	}, {
@@ -80,9 +83,17 @@ func (g *gen) sees() []panel {
 		text:    "Share of its window, since watching began, that was really observed: of the objective for which that is least.",
 		queries: []query{{expr: "bottomk(1, " + minBy(bySLO, g.of(metricname.CoverageRatio, whole(), ofInstance())) + ")", legend: "{{slo}}"}}, links: g.ofObjective(),
 	}, {
-		kind: number, title: "Reason codes that no pack knows", w: 8, h: 6, unit: count, empty: noTransactions, limits: anyAtAll(),
+		kind: number, title: "Reason codes that no pack knows", w: 8, h: 6, unit: count, empty: toldOfNone, limits: anyAtAll(),
 		text:    "Distinct codes of the last day.",
 		queries: []query{{expr: "max(" + g.of(metricname.TransactionsUnmapped, ofInstance()) + ")", legend: "unmapped codes"}},
+	}, {
+		kind: number, title: "Movements whose record cannot be read", w: 12, h: 6, unit: count, empty: toldOfNone, limits: anyAtAll(),
+		text:    "The agent's disk gave back other bytes than were written. These movements are followed no more and may be missing from what is open, overdue and in doubt: restore a backup.",
+		queries: []query{{expr: "sum(" + g.of(metricname.TransactionsDamaged, ofInstance()) + ")", legend: "not followed any more"}},
+	}, {
+		kind: number, title: "Movements not watched for jumps in declines", w: 12, h: 6, unit: count, empty: toldOfNone, limits: []limit{{anyAtAll()[0].from, amber}},
+		text:    "Of the last day, those whose counterparty was one too many to be watched. Should its declines jump, nobody is told.",
+		queries: []query{{expr: "sum(" + increase(g.of(metricname.BusinessShareDropped, ofInstance()), "1d") + ")", legend: "in the last day"}},
 	}}
 }
 
@@ -102,12 +113,13 @@ func (g *gen) takes() []panel {
 	of := func(title, text, unit, expr string) panel {
 		return panel{kind: graph, title: title, text: text, unit: unit, w: 12, h: 8, empty: noAgent, queries: []query{{expr: sumBy("instance", expr), legend: "{{instance}}"}}}
 	}
-	plain := func(name string) string { return g.of(name, ofInstance()) }
+	own := func(name string) string { return g.of(name, ofInstance()) }
+	plain := func(name string) string { return g.process(own(name)) }
 	files := of("Open files", "Dashed: as many as it may open.", count, plain("process_open_fds"))
 	files.queries = limited(files.queries, sumBy("instance", plain("process_max_fds")), "{{instance}} allowed")
 	files.w = width
 	return []panel{
-		of("Processors", "CPU seconds a second.", count, rate(plain("process_cpu_seconds_total"))),
+		of("Processors", "CPU seconds a second.", count, g.process(rate(own("process_cpu_seconds_total")))),
 		of("Memory", "Resident, files that the system may drop included.", bytesUnit, plain("process_resident_memory_bytes")),
 		of("Heap in use", "What the agent itself holds.", bytesUnit, plain("go_memstats_heap_inuse_bytes")),
 		of("Goroutines", "One that only grows is a leak.", count, plain("go_goroutines")),

@@ -25,45 +25,61 @@ func (g *gen) compliance() screen {
 	}
 }
 
-// keptOver is the share of good events of each objective over a window, of the whole fleet.
+// noErrors says why there is no figure about availability.
+const noErrors = "No objective about errors is known (golden signals, or a ratio of counters), or none was watched for an hour yet."
+
+// keptOver is the share of good events of each objective about errors over a window, of the whole fleet.
 func (g *gen) keptOver(window string) string {
 	of := func(outcomes string) string {
-		return sumBy(bySLO, increase(g.of(metricname.SLIEventsTotal, ofService(), whole(), outcomes), window))
+		return sumBy(bySLO, increase(g.of(metricname.SLIEventsTotal, ofService(), whole(), g.aboutErrors(), outcomes), window))
 	}
 	return of(is(metricname.Outcome, metricname.Good)) + " / (" + of(judged(metricname.Outcome)) + " > 0)"
 }
 
-// downtime is the share of bad events of the last year as if it were time, in seconds.
-func (g *gen) downtime() string { return "(1 - (" + g.keptOver("365d") + ")) * 365 * 86400" }
+// watchedOver is for how long enough was seen of each objective about errors to judge it, in a window: in seconds, as
+// it was at each full hour.
+func (g *gen) watchedOver(window string) string {
+	seen := maxBy(bySLO, g.of(metricname.Observed, ofService(), whole(), g.aboutErrors()))
+	return "3600 * (sum_over_time((" + seen + ")[" + window + ":1h]) > 0)"
+}
+
+// downtime is the share of bad events of the last year as if it were time, in seconds: of the time that was watched.
+func (g *gen) downtime() string {
+	return "(1 - (" + g.keptOver("365d") + ")) * (" + g.watchedOver("365d") + ")"
+}
+
+// watchedShare is how much of the last 90 days was watched.
+func (g *gen) watchedShare() string { return g.watchedOver("90d") + " / (90 * 86400)" }
 
 // downtimeUsed is how much that is of what is allowed.
 func (g *gen) downtimeUsed() string { return g.downtime() + " / " + downtimeAllowed }
 
 func (g *gen) availability() []panel {
-	promised := maxBy(bySLO, g.of(metricname.ObjectiveRatio, ofService(), whole()))
+	promised := maxBy(bySLO, g.of(metricname.ObjectiveRatio, ofService(), whole(), g.aboutErrors()))
 	return []panel{{
-		kind: table, title: "Availability, last 90 days", w: 12, h: 10, unit: none, empty: noObjectives,
-		text:   "Share of good events in the last quarter of a year, what is promised, and how much of the last 90 days really was observed, at least.",
+		kind: table, title: "Availability, last 90 days", w: 12, h: 10, unit: none, empty: noErrors,
+		text:   "Share of good events in the last 90 days, of objectives about errors, what is promised, and for how much of these days enough was seen to judge. What was not watched is in no figure.",
 		labels: []string{"slo", "service"},
 		queries: []query{
 			{expr: g.keptOver("90d") + " < bool " + promised}, {expr: g.keptOver("90d")}, {expr: promised},
-			{expr: minBy(bySLO, g.of(metricname.CoverageRatio, ofService(), whole()))},
+			{expr: g.watchedShare()},
 		},
 		columns: []column{
 			{title: "Promise", unit: none, words: yesNo("broken", red, "kept"), empty: "no events"},
 			{title: "Last 90 days", unit: percent, limits: below(0.999, quarterlyUptime), empty: "no events"},
 			{title: "Promised", unit: percent},
-			{title: "Of its window observed", unit: percent, limits: below(0.9, 0.5)},
+			{title: "Of 90 days watched", unit: percent, limits: below(0.9, 0.5), empty: "not for an hour"},
 		},
 		links: g.ofObjective(),
 	}, {
-		kind: table, title: "Downtime used, last twelve months", w: 12, h: 10, unit: none, empty: noObjectives,
-		text:    "The share of bad events of the last year, as if it were time: of an objective that counts slices it is time. Held against 4 hours.",
+		kind: table, title: "Downtime used, last twelve months", w: 12, h: 10, unit: none, empty: noErrors,
+		text:    "The share of bad events of the last year, of objectives about errors, as if it were a share of the time that was watched: of an objective that counts slices it is. Held against 4 hours. What was not watched is in no figure.",
 		labels:  []string{"slo", "service"},
-		queries: []query{{expr: g.downtimeUsed()}, {expr: g.downtime()}},
+		queries: []query{{expr: g.downtimeUsed()}, {expr: g.downtime()}, {expr: g.watchedOver("365d")}},
 		columns: []column{
 			{title: "Of 4 hours", unit: percent, limits: above(0.75, 1)},
 			{title: "Downtime", unit: seconds},
+			{title: "Watched for", unit: seconds},
 		},
 		links: g.ofObjective(),
 	}}
@@ -85,7 +101,7 @@ func (g *gen) duties() []panel {
 		},
 		links: ofARail(),
 	}, {
-		kind: graph, title: g.moneyTitle("Overdue value"), w: 12, h: 9, unit: g.moneyUnit(), empty: noValues + " Or nothing was overdue.", limits: anyAtAll(),
+		kind: graph, title: g.pileTitle("Overdue value"), w: 12, h: 9, unit: g.moneyUnit(), empty: noValues + " Or nothing was overdue.", limits: anyAtAll(),
 		text:    "What open movements come to whose deadline has passed.",
 		queries: []query{{expr: g.money(metricname.TransactionsOverdueValue, byRail, plain, ofRail()), legend: g.moneyLegend("{{rail}}")}}, links: ofARail(),
 	}, {
@@ -93,11 +109,11 @@ func (g *gen) duties() []panel {
 		text:    "Distinct codes of the last day. Whose fault they are nobody has decided.",
 		queries: []query{{expr: "max(" + g.of(metricname.TransactionsUnmapped) + ")", legend: "unmapped codes"}}, links: toAgent(),
 	}, {
-		kind: graph, title: "Books: breaks and conflicting ends", w: 9, h: 6, unit: count, empty: noTransactions, limits: anyAtAll(),
-		text: "Movements not alike on both sides, and those told of with two different ends in the last day.",
+		kind: graph, title: "Books: breaks and conflicts", w: 9, h: 6, unit: count, empty: noTransactions, limits: anyAtAll(),
+		text: "Movements not alike on both sides now, and conflicts of the last day: movements told of with two different ends, or counted twice before an event showed them to be one.",
 		queries: []query{
 			{expr: sumBy(byRail, g.of(metricname.ReconciliationBreaks, ofRail())), legend: "{{rail}} breaks"},
-			{expr: sumBy(byRail, increase(g.of(metricname.TransactionsConflicts, ofRail()), "1d")), legend: "{{rail}} conflicting ends"},
+			{expr: sumBy(byRail, increase(g.of(metricname.TransactionsConflicts, ofRail()), "1d")), legend: "{{rail}} conflicts"},
 		},
 		links: ofARail(),
 	}, {

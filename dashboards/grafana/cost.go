@@ -58,14 +58,14 @@ func beside(title, empty, by, expr string, links []link) panel {
 }
 
 func (g *gen) footprint() []panel {
-	cpu := "sum(" + rate(g.of("process_cpu_seconds_total")) + ")"
+	cpu := "sum(" + g.process(rate(g.of("process_cpu_seconds_total"))) + ")"
 	judgedEvents := "sum(" + rate(g.of(metricname.SLIEventsTotal, whole())) + ")"
 	return []panel{{
 		kind: number, title: "Processors used by all agents", w: 6, h: 6, unit: count, empty: noAgent,
 		text: "CPU seconds a second.", queries: []query{{expr: cpu, legend: "processors"}}, links: toAgent(),
 	}, {
 		kind: number, title: "Memory of all agents", w: 6, h: 6, unit: bytesUnit, empty: noAgent,
-		text: "Resident, files that the system may drop included.", queries: []query{{expr: "sum(" + g.of("process_resident_memory_bytes") + ")", legend: "resident"}}, links: toAgent(),
+		text: "Resident, files that the system may drop included.", queries: []query{{expr: "sum(" + g.process(g.of("process_resident_memory_bytes")) + ")", legend: "resident"}}, links: toAgent(),
 	}, {
 		kind: number, title: "Events judged for one second of CPU", w: 6, h: 6, unit: count, empty: noAgent + " Or nothing happens.",
 		text: "How much is watched for what it costs.", queries: []query{{expr: judgedEvents + " / (" + cpu + " > 0)", legend: "events"}}, links: toAgent(),

@@ -2,6 +2,7 @@ package grafana
 
 import (
 	"github.com/assayer-io/assayer/dashboards"
+	"github.com/assayer-io/assayer/slo/burnrate"
 	"github.com/assayer-io/assayer/slo/metricname"
 	"github.com/assayer-io/assayer/slo/reason"
 )
@@ -19,6 +20,11 @@ func overSpans(expr func(window string) string) []query {
 	}
 	return all
 }
+
+const (
+	achCodes    = "nacha" // the scheme of reason codes on rails of ACH
+	achReturned = "0.15"  // the share of returned debits from which the network looks into it; the rail's limits say where it is written
+)
 
 // executive is few numbers in plain words, with money first.
 func (g *gen) executive() screen {
@@ -101,8 +107,8 @@ func (g *gen) atRisk() []panel {
 		return g.money(metricname.TransactionsValue, "", over(window), is(metricname.EndToEnd, metricname.Bad), ofRail())
 	}
 	return []panel{{
-		kind: number, title: g.moneyTitle("Money at risk now"), w: 12, h: 6, unit: g.moneyUnit(), empty: noValues,
-		text: "What is late, what nobody knows the fate of, and what has to be done before the next cut-off. What is in doubt may also be late or due, so the three are not added up. Movements in other currencies than the reporting one are not in it.",
+		kind: number, title: g.pileTitle("Money at risk now"), w: 12, h: 6, unit: g.moneyUnit(), empty: noValues,
+		text: "What is late, what nobody knows the fate of, and what has to be done before the next cut-off. What is in doubt may also be late or due, so the three are not added up. Open movements keep their own currency: those in others are beside it, further down.",
 		queries: []query{
 			{expr: money(metricname.TransactionsOverdueValue), legend: g.moneyLegend("late")},
 			{expr: money(metricname.TransactionsInDoubtValue), legend: g.moneyLegend("in doubt")},
@@ -117,15 +123,15 @@ func (g *gen) atRisk() []panel {
 		text:    "The oldest that any open payment was in the time shown.",
 		queries: []query{{expr: maxBy("", "max_over_time("+g.of(metricname.TransactionsOldest, ofRail())+"[$__range])"), legend: "longest wait"}},
 	}, {
-		kind: graph, title: g.moneyTitle("Money at risk over time"), w: 12, h: 8, unit: g.moneyUnit(), empty: noValues,
+		kind: graph, title: g.pileTitle("Money at risk over time"), w: 12, h: 8, unit: g.moneyUnit(), empty: noValues,
 		text: "The same over time, so that a pile that grows is told from one that is being worked off.",
 		queries: []query{
 			{expr: money(metricname.TransactionsOverdueValue), legend: g.moneyLegend("late")},
 			{expr: money(metricname.TransactionsInDoubtValue), legend: g.moneyLegend("in doubt")},
 			{expr: money(metricname.TransactionsDueValue), legend: g.moneyLegend("due before the next cut-off")},
 		},
-	}, {
-		kind: number, title: g.moneyTitle("Value of payments that failed"), w: 12, h: 8, unit: g.moneyUnit(), empty: noValues + " Or nothing failed.",
+	}, g.otherCurrencies(), {
+		kind: number, title: g.moneyTitle("Value of payments that failed"), w: 6, h: 8, unit: g.moneyUnit(), empty: noValues + " Or nothing failed.",
 		text: "Value that did not reach customers for technical reasons, ours or others'. It is what forgone revenue and penalties are computed from; those need fees, which the agent is not told.", queries: overSpans(failed),
 	}}
 }
@@ -137,7 +143,7 @@ func (g *gen) acceptance() []panel {
 	business := func(window string) string {
 		return basisPoints(good(g.counted("", window, is(metricname.Class, string(reason.Business))), g.counted("", window)))
 	}
-	settled := g.counted(byRail, "$__range", is(metricname.EndToEnd, metricname.Good))
+	returned, columns, ofACH := g.returned()
 	theirs := g.counted(byRail, "$__range", among(metricname.Class, string(reason.TechnicalPeer), string(reason.TechnicalScheme)))
 	return []panel{{
 		kind: number, title: "Payments accepted", w: 6, h: 6, unit: percent, empty: noTransactions,
@@ -147,10 +153,8 @@ func (g *gen) acceptance() []panel {
 		text: "Payments declined for the customer's own reasons, such as funds or limits. Look at the trend: a jump can be a fault of ours.", queries: overSpans(business),
 	}, {
 		kind: table, title: "Returned payments", w: 6, h: 6, unit: none, empty: "Nothing was returned in the time shown, or no movements are told of.",
-		text:    "Settled payments that were sent back, of those that settled. The bounds are those of the ACH rules: 0.5 % unauthorised, 3 % administrative, 15 % overall.",
-		labels:  []string{"rail"},
-		queries: []query{{expr: share(sumBy(byRail, increase(g.of(metricname.TransactionsReturns, ofRail()), "$__range")), settled)}},
-		columns: []column{{title: "Returned", unit: percent, limits: above(0.005, 0.03)}}, links: ofARail(),
+		text:   "Settled payments that were sent back, of those that settled, in the time shown." + ofACH,
+		labels: []string{"rail"}, queries: returned, columns: columns, links: ofARail(),
 	}, {
 		kind: table, title: "Third parties", w: 6, h: 6, unit: none, empty: "No failure of a peer or scheme in the time shown, or no movements are told of.",
 		text:    "Share of payments that failed technically at the other bank or in the scheme, rail by rail.",
@@ -160,6 +164,46 @@ func (g *gen) acceptance() []panel {
 	}}
 }
 
+// returned is the table of what was sent back, with what to say of rails on which a bound is set for that.
+func (g *gen) returned() ([]query, []column, string) {
+	of := func(window string, matchers ...string) string {
+		back := sumBy(byRail, increase(g.of(metricname.TransactionsReturns, append(matchers, ofRail())...), window))
+		return share(back, g.counted(byRail, window, append(matchers, is(metricname.EndToEnd, metricname.Good))...))
+	}
+	queries := []query{{expr: of("$__range")}}
+	columns := []column{{title: "Returned", unit: percent}}
+	var ach []string
+	for i := range g.in.Rails {
+		if g.in.Rails[i].Scheme == achCodes {
+			ach = append(ach, g.in.Rails[i].Name)
+		}
+	}
+	if len(ach) == 0 {
+		return queries, columns, ""
+	}
+	queries = append(queries, query{expr: of("60d", among(metricname.Rail, ach...), is(metricname.Direction, "out")) + " / " + achReturned})
+	columns = append(columns, column{title: "Of ACH's 15 % in 60 days", unit: percent, limits: above(0.75, 1), empty: "no such bound"})
+	return queries, columns, " Of ACH what we sent in the last 60 days is held against the 15 % of debits that Nacha's rules allow; credits are in it too, since nobody tells the agent which is which."
+}
+
+// otherCurrencies is what is at risk beside the reporting currency.
+func (g *gen) otherCurrencies() panel {
+	p := panel{
+		kind: table, title: "At risk in other currencies", w: 6, h: 8, unit: none, empty: "Nothing is late, in doubt or due in any other currency.",
+		text:    "What is late, in doubt and due of movements in other currencies, each in its own: no rate is published, so nothing is converted.",
+		labels:  []string{"currency"},
+		columns: []column{{title: "Late", unit: count, empty: "none"}, {title: "In doubt", unit: count, empty: "none"}, {title: "Due before the next cut-off", unit: count, empty: "none"}},
+	}
+	if g.in.Options.Currency == "" {
+		p.title, p.text = "At risk, in whole units", "What is late, in doubt and due, in the major unit of each currency."
+		p.empty = "Nothing is late, in doubt or due."
+	}
+	for _, name := range []string{metricname.TransactionsOverdueValue, metricname.TransactionsInDoubtValue, metricname.TransactionsDueValue} {
+		p.queries = append(p.queries, query{expr: g.inOwnUnits(name)})
+	}
+	return p
+}
+
 // ofTeam adds the label team to what is known of each objective. While agents disagree, one of their answers is taken.
 func (g *gen) ofTeam(expr string) string {
 	teams := maxBy(bySLO+", team", g.of(metricname.Info, whole()))
@@ -167,7 +211,8 @@ func (g *gen) ofTeam(expr string) string {
 }
 
 func (g *gen) products() []panel {
-	pages := "ceil(" + maxBy("slo, service, tier", "changes("+g.of(metricname.Firing, ofService(), whole(), is(metricname.Severity, "page"))+"[$__range])") + " / 2)"
+	fires := maxBy(bySLO, "max_over_time("+g.of(metricname.Firing, ofService(), whole(), is(metricname.Severity, string(burnrate.Page)))+"[5m])")
+	begins := "resets((1 - " + fires + ")[$__range:5m])" // the only falls of what is 0 while any leg fires
 	return []panel{{
 		kind: table, title: "Error budget by product", w: 12, h: 9, unit: none, empty: noObjectives,
 		text:   "The worst objective of each product and team: its state, and what is left of its budget. 0 % is spent. The team is the objective's label of that name.",
@@ -179,11 +224,11 @@ func (g *gen) products() []panel {
 		columns: []column{{title: "State", unit: none, words: stateWords()}, {title: "Budget left", unit: percent, limits: below(0.25, 0), empty: "never fed"}},
 		links:   ofAService(),
 	}, {
-		kind: table, title: "Times people were paged", w: 12, h: 9, unit: count, empty: noObjectives,
-		text:    "How often a fast burn of a product's budget began in the time shown.",
+		kind: table, title: "Burns fast enough to page", w: 12, h: 9, unit: count, empty: noObjectives,
+		text:    "How often an objective of the product began to burn so fast that somebody is called, in the time shown. Its legs together count once, and so does what stops for less than five minutes. How often a phone rang is for whoever rings it to say: several burns can be one call, and a slower one calls only when it lasts.",
 		labels:  []string{"service"},
-		queries: []query{{expr: sumBy(metricname.Service, pages)}},
-		columns: []column{{title: "Pages", unit: count, limits: above(1, 4)}}, links: ofAService(),
+		queries: []query{{expr: sumBy(metricname.Service, begins)}},
+		columns: []column{{title: "Burns", unit: count, limits: above(1, 4)}}, links: ofAService(),
 	}}
 }
 
@@ -191,12 +236,16 @@ func (g *gen) products() []panel {
 func (g *gen) regulatory() []panel {
 	on := []link{{title: "Compliance", url: to(dashboards.UIDCompliance)}}
 	return []panel{{
-		kind: number, title: "Downtime used of 4 hours in twelve months", w: 12, h: 6, unit: percent, limits: above(0.75, 1), empty: noObjectives, links: on,
-		text:    "Of the objective that has used most of it: the share of bad events of the last year, as if it were time.",
+		kind: number, title: "Downtime used of 4 hours in twelve months", w: 8, h: 6, unit: percent, limits: above(0.75, 1), empty: noErrors, links: on,
+		text:    "Of the objective about errors that has used most of it: the share of bad events of the last year, as if it were a share of the time that was watched. What was not watched is not in it.",
 		queries: []query{{expr: "topk(1, " + g.downtimeUsed() + ")", legend: "{{slo}}"}},
 	}, {
-		kind: number, title: "Availability in the last 90 days", w: 12, h: 6, unit: percent, limits: below(0.999, quarterlyUptime), empty: noObjectives, links: on,
-		text:    "Of the objective that was available least.",
+		kind: number, title: "Availability in the last 90 days", w: 8, h: 6, unit: percent, limits: below(0.999, quarterlyUptime), empty: noErrors, links: on,
+		text:    "Of the objective about errors that was available least: its share of good events, of those that were seen.",
 		queries: []query{{expr: "bottomk(1, " + g.keptOver("90d") + ")", legend: "{{slo}}"}},
+	}, {
+		kind: number, title: "Watched, of the last 90 days", w: 8, h: 6, unit: percent, limits: below(0.9, 0.5), empty: noErrors, links: on,
+		text:    "Of the objective about errors that was watched least: for how much of these days enough was seen to judge. The figures beside it say nothing of the rest.",
+		queries: []query{{expr: "bottomk(1, " + g.watchedShare() + ")", legend: "{{slo}}"}},
 	}}
 }

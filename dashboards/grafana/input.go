@@ -2,8 +2,10 @@ package grafana
 
 import (
 	"maps"
+	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
@@ -109,6 +111,23 @@ func (g *gen) onTimeLimits() []limit {
 		return below(0.999, 0.99)
 	}
 	return below((1+least)/2, least)
+}
+
+// aboutErrors matches the objectives whose bad events are failures of a service: those that golden-signals documents
+// name so, and of the others that are known beforehand the ratios of counters and the watches on presence. How many
+// were slow, or for how long there was too little traffic, is no downtime.
+func (g *gen) aboutErrors() string {
+	patterns := []string{errorsSLO}
+	golden := regexp.MustCompile("^(?:" + errorsSLO + ")$")
+	for i := range g.in.Objectives {
+		o := &g.in.Objectives[i].Objective
+		failures := o.Indicator.Presence != nil || o.Indicator.Ratio != nil && !o.Indicator.Ratio.Latency
+		if failures && !golden.MatchString(o.Name) {
+			patterns = append(patterns, regexp.QuoteMeta(o.Name))
+		}
+	}
+	slices.Sort(patterns[1:])
+	return like(metricname.SLO, strings.Join(slices.Compact(patterns), "|"))
 }
 
 // ownRail is the one rail of which a selector counts what we answer for, or "".

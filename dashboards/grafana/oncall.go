@@ -175,8 +175,8 @@ func (g *gen) openNow() []panel {
 		queries: []query{{expr: sumBy("age", g.of(metricname.TransactionsOpenByAge, ofRail())), legend: "{{age}}"}},
 		names:   ages(),
 	}, {
-		kind: graph, title: g.moneyTitle("Value in doubt and overdue"), w: 12, h: 8, unit: g.moneyUnit(), empty: noValues,
-		text: "What they come to, of movements in the reporting currency; those in others are on the screen about settlement.",
+		kind: graph, title: g.pileTitle("Value in doubt and overdue"), w: 12, h: 8, unit: g.moneyUnit(), empty: noValues,
+		text: "What movements in doubt and overdue ones come to. Those in other currencies are on the screen about settlement.",
 		queries: []query{
 			{expr: g.money(metricname.TransactionsOverdueValue, byRail, plain, ofRail()), legend: g.moneyLegend("{{rail}} overdue")},
 			{expr: g.money(metricname.TransactionsInDoubtValue, byRail, plain, ofRail()), legend: g.moneyLegend("{{rail}} in doubt")},
@@ -207,7 +207,7 @@ func (g *gen) cutOffs() ([]query, []column) {
 	}
 	if g.in.Options.Currency != "" {
 		queries = append(queries, query{expr: g.money(metricname.TransactionsDueValue, byRail, plain, ofRail())})
-		columns = append(columns, column{title: g.moneyTitle("Value"), unit: g.moneyUnit(), empty: "none"})
+		columns = append(columns, column{title: g.pileTitle("Value"), unit: g.moneyUnit(), empty: "none"})
 	}
 	return queries, columns
 }
@@ -248,11 +248,11 @@ func (g *gen) pressure() []panel {
 
 func (g *gen) changes() []panel {
 	return []panel{{
-		kind: table, title: "Actions of hooks in the last 24 hours", w: 8, h: 8, unit: count, empty: "No hook has decided anything: none is configured, or there was no cause.",
+		kind: table, title: "Actions of hooks in the last 24 hours", w: 8, h: 8, unit: count, empty: "No hook has decided anything in the last 24 hours: none is configured, or there was no cause.",
 		text:    "What hooks decided and how it ended. When, the marks on the graphs say.",
 		labels:  []string{"hook", "kind", "result"},
-		queries: []query{{expr: sumBy("hook, kind, result", "max_over_time("+g.of(metricname.HookActionsTotal)+"[24h])")}},
-		columns: []column{{title: "Decisions since the agent's start", unit: count}},
+		queries: []query{{expr: "round(" + sumBy("hook, kind, result", increase(g.of(metricname.HookActionsTotal), "24h")) + ") > 0"}},
+		columns: []column{{title: "Decisions", unit: count}},
 	}, {
 		kind: table, title: "Budget policies that hold", w: 8, h: 8, unit: none, empty: "No rule of a budget policy holds now, or none is written.",
 		text:    "What budget policies demand now: a freeze, a slower roll-out, a review.",

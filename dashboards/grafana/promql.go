@@ -2,6 +2,7 @@ package grafana
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"regexp"
 	"slices"
@@ -9,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/assayer-io/assayer/slo/metricname"
+	"github.com/assayer-io/assayer/slo/money"
 )
 
 // of is a selector of one of the agent's series.
@@ -20,16 +22,27 @@ func (g *gen) of(name string, matchers ...string) string {
 	return name + "{" + strings.Join(all, ",") + "}"
 }
 
+// process is what expr asks of a series that every Go process has, of agents' processes only.
+func (g *gen) process(expr string) string {
+	return expr + " and on (job, instance) " + g.of(metricname.BuildInfo)
+}
+
 func is(label, value string) string     { return label + "=" + strconv.Quote(value) }
 func isNot(label, value string) string  { return label + "!=" + strconv.Quote(value) }
 func like(label, pattern string) string { return label + "=~" + strconv.Quote(pattern) }
 
-func among(label string, values ...string) string {
+func among(label string, values ...string) string { return like(label, oneOf(values)) }
+func unlike(label string, values ...string) string {
+	return label + "!~" + strconv.Quote(oneOf(values))
+}
+
+// oneOf is an expression that matches a few values.
+func oneOf(values []string) string {
 	quoted := make([]string, len(values))
 	for i, v := range values {
 		quoted[i] = regexp.QuoteMeta(v)
 	}
-	return like(label, strings.Join(quoted, "|"))
+	return strings.Join(quoted, "|")
 }
 
 // The labels that results keep.
@@ -95,6 +108,31 @@ func (g *gen) money(name, by string, wrap func(string) string, matchers ...strin
 	return expr
 }
 
+// inOwnUnits is what is above 0 of an amount in other currencies than the reporting one, each in its own major unit.
+func (g *gen) inOwnUnits(name string) string {
+	other := isNot(metricname.Currency, g.in.Options.Currency)
+	sum := func(digits int, matcher string) string {
+		expr := sumBy(metricname.Currency, g.of(name, ofRail(), other, matcher))
+		if digits > 0 {
+			expr += " / " + strconv.FormatFloat(math.Pow10(digits), 'f', -1, 64)
+		}
+		return expr
+	}
+	const most = 2 // digits, that nearly all have
+	odd := map[int][]string{0: money.Codes(0), 3: money.Codes(3), 4: money.Codes(4)}
+	for asset, digits := range g.in.Options.Assets {
+		if digits != most {
+			odd[digits] = append(odd[digits], asset)
+		}
+	}
+	var parts, named []string
+	for _, digits := range slices.Sorted(maps.Keys(odd)) {
+		slices.Sort(odd[digits])
+		parts, named = append(parts, sum(digits, among(metricname.Currency, odd[digits]...))), append(named, odd[digits]...)
+	}
+	return "(" + either(append(parts, sum(most, unlike(metricname.Currency, named...)))) + ") > 0"
+}
+
 func plain(series string) string { return series }
 
 func over(window string) func(string) string {
@@ -115,6 +153,14 @@ func (g *gen) moneyTitle(title string) string {
 		return title + " (" + c + ")"
 	}
 	return title + " (minor units)"
+}
+
+// pileTitle is that of amounts of open movements, which keep the currency they are in.
+func (g *gen) pileTitle(title string) string {
+	if c := g.in.Options.Currency; c != "" {
+		return title + ", of movements in " + c
+	}
+	return g.moneyTitle(title)
 }
 
 // moneyUnit is Grafana's name of the reporting currency.

@@ -49,7 +49,7 @@ func (g *gen) cutOffPanels() []panel {
 		text:    "Open movements, not overdue, of the business day of the next cut-off or an earlier one.",
 		queries: []query{{expr: sumBy(byRail, g.of(metricname.TransactionsDue, ofRail())), legend: "{{rail}}"}},
 	}, {
-		kind: graph, title: g.moneyTitle("Value due before the cut-off"), w: 8, h: 8, unit: g.moneyUnit(), empty: noCutOff,
+		kind: graph, title: g.pileTitle("Value due before the cut-off"), w: 8, h: 8, unit: g.moneyUnit(), empty: noCutOff,
 		text:    "What open movements come to that have to make it.",
 		queries: []query{{expr: g.money(metricname.TransactionsDueValue, byRail, plain, ofRail()), legend: g.moneyLegend("{{rail}}")}},
 	}}
@@ -75,15 +75,15 @@ func (g *gen) piles() []panel {
 		text:    "Movements that have not ended, by how long they have been open.",
 		queries: []query{{expr: sumBy("age", g.of(metricname.TransactionsOpenByAge, ofRail())), legend: "{{age}}"}},
 	}, {
-		kind: graph, title: g.moneyTitle("Open value by age"), w: 12, h: 8, unit: g.moneyUnit(), stacked: true, names: ages(), empty: noValues,
+		kind: graph, title: g.pileTitle("Open value by age"), w: 12, h: 8, unit: g.moneyUnit(), stacked: true, names: ages(), empty: noValues,
 		text:    "What movements come to that have not ended, by how long they have been open.",
 		queries: []query{{expr: g.money(metricname.TransactionsOpenValue, "age", plain, ofRail()), legend: g.moneyLegend("{{age}}")}},
 	}, {
-		kind: graph, title: g.moneyTitle("Overdue value"), w: 8, h: 8, unit: g.moneyUnit(), empty: noValues + " Or nothing is overdue.", limits: anyAtAll(),
+		kind: graph, title: g.pileTitle("Overdue value"), w: 8, h: 8, unit: g.moneyUnit(), empty: noValues + " Or nothing is overdue.", limits: anyAtAll(),
 		text:    "What open movements come to whose deadline has passed.",
 		queries: []query{{expr: g.money(metricname.TransactionsOverdueValue, byRail, plain, ofRail()), legend: g.moneyLegend("{{rail}}")}},
 	}, {
-		kind: graph, title: g.moneyTitle("Value in doubt"), w: 8, h: 8, unit: g.moneyUnit(), empty: noValues + " Or nothing is in doubt.", limits: anyAtAll(),
+		kind: graph, title: g.pileTitle("Value in doubt"), w: 8, h: 8, unit: g.moneyUnit(), empty: noValues + " Or nothing is in doubt.", limits: anyAtAll(),
 		text:    "What movements come to of which nobody knows what became of them.",
 		queries: []query{{expr: g.money(metricname.TransactionsInDoubtValue, byRail, plain, ofRail()), legend: g.moneyLegend("{{rail}}")}},
 	}, {
@@ -98,8 +98,12 @@ func (g *gen) settled() []panel {
 		return "histogram_quantile(" + q + ", " + sumBy("rail, le", rate(g.of(metricname.TransactionsSettlement+"_bucket", ofRail()))) + ")"
 	}
 	return []panel{{
-		kind: graph, title: "Settled in time", w: 12, h: 8, unit: percent, max: 1, empty: noTransactions,
-		text:    "Share of movements that did not fail through us. Dashed: what is promised.",
+		kind: graph, title: "Settled in time, whoever was at fault", w: 12, h: 8, unit: percent, max: 1, empty: noTransactions,
+		text:    "Share of movements that reached the customer within the scheme's limit, of those that count to the whole journey.",
+		queries: []query{{expr: g.success(metricname.EndToEnd), legend: "{{rail}}"}},
+	}, {
+		kind: graph, title: "Own technical success", w: 12, h: 8, unit: percent, max: 1, empty: noTransactions,
+		text:    "Share of movements that did not fail through us, of those that count. Dashed: what is promised of that, where an objective counts the rail's movements.",
 		queries: limited([]query{{expr: g.success(metricname.Outcome), legend: "{{rail}}"}}, g.promised(), "{{rail}} promised"),
 	}, {
 		kind: graph, title: "Time to settle", w: 12, h: 8, unit: seconds, empty: noTransactions + " Or none has settled in this time.",
@@ -110,15 +114,15 @@ func (g *gen) settled() []panel {
 		text:    "All classes but good ones, customers' own declines too.",
 		queries: []query{{expr: g.movements("class", isNot(metricname.Class, metricname.Good)) + " > 0", legend: "{{class}}"}},
 	}, {
-		kind: graph, title: "Movements a second, in and out", w: 12, h: 8, unit: perSecond, empty: noTransactions,
+		kind: graph, title: "Movements a second, in and out", w: 8, h: 8, unit: perSecond, empty: noTransactions,
 		text:    "Counted once each: when they end, or when their deadline passes.",
 		queries: []query{{expr: g.movements("rail, direction"), legend: "{{rail}} {{direction}}"}},
 	}, {
-		kind: graph, title: g.moneyTitle("Value a second, capped"), w: 12, h: 8, unit: g.moneyUnit(), empty: noValues,
+		kind: graph, title: g.moneyTitle("Value a second, capped"), w: 8, h: 8, unit: g.moneyUnit(), empty: noValues,
 		text:    "Each movement up to the rail's cap, so that a single large one does not hide thousands of small ones.",
 		queries: []query{{expr: g.money(metricname.TransactionsCapped, byRail, rate, ofRail()), legend: g.moneyLegend("{{rail}}")}},
 	}, {
-		kind: graph, title: "Returned, an hour", w: 12, h: 8, unit: count, empty: "Nothing was returned, or no movements are told of.",
+		kind: graph, title: "Returned, an hour", w: 8, h: 8, unit: count, empty: "Nothing was returned, or no movements are told of.",
 		text:    "Settled movements that were sent back, by why.",
 		queries: []query{{expr: sumBy("rail, class", increase(g.of(metricname.TransactionsReturns, ofRail()), "1h")), legend: "{{rail}} {{class}}"}},
 	}}
@@ -137,7 +141,7 @@ func (g *gen) books() []panel {
 		queries: []query{{expr: good(items(is(metricname.Outcome, metricname.Good)), items(judged(metricname.Outcome))), legend: "{{rail}}"}},
 	}, {
 		kind: graph, title: "Breaks, conflicts, duplicates", w: 8, h: 8, unit: count, empty: noTransactions, limits: anyAtAll(),
-		text: "Movements that are not alike on both sides now, and in the last hour those told of with two different ends and those that look like one shortly before.",
+		text: "Movements that are not alike on both sides now, and of the last hour conflicts and duplicate suspects. A conflict is a movement told of with two different ends, of which the first counts, or two that were both counted before an event showed them to be one; a suspect looks like one shortly before.",
 		queries: []query{
 			{expr: sumBy(byRail, g.of(metricname.ReconciliationBreaks, ofRail())), legend: "{{rail}} breaks"},
 			hour(metricname.TransactionsConflicts, "conflicts"), hour(metricname.TransactionsDuplicates, "duplicate suspects"),

@@ -102,6 +102,9 @@ func (l *Loaded) generateInput(c generate.Config, now time.Time) (generate.Input
 	in := generate.Input{Objectives: generate.Objectives(l.Objectives, l.engineOptions().Tiers)}
 	in.Rules.ScrapeInterval = l.fastest()
 	in.Dashboards.Currency, in.Hooks = l.Config.Global.ReportingCurrency, l.hooksByObjective()
+	if p := l.transactions(); p != nil {
+		in.Dashboards.Assets = p.cfg.Assets
+	}
 	if c.Alertmanager.Receivers != "" && !filepath.IsAbs(c.Alertmanager.Receivers) {
 		c.Alertmanager.Receivers = filepath.Join(l.Config.Dir, c.Alertmanager.Receivers)
 	}

@@ -141,6 +141,6 @@ func (c Config) Input(in Input) Input {
 	in.Parts, in.Form, in.Kubernetes, in.Datasource = c.asked(), c.Form, c.Kubernetes, c.Grafana.Datasource
 	in.Routing.File, in.Routing.Roles, in.Routing.AgentTeam, in.Routing.GroupBy = c.Alertmanager.Receivers, c.Alertmanager.Roles, c.Alertmanager.AgentTeam, c.Alertmanager.GroupBy
 	in.Routing.EscalateCritical, in.Routing.EscalateHigh = c.Alertmanager.EscalateCritical, c.Alertmanager.EscalateHigh
-	in.Dashboards = dashboards.Options{Folder: c.Grafana.Folder, Currency: in.Dashboards.Currency, AgentSelector: c.AgentSelector, Links: links}
+	in.Dashboards = dashboards.Options{Folder: c.Grafana.Folder, Currency: in.Dashboards.Currency, Assets: in.Dashboards.Assets, AgentSelector: c.AgentSelector, Links: links}
 	return in
 }
