@@ -56,9 +56,9 @@ func commitsIn(t *testing.T, d *memoryDisk) (int, error) {
 
 // TestLogCutAnywhere cuts the log at every tenth byte: the commits before are there.
 func TestLogCutAnywhere(t *testing.T) {
-	_, frames := layLog(t, 20)
+	laid, frames := layLog(t, 20)
 	for cut := frames[0]; cut < frames[20]+50; cut += 10 {
-		d, _ := layLog(t, 20)
+		d := laid.synced()
 		log := content(d, logName(1))
 		*log = (*log)[:cut]
 		clear(*content(d, slotsName)) // as if nothing of them had been written
@@ -78,8 +78,9 @@ func TestLogCutAnywhere(t *testing.T) {
 // with file and place, and never opened.
 func TestDamageIsNamed(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(5, 5))
+	laid, frames := layLog(t, 20)
 	for range 300 {
-		d, frames := layLog(t, 20)
+		d := laid.synced()
 		frame := rnd.IntN(19)
 		at := frames[frame] + rnd.Int64N(frameHeader+entryLen)
 		(*content(d, logName(1)))[at] ^= 1 << rnd.IntN(8)
@@ -90,7 +91,7 @@ func TestDamageIsNamed(t *testing.T) {
 		}
 	}
 	for range 300 {
-		d, _ := layLog(t, 20)
+		d := laid.synced()
 		n, err := commitsIn(t, d) // closes it: the slots are all there is
 		if check(t, err); n != 20 {
 			t.Fatalf("%d commits", n)

@@ -190,6 +190,9 @@ func (d *memoryDisk) crash(rnd *rand.Rand) *memoryDisk {
 	return d.afterCrash(rnd)
 }
 
+// synced is a copy of a disk of which everything was synced.
+func (d *memoryDisk) synced() *memoryDisk { return d.afterCrash(rand.New(rand.NewPCG(0, 0))) }
+
 // afterCrash is the disk as it may be found once power is back.
 func (d *memoryDisk) afterCrash(rnd *rand.Rand) *memoryDisk {
 	d.mu.Lock()

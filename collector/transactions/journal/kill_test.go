@@ -66,12 +66,12 @@ func killOptions() Options { return Options{CheckpointBytes: 1 << 18} }
 
 func killRef(n, i int) Ref { return testRef(max(0, n)*3 + i*min(1, max(0, n))) }
 
-// TestKill kills a process that commits without pause, twenty times, each after a random number of transactions.
+// TestKill kills a process that commits without pause, eight times, each after a random number of transactions.
 // Everything that it was told was kept is there, once, and nothing by halves.
 func TestKill(t *testing.T) {
 	dir := t.TempDir()
 	rnd := rand.New(rand.NewPCG(2, 2))
-	for round := range 20 {
+	for round := range 8 {
 		acked := killChild(t, dir, 1+rnd.IntN(400))
 		j, err := Open(dir, killOptions())
 		check(t, err)

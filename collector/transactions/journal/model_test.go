@@ -204,7 +204,7 @@ func compareDue(t *testing.T, j *Journal, m model) {
 
 // TestSameAsModel does thousands of random things to a journal and to a map, and opens the journal anew in between.
 func TestSameAsModel(t *testing.T) {
-	for seed := range uint64(8) {
+	for seed := range uint64(4) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			t.Parallel()
 			rnd := rand.New(rand.NewPCG(seed, 1))
