@@ -132,3 +132,17 @@ func TestFolderOfGrafana(t *testing.T) {
 		}
 	}
 }
+
+// Screens know how many digits what people pay in beside currencies has.
+func TestScreensKnowAssets(t *testing.T) {
+	s := newSite(t)
+	text := fmt.Sprintf(agentFile, s.shop.Listener.Addr())
+	s.write("assayer.yaml", strings.Replace(text, "collectors:\n", "collectors:\n  transactions: {assets: {ETH: 18}}\n", 1))
+	in, problems := app.LoadGenerate(app.GenerateOptions{Config: s.options().ConfigPath})
+	if problems.Err() != nil {
+		t.Fatal(problems)
+	}
+	if in.Dashboards.Assets["ETH"] != 18 {
+		t.Errorf("assets: %v", in.Dashboards.Assets)
+	}
+}
