@@ -83,7 +83,7 @@ type metadata struct {
 const managedBy = "app.kubernetes.io/managed-by"
 
 func (in *Input) metadata(name string, labels ...string) metadata {
-	m := metadata{Name: objectName(name), Namespace: in.Kubernetes.Namespace, Labels: map[string]string{managedBy: "assayer"}}
+	m := metadata{Name: prometheus.ObjectName(name), Namespace: in.Kubernetes.Namespace, Labels: map[string]string{managedBy: "assayer"}}
 	for i := 0; i+1 < len(labels); i += 2 {
 		m.Labels[labels[i]] = labels[i+1]
 	}
@@ -259,23 +259,4 @@ func toYAML(v any) ([]byte, error) {
 		return nil, fmt.Errorf("writing YAML: %w", err)
 	}
 	return b.Bytes(), nil
-}
-
-// maxNameBytes is how long a Kubernetes object's name may be.
-const maxNameBytes = 253
-
-// objectName makes a DNS-1123 subdomain of a name: lower case, digits and dashes.
-func objectName(name string) string {
-	var b strings.Builder
-	for _, r := range strings.ToLower(name) {
-		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
-			b.WriteRune(r)
-		} else if b.Len() > 0 && !strings.HasSuffix(b.String(), "-") {
-			b.WriteByte('-')
-		}
-		if b.Len() == maxNameBytes {
-			break
-		}
-	}
-	return strings.Trim(b.String(), "-")
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/assayer-io/assayer/alerts/grafana"
+	"github.com/assayer-io/assayer/alerts/prometheus"
 	"github.com/assayer-io/assayer/internal/artifact"
 )
 
@@ -46,7 +47,7 @@ func (in *Input) terraformRules(add func(kind, name string, body any)) error {
 		for i := range body.Rules {
 			rules = append(rules, body.Rules[i].terraform())
 		}
-		add("grafana_rule_group", strings.ReplaceAll(objectName(g.Title), "-", "_"), map[string]any{
+		add("grafana_rule_group", strings.ReplaceAll(prometheus.ObjectName(g.Title), "-", "_"), map[string]any{
 			"name": literal(body.Title), "folder_uid": "${grafana_folder." + terraformFolder + ".uid}", "interval_seconds": body.Interval, "rule": rules,
 		})
 	}
