@@ -288,9 +288,10 @@ func stage(root *os.Root, name string, data []byte, as bits) (temp string, chang
 	if err != nil {
 		return "", nil, err
 	}
+	half := temp // an error clears temp
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, ignoreMissing(root.Remove(temp)))
+			err = errors.Join(err, ignoreMissing(root.Remove(half)))
 		}
 	}()
 	_, err = out.Write(data)

@@ -380,3 +380,38 @@ func FuzzManifest(f *testing.F) {
 		}
 	})
 }
+
+// Whatever an apply that was killed seems to have kept is an error or taken up; it never leads out of the folder.
+func FuzzUndo(f *testing.F) {
+	f.Add([]byte(`{"version": 1, "manifest": null, "files": {"a": {"data": "eA==", "mode": 420, "uid": -1, "gid": -1, "made": [""]}}}`))
+	f.Add([]byte(`{"version": 1, "files": {"../x": {"data": ""}}}`))
+	f.Add([]byte(`{"version": 1, "files": {".assayer-undo.json": {"data": null, "made": ["x"]}}}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		outside := t.TempDir()
+		files := deploy.Files{Dir: filepath.Join(outside, "in"), Undo: true}
+		put(t, files.Dir, deploy.ManifestName, `{"version": 1, "pending": true, "files": {}}`)
+		put(t, files.Dir, ".assayer-undo.json", string(data))
+		wanted, err := files.Objects([]string{"b"}, func(int) []byte { return []byte("new") })
+		if err != nil {
+			t.Fatal(err)
+		}
+		state, err := files.Deployed(wanted)
+		if err != nil {
+			t.Fatal(err)
+		}
+		session, err := files.Begin(deploy.Compare("out", wanted, state))
+		if err != nil {
+			return
+		}
+		why := errors.New("refused")
+		if err := session.TakeBack(t.Context(), why, func(context.Context) error { return nil }); !errors.Is(err, why) {
+			t.Error(err)
+		}
+		if err := session.End(); err != nil {
+			t.Error(err)
+		}
+		if list, err := os.ReadDir(outside); err != nil || len(list) != 1 {
+			t.Errorf("beside the folder are %v, %v", list, err)
+		}
+	})
+}
