@@ -38,6 +38,7 @@ func Agent(objs []alerts.Objective, o alerts.Options) []alerts.File {
 	a.interval = max(a.interval, o.ScrapeInterval)
 	rules := append([]alerts.Rule{a.minorUnits()}, a.burn()...)
 	rules = append(rules, a.exhausted(), a.unobserved(), a.absent(AbsentSeverity(objs, o)), a.deadMansSwitch())
+	rules = append(rules, a.known())
 	rules = append(rules, a.unhealthy()...)
 	rules = append(rules, a.settlement()...)
 	rules = append(rules, a.drifted())
@@ -100,7 +101,13 @@ func (a *agent) withNative(expr, alert, by string) string {
 	if !a.joined {
 		return expr
 	}
-	return expr + "\nor\nmax by (" + by + ") (\n  " + NativeFiring(alert) + "\n  " + unlessAgent(alert, a.sel) + "\n)"
+	from := NativeFiring(alert)
+	if alert != alerts.BudgetBurn {
+		// Records of the slow group may lie farther apart than Prometheus takes a sample for present, and are written late:
+		// a gap would begin the alert's wait anew.
+		from = "last_over_time(" + from + "[" + text(a.slow+2*a.tile) + "])"
+	}
+	return expr + "\nor\nmax by (" + by + ") (\n  " + from + "\n  " + unlessAgent(alert, a.sel) + "\n)"
 }
 
 // rule is one alert with its timing and, unless its expression gives one, its severity.
@@ -215,8 +222,16 @@ func (a *agent) deadMansSwitch() alerts.Rule {
 		"This alert always fires. Let it go to something that raises the alarm when it no longer comes: then rules are not evaluated, or alerts are not delivered.", aboutNothing, a.links))
 }
 
-// unhealthy are what agents say of themselves, one condition a rule, each by agent. down needs no selector for the
-// series up: it takes the agents that were there within a day. A hook's first failure counts too, before which there was
+// known records the agents there are, by job and instance, since the series up does not say of what it is: those of the
+// last day, and all that Prometheus goes on scraping.
+func (a *agent) known() alerts.Rule {
+	return alerts.Rule{Record: agentTargets, Expr: "max by (job, instance) (max_over_time(" + a.series(metricname.BuildInfo) + "[1d]))\nor\n" +
+		"last_over_time(" + agentTargets + "[1d]) and on (job, instance) up"}
+}
+
+const agentTargets = "assayer:agent:known"
+
+// unhealthy are what agents say of themselves, one condition a rule, each by agent. A hook's first failure counts too, before which there was
 // no series that could have grown, but for what a Prometheus that is new finds on an agent that is not.
 func (a *agent) unhealthy() []alerts.Rule {
 	failed := a.series(metricname.HookActionsTotal, `result=~"failed|unverified"`)
@@ -232,12 +247,16 @@ func (a *agent) unhealthy() []alerts.Rule {
 	return []alerts.Rule{
 		// A restart takes less.
 		condition("down", burnrate.High, 2*time.Minute,
-			"max by (job, instance) (up == 0 and on (job, instance) max_over_time("+a.series(metricname.BuildInfo)+"[1d]))",
+			"max by (job, instance) (up == 0 and on (job, instance) "+agentTargets+")",
 			agent+" cannot be scraped", "Prometheus has not reached it for two minutes. What it alone watches is watched by the rules on raw series now, if at all."),
 		// Whoever reloads sees the mistake at once; five minutes are for putting it right.
 		condition("reload_failed", burnrate.Medium, 5*time.Minute,
 			"max by (job, instance) ("+a.series(metricname.ConfigReloaded)+" == 0)",
 			agent+" runs on an old configuration", "Its last reload was refused. Everything goes on as it was before; its log and its page say what is wrong with the files."),
+		// Whoever scrapes without honor_labels puts labels of its own in the place of ours.
+		condition("labels_renamed", burnrate.Medium, 5*time.Minute,
+			"max by (job, instance) ("+a.series(metricname.Info, `exported_service!=""`)+" or "+a.series(metricname.Info, `exported_team!=""`)+") > 0",
+			"Prometheus renames the labels of "+agent, "It scrapes the agent without honor_labels, so that labels of the target stand where those of objectives should. Then nobody is told by team, one outage calls people twice, and alerts that should keep still do not."),
 		// Single targets restart all the time.
 		condition("target_down", burnrate.Medium, 10*time.Minute,
 			"max by (job, instance, collector) ("+a.series(metricname.Targets, `up="false"`)+") > 0",

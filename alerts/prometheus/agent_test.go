@@ -3,6 +3,7 @@ package prometheus
 import (
 	"flag"
 	"fmt"
+	"net/url"
 	"os"
 	"reflect"
 	"strings"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/assayer-io/assayer/alerts"
 	"github.com/assayer-io/assayer/dashboards"
+	"github.com/assayer-io/assayer/internal/testkit/promrules"
 	"github.com/assayer-io/assayer/slo"
 	"github.com/assayer-io/assayer/slo/burnrate"
 	"github.com/assayer-io/assayer/slo/money"
@@ -235,6 +237,8 @@ func otherAlerts(t *testing.T) map[string]otherAlert {
 		"absent": {nil, 2 * time.Minute, 5 * time.Minute, `{alertname="AssayerAbsent", severity="critical"}`, "movements of money are not followed. What the last agent said of the rest is held for an hour."},
 		"reload": {like("successful 1", "successful 0"), 5 * time.Minute, 5 * time.Minute,
 			`{alertname="AssayerUnhealthy", condition="reload_failed", ` + agent + `, severity="medium"}`, "what is wrong with the files."},
+		"labels": {like(`assayer_slo_info{`, `assayer_slo_info{exported_service="card",`), 5 * time.Minute, 5 * time.Minute,
+			`{alertname="AssayerUnhealthy", condition="labels_renamed", ` + agent + `, severity="medium"}`, "alerts that should keep still do not."},
 		"targets": {like(`up="false"} 0`, `up="false"} 3`), 10 * time.Minute, 5 * time.Minute,
 			`{alertname="AssayerUnhealthy", collector="prometheus", condition="target_down", ` + agent + `, severity="medium"}`, "become unknown."},
 		"overdue": {like("overdue{rail=\"sct\"} 0\nassayer_transactions_overdue_value{rail=\"sct\",currency=\"EUR\"} 0",
@@ -290,6 +294,31 @@ func TestAgentsThatFallSilent(t *testing.T) {
 	w.wantFiring(`{alertname="AssayerUnhealthy", condition="down", instance="b:9797", job="assayer", severity="high"}`)
 }
 
+// TestAgentThatStaysDown: it is not forgotten as long as Prometheus is to scrape it, nor is another target taken for it.
+func TestAgentThatStaysDown(t *testing.T) {
+	w := newWorld(t, agentRules())
+	at := time.Duration(epoch.UnixNano())
+	run := func(until time.Duration, targets ...target) {
+		t.Helper()
+		var all []promrules.Sample
+		for _, one := range targets {
+			all = append(all, one.samples(t)...)
+		}
+		for ; at < time.Duration(epoch.UnixNano())+until; at += 4 * time.Minute {
+			if err := w.Step(at, all); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	well, down, card := target{"assayer", "a:9797", agentText(t, calm, card())}, target{"assayer", "b:9797", "up 0\n"}, target{"card", "c:80", "up 0\n"}
+	run(time.Hour, well, target{"assayer", "b:9797", well.text}, card)
+	w.wantFiring()
+	run(60*time.Hour, well, down, card)
+	w.wantFiring(`{alertname="AssayerUnhealthy", condition="down", instance="b:9797", job="assayer", severity="high"}`)
+	run(61*time.Hour, well, card) // it is no target any more
+	w.wantFiring()
+}
+
 // TestLooksLeftOut: skipped looks go on for a quarter of an hour, and end.
 func TestLooksLeftOut(t *testing.T) {
 	w := newWorld(t, agentRules())
@@ -340,6 +369,27 @@ func TestGroupsAreQuietTogether(t *testing.T) {
 	text := agentText(t, calm, statuses...)
 	w.run(20*time.Minute, func() []target { return []target{{"assayer", "a:9797", text}} })
 	w.wantFiring(`{alertname="ObjectiveUnobserved", service="card", severity="medium", slo="card-auth", team="payments"}`)
+}
+
+// TestGroupsAreLinkedTo: an alert on a group leads to the screen of that group.
+func TestGroupsAreLinkedTo(t *testing.T) {
+	w := newWorld(t, agentRules())
+	group := fires(0)
+	group.Name, group.Parent, group.Group = "card-auth[region=eu,scheme=a&b]", "card-auth", map[string]string{"region": "eu", "scheme": "a&b"}
+	text := agentText(t, calm, card(), group)
+	w.run(step, func() []target { return []target{{"assayer", "a:9797", text}} })
+	if len(w.firing()) != 1 {
+		t.Fatalf("%d alerts fire", len(w.firing()))
+	}
+	for _, a := range w.firing() {
+		link, err := url.Parse(a.Annotations["dashboard_url"])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if q := link.Query(); q.Get("var-slo") != "card-auth" || q.Get("var-group") != a.Labels.Get("group") || q.Get("var-group") == "" {
+			t.Errorf("of group %s the link is to %s", a.Labels.Get("group"), link)
+		}
+	}
 }
 
 func TestAgentGolden(t *testing.T) {
@@ -393,7 +443,7 @@ func TestEverySelectorNamesTheAgent(t *testing.T) {
 			t.Fatalf("%s: %v", r.Expr, err)
 		}
 		parser.Inspect(expr, func(n parser.Node, _ []parser.Node) error {
-			if v, ok := n.(*parser.VectorSelector); ok && v.Name != "up" && !strings.HasPrefix(v.Name, AgentFiring("")) && !strings.Contains(v.String(), `team="100 % \"us\""`) {
+			if v, ok := n.(*parser.VectorSelector); ok && v.Name != "up" && !strings.HasPrefix(v.Name, "assayer:") && !strings.Contains(v.String(), `team="100 % \"us\""`) {
 				t.Errorf("%s%s: %s", r.Alert, r.Record, v)
 			}
 			return nil

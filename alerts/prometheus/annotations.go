@@ -129,7 +129,7 @@ func linked(summary, description string, about subject, links alerts.Links) map[
 	switch about {
 	case aboutObjective:
 		set(alerts.AnnotationRunbook, links.Runbooks, "/{{ $labels.slo }}.md")
-		set(alerts.AnnotationDashboard, links.Dashboards, "/d/"+objectiveScreen+"?var-slo={{ $labels.slo | urlquery }}")
+		set(alerts.AnnotationDashboard, links.Dashboards, "/d/"+objectiveScreen+"?var-slo={{ $labels.slo | urlquery }}{{ with $labels.group }}&var-group={{ . | urlquery }}{{ end }}")
 		set(alerts.AnnotationAgent, links.Agent, "/slo/{{ $labels.slo }}")
 	case aboutRail:
 		set(alerts.AnnotationDashboard, links.Dashboards, "/d/"+settlementScreen+"?var-rail={{ $labels.rail | urlquery }}")

@@ -143,6 +143,7 @@ func (a *agentBench) itself() {
 	a.always = append(a.always, a.series(metricname.BuildInfo))
 	condition(sign{labels: labels.FromStrings(append([]string{labels.MetricName, "up"}, target...)...), well: 1}, "down", burnrate.High)
 	condition(sign{labels: a.series(metricname.ConfigReloaded), well: 1}, "reload_failed", burnrate.Medium)
+	condition(sign{labels: a.series(metricname.Info, "exported_service", "payments"), ill: 1}, "labels_renamed", burnrate.Medium)
 	collector := []string{metricname.Collector, "prometheus"}
 	condition(sign{labels: a.series(metricname.Targets, append(collector, metricname.Up, "false")...), ill: 3}, "target_down", burnrate.Medium, collector...)
 	condition(sign{labels: a.series(metricname.CollectorCyclesSkipped, collector...), ill: 1, grows: true, lingers: 15 * time.Minute}, "scrape_overrun", burnrate.Low, collector...)
