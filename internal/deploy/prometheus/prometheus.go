@@ -11,9 +11,12 @@
 package prometheus
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"math"
 	"net/http"
 	"path"
 	"slices"
@@ -158,15 +161,25 @@ func (t *Target) reload(ctx context.Context) error {
 	return nil
 }
 
-// runningGroup is a group as the server tells of it.
+// runningGroup is a group as the server tells of it. Times are seconds.
 type runningGroup struct {
-	Name  string `json:"name"`
-	Rules []struct {
-		Name      string `json:"name"`
-		Query     string `json:"query"`
-		Health    string `json:"health"`
-		LastError string `json:"lastError"`
-	} `json:"rules"`
+	ID       string        `json:"id"` // vmalert alone has it
+	Name     string        `json:"name"`
+	Interval float64       `json:"interval"`
+	Rules    []runningRule `json:"rules"`
+}
+
+// runningRule is a rule as the server tells of it. What older ones do not tell is nil.
+type runningRule struct {
+	Name        string            `json:"name"`
+	Query       string            `json:"query"`
+	Duration    *float64          `json:"duration"`
+	Keep        *float64          `json:"keepFiringFor"`
+	KeepVM      *float64          `json:"keep_firing_for"` // vmalert's name for it
+	Labels      map[string]string `json:"labels"`
+	Annotations map[string]string `json:"annotations"`
+	Health      string            `json:"health"`
+	LastError   string            `json:"lastError"`
 }
 
 func (t *Target) running(ctx context.Context) ([]runningGroup, error) {
@@ -188,7 +201,7 @@ func (t *Target) running(ctx context.Context) ([]runningGroup, error) {
 
 // missing says which groups of rule files the server does not have as they are written.
 func missing(wanted []deploy.Object, running []runningGroup) error {
-	have := map[string][]runningGroup{}
+	have, common := map[string][]runningGroup{}, everywhere(running)
 	for _, g := range running {
 		have[g.Name] = append(have[g.Name], g)
 	}
@@ -203,7 +216,7 @@ func missing(wanted []deploy.Object, running []runningGroup) error {
 			case len(g.rules) == 0: // servers may leave it out
 			case len(have[g.name]) == 0:
 				absent = append(absent, g.name)
-			case !slices.ContainsFunc(have[g.name], g.runs):
+			case !slices.ContainsFunc(have[g.name], func(r runningGroup) bool { return g.runs(r, common) }):
 				other = append(other, g.name)
 			}
 		}
@@ -217,17 +230,51 @@ func missing(wanted []deploy.Object, running []runningGroup) error {
 	return nil
 }
 
-// runs reports whether r holds the rules of g.
-func (g group) runs(r runningGroup) bool {
-	if len(r.Rules) != len(g.rules) {
+// runs reports whether r holds the rules of g. The labels in common are of every rule that the server runs.
+func (g group) runs(r runningGroup, common map[string]bool) bool {
+	if len(r.Rules) != len(g.rules) || g.interval != 0 && r.Interval != 0 && !near(g.interval, &r.Interval) {
 		return false
 	}
 	for i, one := range r.Rules {
-		if one.Name != g.rules[i].name || one.Query != g.rules[i].expr && spelled(one.Query) != g.rules[i].expr {
+		if !g.rules[i].is(one, r.ID != "", common) {
 			return false
 		}
 	}
 	return true
+}
+
+// is reports whether a rule runs as it is written. vmalert adds labels that it was started with to all of its rules.
+func (r rule) is(one runningRule, vmalert bool, common map[string]bool) bool {
+	labels := with(nil, one.Labels)
+	if vmalert {
+		maps.DeleteFunc(labels, func(name, _ string) bool { _, ours := r.labels[name]; return !ours && common[name] })
+	}
+	return one.Name == r.name && (one.Query == r.expr || spelled(one.Query) == r.expr) &&
+		near(r.wait, one.Duration) && near(r.keep, cmp.Or(one.Keep, one.KeepVM)) &&
+		maps.Equal(labels, r.labels) && maps.Equal(with(nil, one.Annotations), r.annotations)
+}
+
+// near reports whether two times are the same to a millisecond; a time that is not told is.
+func near(want float64, told *float64) bool {
+	return told == nil || math.Abs(want-*told) < time.Millisecond.Seconds()
+}
+
+// everywhere gives the names of labels that all rules have.
+func everywhere(running []runningGroup) map[string]bool {
+	count, all := map[string]int{}, 0
+	for _, g := range running {
+		all += len(g.Rules)
+		for _, r := range g.Rules {
+			for name := range r.Labels {
+				count[name]++
+			}
+		}
+	}
+	out := map[string]bool{}
+	for name, n := range count {
+		out[name] = n == all
+	}
+	return out
 }
 
 // failing says which of the rules the server cannot evaluate.

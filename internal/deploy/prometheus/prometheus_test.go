@@ -3,6 +3,7 @@ package prometheus_test
 import (
 	"encoding/json"
 	"errors"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"go.yaml.in/yaml/v3"
 
 	"github.com/assayer-io/assayer/internal/artifact"
@@ -32,6 +34,9 @@ type server struct {
 	down    bool
 	ignores bool // loads another folder
 	health  string
+
+	id       string            // of groups; vmalert alone has it
+	external map[string]string // labels that it adds, as vmalert does
 
 	asked    chan struct{} // gets a value at a reload, which is then not answered; nil: all are
 	onReload func()
@@ -100,8 +105,15 @@ func (s *server) load() {
 	for _, name := range s.files() {
 		var file struct {
 			Groups []struct {
-				Name  string
-				Rules []struct{ Record, Alert, Expr string }
+				Name     string
+				Interval model.Duration
+				Labels   map[string]string
+				Rules    []struct {
+					Record, Alert, Expr string
+					For                 model.Duration
+					Keep                model.Duration `yaml:"keep_firing_for"`
+					Labels, Annotations map[string]string
+				}
 			}
 		}
 		data, _ := os.ReadFile(name)
@@ -109,9 +121,18 @@ func (s *server) load() {
 		for _, g := range file.Groups {
 			rules := []map[string]any{}
 			for _, r := range g.Rules {
-				rules = append(rules, map[string]any{"name": r.Record + r.Alert, "query": strings.ReplaceAll(r.Expr, "(", "( "), "health": s.health, "lastError": strings.TrimPrefix(s.health, "ok")})
+				labels := maps.Clone(g.Labels)
+				if labels == nil {
+					labels = map[string]string{}
+				}
+				maps.Copy(labels, r.Labels)
+				maps.Copy(labels, s.external)
+				rules = append(rules, map[string]any{
+					"labels": labels, "annotations": r.Annotations, "duration": time.Duration(r.For).Seconds(), "keepFiringFor": time.Duration(r.Keep).Seconds(),
+					"name": r.Record + r.Alert, "query": strings.ReplaceAll(r.Expr, "(", "( "), "health": s.health, "lastError": strings.TrimPrefix(s.health, "ok"),
+				})
 			}
-			s.groups = append(s.groups, map[string]any{"name": g.Name, "file": name, "rules": rules})
+			s.groups = append(s.groups, map[string]any{"name": g.Name, "file": name, "rules": rules, "interval": time.Duration(g.Interval).Seconds(), "id": s.id})
 		}
 	}
 }
@@ -225,6 +246,45 @@ func TestRefusedRulesAreTakenBack(t *testing.T) {
 				t.Errorf("the next apply: %v", err)
 			}
 		})
+	}
+}
+
+// A server that keeps what it had, and says nothing, is seen by whatever changed.
+func TestEveryChangeIsSeen(t *testing.T) {
+	rule := "groups: [{name: a, interval: 30s, labels: {team: x}, rules: [{alert: A, expr: up, for: 1m, keep_firing_for: 2m, labels: {severity: page}, annotations: {summary: s}}]}]\n"
+	file := func(text string) []artifact.File {
+		return []artifact.File{{Path: "rules/a.yaml", Kind: artifact.Rules, Data: []byte(text)}}
+	}
+	for name, replace := range map[string][]string{
+		"expression": {"expr: up", "expr: down"}, "interval": {"30s", "31s"}, "group's labels": {"team: x", "team: y"}, "for": {"for: 1m", "for: 61s"},
+		"keep firing": {"2m", "3m"}, "labels": {"page", "ticket"}, "a label more": {"{severity: page}", "{severity: page, a: b}"},
+		"a label less": {"labels: {severity: page}, ", ""}, "annotations": {"summary: s", "summary: t"}, "an annotation less": {"{summary: s}", "{}"},
+	} {
+		s := serve(t, t.TempDir())
+		one := target(t, s)
+		if err := apply(t, one, file(rule)); err != nil {
+			t.Fatal(err)
+		}
+		if p := plan(t, one, file(strings.ReplaceAll(rule, "1m", "60s"))); p.Pending != "" {
+			t.Errorf("another spelling of the same time: %s", p.Pending)
+		}
+		changed := strings.NewReplacer(replace...).Replace(rule)
+		if err := os.WriteFile(filepath.Join(s.dir, "a.yaml"), []byte(changed), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if p := plan(t, one, file(changed)); !strings.Contains(p.Pending, "the server runs other rules in a") {
+			t.Errorf("%s: not seen", name)
+		}
+	}
+	// Labels that vmalert was started with are on all of its rules.
+	s := serve(t, t.TempDir())
+	s.id, s.external = "1", map[string]string{"region": "eu"}
+	one := target(t, s)
+	if err := apply(t, one, file(rule)); err != nil {
+		t.Error(err)
+	}
+	if err := apply(t, one, file(strings.Replace(rule, "{severity: page}", "{severity: page, region: eu}", 1))); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"time"
 
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/promql/parser"
@@ -33,12 +35,26 @@ type ruleFile struct {
 
 // group is what of a group a server tells again.
 type group struct {
-	name  string
-	rules []rule
+	name     string
+	interval float64 // seconds; 0: the server's own
+	rules    []rule
 }
 
-// rule is a rule's name and its expression in the parser's own spelling.
-type rule struct{ name, expr string }
+// rule is a rule with its expression in the parser's own spelling.
+type rule struct {
+	name, expr          string
+	wait, keep          float64 // seconds: for and keep_firing_for
+	labels, annotations map[string]string
+}
+
+// with lays labels over those of the group. An empty value is none, as for the server.
+func with(group, labels map[string]string) map[string]string {
+	out := map[string]string{}
+	maps.Copy(out, group)
+	maps.Copy(out, labels)
+	maps.DeleteFunc(out, func(_, value string) bool { return value == "" })
+	return out
+}
 
 // check reads a rule file as the server will, and gives its groups.
 func check(data []byte) ([]group, error) {
@@ -59,7 +75,7 @@ func check(data []byte) ([]group, error) {
 			return nil, fmt.Errorf("group name %q is empty or there twice", g.Name)
 		}
 		seen[g.Name] = true
-		one := group{name: g.Name}
+		one := group{name: g.Name, interval: time.Duration(g.Interval).Seconds()}
 		for _, r := range g.Rules {
 			name := r.Alert + r.Record
 			if (r.Alert == "") == (r.Record == "") {
@@ -79,7 +95,10 @@ func check(data []byte) ([]group, error) {
 					}
 				}
 			}
-			one.rules = append(one.rules, rule{name, expr.String()})
+			one.rules = append(one.rules, rule{
+				name: name, expr: expr.String(), wait: time.Duration(r.For).Seconds(), keep: time.Duration(r.KeepFiringFor).Seconds(),
+				labels: with(g.Labels, r.Labels), annotations: with(nil, r.Annotations),
+			})
 		}
 		out = append(out, one)
 	}
