@@ -60,7 +60,11 @@ type Options struct {
 	// AgentTeam is who is told of the agent's own trouble, if the receivers have any of <AgentTeam>-<role>; empty is assayer.
 	AgentTeam string
 
-	GroupBy        []string      // labels of what makes one notification; empty: alertname, service
+	GroupBy []string // labels of what makes one notification; empty: alertname, service
+	// Environments are labels that tell environments apart which share this Alertmanager, such as cluster: as a rule
+	// external labels of their Prometheus servers. An alert keeps only those still that have the same, and what makes one
+	// notification has them too.
+	Environments   []string
 	ResolveTimeout time.Duration // 0: what global says, or Alertmanager's own 5 min
 	// Today decides for which days holidays and clock changes are written out: its year and the next.
 	Today calendar.Date
@@ -101,6 +105,13 @@ func (o Options) defaults() Options {
 	if len(o.GroupBy) == 0 {
 		o.GroupBy = []string{model.AlertNameLabel, "service"}
 	}
+	if !slices.Contains(o.GroupBy, "...") {
+		for _, l := range o.Environments {
+			if !slices.Contains(o.GroupBy, l) {
+				o.GroupBy = append(slices.Clip(o.GroupBy), l)
+			}
+		}
+	}
 	if o.AgentTeam == "" {
 		o.AgentTeam = "assayer"
 	}
@@ -119,7 +130,7 @@ func Config(objs []alerts.Objective, o Options) ([]byte, error) {
 	}
 	intervals := businessTimes(objs, o.Today.Year)
 	r := router{Options: o, base: base, objs: objs, intervals: intervals}
-	ours := config{Route: r.root(), Inhibit: inhibitions()}
+	ours := config{Route: r.root(), Inhibit: inhibitions(o.Environments)}
 	for _, i := range intervals {
 		ours.Intervals = append(ours.Intervals, i.named()...)
 	}
@@ -142,12 +153,17 @@ func Config(objs []alerts.Objective, o Options) ([]byte, error) {
 // check finds what Alertmanager would refuse.
 func (o Options) check() (found problem.List) {
 	for _, l := range o.GroupBy {
-		if l != "..." && !model.LegacyValidation.IsValidLabelName(l) {
+		if l != "..." && !slices.Contains(o.Environments, l) && !model.LegacyValidation.IsValidLabelName(l) {
 			found = append(found, problem.Problem{Path: "group_by", Got: l, Allowed: "names of labels, or ... alone for all labels"})
 		}
 	}
 	if slices.Contains(o.GroupBy, "...") && len(o.GroupBy) > 1 {
 		found = append(found, problem.Problem{Path: "group_by", Got: strings.Join(o.GroupBy, ", "), Allowed: "names of labels, or ... alone for all labels"})
+	}
+	for _, l := range o.Environments {
+		if !model.LegacyValidation.IsValidLabelName(l) {
+			found = append(found, problem.Problem{Path: "environment_labels", Got: l, Allowed: "names of labels"})
+		}
 	}
 	if o.Today.Year < 1 {
 		found = append(found, problem.Problem{Path: "today", Message: problem.NoValue, Allowed: "a date such as 2026-11-22"})

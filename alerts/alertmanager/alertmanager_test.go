@@ -104,6 +104,7 @@ type tree struct {
 type node struct {
 	Receiver string   `yaml:"receiver"`
 	Matchers []string `yaml:"matchers"`
+	GroupBy  []string `yaml:"group_by"`
 	Wait     string   `yaml:"group_wait"`
 	Active   []string `yaml:"active_time_intervals"`
 	Mute     []string `yaml:"mute_time_intervals"`
@@ -273,6 +274,7 @@ func TestMistakes(t *testing.T) {
 		"role":         {fine, func(o *alertmanager.Options) { o.Roles = map[string]string{"boss": "pager"} }, []string{`roles: is no role, got "boss"`}},
 		"no such":      {fine, func(o *alertmanager.Options) { o.Roles = map[string]string{"chat": "slack"} }, []string{`has no receiver for chat, got "slack", allowed: deadman, pager, ticket`}},
 		"grouping":     {fine, func(o *alertmanager.Options) { o.GroupBy = []string{"a-b", "..."} }, []string{`group_by: got "a-b"`, `got "a-b, ..."`}},
+		"environment":  {fine, func(o *alertmanager.Options) { o.Environments = []string{"a-b"} }, []string{`environment_labels: got "a-b", allowed: names of labels`}},
 		"no day":       {fine, func(o *alertmanager.Options) { o.Today = calendar.Date{} }, []string{"today: has no value"}},
 		"times": {fine, func(o *alertmanager.Options) { o.High.Repeat, o.EscalateHigh = -1, -time.Second },
 			[]string{`escalate_high: got "-1s"`, `high.repeat: got "-1ns", allowed: a duration of at least 1ms`}},
@@ -402,6 +404,39 @@ func TestInhibition(t *testing.T) {
 		maps.Copy(other, tt.change)
 		if got := c.muted(t, []map[string]string{page, other}); len(got) > 0 != tt.muted {
 			t.Errorf("beside %v is kept still: %v, want %v: %t", page, got, other, tt.muted)
+		}
+	}
+}
+
+// What burns in staging keeps nothing still in production.
+func TestEnvironments(t *testing.T) {
+	o := receivers(t)
+	o.Environments = []string{"environment", "cluster"}
+	data, err := alertmanager.Config(bank(t), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := parse(t, data)
+	staging := map[string]string{"alertname": "ErrorBudgetBurn", "slo": "card", "service": "card-auth", "severity": "critical", "environment": "staging", "cluster": "a"}
+	for environment, muted := range map[string]int{"staging": 1, "production": 0} {
+		for _, alert := range []string{"ErrorBudgetBurn", "ErrorBudgetExhausted"} {
+			other := maps.Clone(staging)
+			other["severity"], other["environment"], other["alertname"] = "medium", environment, alert
+			if got := c.muted(t, []map[string]string{staging, other}); len(got) != muted {
+				t.Errorf("%s in %s: kept still is %v", alert, environment, got)
+			}
+		}
+	}
+	if want := []string{"alertname", "service", "environment", "cluster"}; !slices.Equal(c.Route.GroupBy, want) {
+		t.Errorf("one notification is made by %v, want %v", c.Route.GroupBy, want)
+	}
+	for _, group := range []string{"...", "cluster"} {
+		o.GroupBy = []string{group}
+		if data, err = alertmanager.Config(nil, o); err != nil {
+			t.Fatal(err)
+		}
+		if got, want := parse(t, data).Route.GroupBy, map[string][]string{"...": {"..."}, "cluster": {"cluster", "environment"}}[group]; !slices.Equal(got, want) {
+			t.Errorf("one notification is made by %v, want %v", got, want)
 		}
 	}
 }

@@ -135,8 +135,10 @@ func (r *router) timed(receiver string, t Timing, matchers ...string) route {
 //
 // That no agent is there keeps nothing back: an objective is then called unobserved by the rules on raw series, of which
 // nothing comes either, and so nobody watches it at all.
-func inhibitions() []inhibit {
-	same := []string{metricname.SLO, metricname.Service, metricname.Group}
+//
+// Nothing of one environment says anything of another, though objectives be called alike in both.
+func inhibitions(environments []string) []inhibit {
+	same := slices.Concat([]string{metricname.SLO, metricname.Service, metricname.Group}, environments)
 	burn := is("alertname", alerts.BudgetBurn)
 	severity := func(u ...burnrate.Urgency) string {
 		var words []string

@@ -43,6 +43,8 @@ type RoutingConfig struct {
 	Roles     map[string]string `yaml:"roles"`     // names of receivers by role
 	AgentTeam string            `yaml:"agent_team"`
 	GroupBy   []string          `yaml:"group_by"`
+	// EnvironmentLabels tell environments apart that share the Alertmanager.
+	EnvironmentLabels []string `yaml:"environment_labels"`
 
 	EscalateCritical time.Duration `yaml:"escalate_critical"`
 	EscalateHigh     time.Duration `yaml:"escalate_high"`
@@ -140,6 +142,7 @@ func (c Config) Input(in Input) Input {
 	in.Rules.Interval, in.Rules.AgentSelector, in.Rules.Links = c.Interval, c.AgentSelector, links
 	in.Parts, in.Form, in.Kubernetes, in.Datasource = c.asked(), c.Form, c.Kubernetes, c.Grafana.Datasource
 	in.Routing.File, in.Routing.Roles, in.Routing.AgentTeam, in.Routing.GroupBy = c.Alertmanager.Receivers, c.Alertmanager.Roles, c.Alertmanager.AgentTeam, c.Alertmanager.GroupBy
+	in.Routing.Environments = c.Alertmanager.EnvironmentLabels
 	in.Routing.EscalateCritical, in.Routing.EscalateHigh = c.Alertmanager.EscalateCritical, c.Alertmanager.EscalateHigh
 	in.Dashboards = dashboards.Options{Folder: c.Grafana.Folder, Currency: in.Dashboards.Currency, Assets: in.Dashboards.Assets, AgentSelector: c.AgentSelector, Links: links}
 	return in

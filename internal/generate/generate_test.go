@@ -364,3 +364,27 @@ func TestGolden(t *testing.T) {
 		}
 	}
 }
+
+// Inhibition stays within an environment that the configuration names.
+func TestEnvironmentLabels(t *testing.T) {
+	out := made(t, func(c *generate.Config) {
+		c.Parts, c.Alertmanager.EnvironmentLabels = []generate.Part{generate.Routing}, []string{"environment"}
+	})
+	var c struct {
+		Route struct {
+			GroupBy []string `yaml:"group_by"`
+		}
+		Inhibit []struct{ Equal []string } `yaml:"inhibit_rules"`
+	}
+	if err := yaml.Unmarshal(find(t, out.Files, "alertmanager/alertmanager.yaml"), &c); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Contains(c.Route.GroupBy, "environment") || len(c.Inhibit) == 0 {
+		t.Errorf("grouped by %v, %d inhibitions", c.Route.GroupBy, len(c.Inhibit))
+	}
+	for _, rule := range c.Inhibit {
+		if !slices.Contains(rule.Equal, "environment") {
+			t.Errorf("inhibition crosses environments: %v", rule)
+		}
+	}
+}
