@@ -191,12 +191,15 @@ func same(file, running []byte) error {
 	if err != nil {
 		return err
 	}
-	have, err := decode(running)
+	have, err := decode(running, false)
 	if err != nil {
 		return fmt.Errorf("what the server says it runs cannot be read: %w", err)
 	}
 	if !reflect.DeepEqual(want.outline(), have.outline()) {
 		return errors.New("the server runs another configuration")
+	}
+	if name := want.differs(have); name != "" {
+		return fmt.Errorf("the server runs another configuration: %s is another there", name)
 	}
 	return nil
 }

@@ -177,6 +177,66 @@ func TestRefusedConfigurationIsTakenBack(t *testing.T) {
 	}
 }
 
+// What runs is told again by the server in its own words, with defaults and without secrets; what a newer one adds is
+// nobody's business. What is another setting is seen.
+func TestWhatRunsIsTheSame(t *testing.T) {
+	wanted := `route: {receiver: a, group_wait: 60s, repeat_interval: 4h, routes: [{receiver: a, group_interval: 5m}]}
+receivers:
+  - name: a
+    slack_configs: [{channel: '#x', api_url: 'https://h/secret', send_resolved: true, timeout: 60s, fields: [{title: t, short: true}]}]
+    webhook_configs: [{url: 'http://h/', max_alerts: 3}]
+time_intervals:
+  - {name: n, time_intervals: [{times: [{start_time: '09:00', end_time: '17:00'}], weekdays: ['monday:friday'], location: Europe/Amsterdam}]}
+`
+	told := `global: {resolve_timeout: 5m, new_setting: 1}
+new_section: {a: b}
+route:
+  receiver: a
+  group_wait: 1m
+  repeat_interval: 4h
+  new_of_route: true
+  routes: [{receiver: a, group_interval: 5m, continue: false}]
+receivers:
+- name: a
+  slack_configs:
+  - {send_resolved: true, channel: '#x', api_url: <secret>, timeout: 1m, http_config: {follow_redirects: true}, fields: [{title: t, short: true}], title: default}
+  webhook_configs:
+  - {url: <secret>, max_alerts: 3, timeout: 0s}
+time_intervals:
+- name: n
+  time_intervals:
+  - {times: [{start_time: "09:00", end_time: "17:00"}], weekdays: ["monday:friday"], location: Europe/Amsterdam}
+  new_of_interval: 1
+`
+	s := serve(t)
+	one := target(t, s)
+	files := []artifact.File{{Path: "am.yaml", Kind: artifact.Alertmanager, Data: []byte(wanted)}}
+	if err := apply(t, one, files); err != nil {
+		t.Fatal(err)
+	}
+	running := func(text string) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.running = text
+	}
+	for _, text := range []string{told, strings.ReplaceAll(told, "monday:friday", "workdays of a newer server"), strings.ReplaceAll(told, "max_alerts: 3, ", "")} {
+		running(text)
+		if p := plan(t, one, files); p.Pending != "" {
+			t.Errorf("it is not taken for the same: %s", p.Pending)
+		}
+	}
+	for _, change := range [][2]string{
+		{"group_wait: 1m", "group_wait: 2m"}, {"repeat_interval: 4h", "repeat_interval: 5h"}, {"group_interval: 5m", "group_interval: 6m"},
+		{"09:00", "08:00"}, {"monday:friday", "monday:thursday"}, {"Europe/Amsterdam", "UTC"}, {"channel: '#x'", "channel: '#y'"},
+		{"send_resolved: true", "send_resolved: false"}, {"max_alerts: 3", "max_alerts: 4"}, {"title: t,", "title: u,"}, {"timeout: 1m", "timeout: 2m"},
+	} {
+		running(strings.Replace(told, change[0], change[1], 1))
+		if p := plan(t, one, files); !strings.Contains(p.Pending, "the server runs another configuration") {
+			t.Errorf("%s is not seen", change[1])
+		}
+	}
+}
+
 func TestFileOfOthersIsNotTouched(t *testing.T) {
 	s := serve(t)
 	if err := os.WriteFile(s.file, []byte("route: {receiver: theirs}\n"), 0o600); err != nil {

@@ -24,8 +24,9 @@ type file struct {
 }
 
 type named struct {
-	Name string         `yaml:"name"`
-	Rest map[string]any `yaml:",inline"`
+	Name  string         `yaml:"name"`
+	Times yaml.Node      `yaml:"time_intervals"`
+	Rest  map[string]any `yaml:",inline"`
 }
 
 type inhibitRule struct {
@@ -44,14 +45,18 @@ type route struct {
 	Matchers []string          `yaml:"matchers"`
 	Mute     []string          `yaml:"mute_time_intervals"`
 	Active   []string          `yaml:"active_time_intervals"`
+	Wait     string            `yaml:"group_wait"`
+	Interval string            `yaml:"group_interval"`
+	Repeat   string            `yaml:"repeat_interval"`
 	Routes   []*route          `yaml:"routes"`
 	Rest     map[string]any    `yaml:",inline"`
 }
 
-func decode(data []byte) (*file, error) {
+// decode reads a configuration. One that a newer server tells may have what this has not heard of: that is not known.
+func decode(data []byte, known bool) (*file, error) {
 	var f file
 	dec := yaml.NewDecoder(bytes.NewReader(data))
-	dec.KnownFields(true)
+	dec.KnownFields(known)
 	if err := dec.Decode(&f); err != nil {
 		return nil, err
 	}
@@ -60,7 +65,7 @@ func decode(data []byte) (*file, error) {
 
 // read decodes a configuration and checks that its parts fit together, as the server will: every name exists, once.
 func read(data []byte) (*file, error) {
-	f, err := decode(data)
+	f, err := decode(data, true)
 	if err != nil {
 		return nil, err
 	}
@@ -163,7 +168,7 @@ func (r *route) outline(out []string, at string) []string {
 	if r == nil {
 		return out
 	}
-	out = append(out, fmt.Sprint(at, " ", r.Receiver, r.GroupBy, r.Continue, r.matchers(), r.Mute, r.Active))
+	out = append(out, fmt.Sprint(at, " ", r.Receiver, r.GroupBy, r.Continue, r.matchers(), r.Mute, r.Active, " ", span(r.Wait), span(r.Interval), span(r.Repeat)))
 	for _, sub := range r.Routes {
 		out = sub.outline(out, at+" >")
 	}
