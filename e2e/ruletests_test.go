@@ -3,12 +3,16 @@
 package e2e
 
 import (
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"go.yaml.in/yaml/v3"
 
 	"github.com/assayer-io/assayer/alerts"
 	"github.com/assayer-io/assayer/alerts/prometheus"
@@ -21,12 +25,13 @@ import (
 
 // ruleSet is generated rules with their tests.
 type ruleSet struct {
-	rules []alerts.File
-	tests []promtool.File
+	objectives []alerts.Objective
+	rules      []alerts.File
+	tests      []promtool.File
 }
 
-// ruleSetOf generates the rules for the objectives of some files, to be deployed together or each to stand alone.
-func ruleSetOf(t *testing.T, joined bool, globs ...string) ruleSet {
+// objectivesIn are those of some files.
+func objectivesIn(t *testing.T, globs ...string) []alerts.Objective {
 	t.Helper()
 	set, problems := spec.LoadGlobs(globs, "..", spec.Options{Currency: "EUR"})
 	if problems.Err() != nil {
@@ -36,6 +41,12 @@ func ruleSetOf(t *testing.T, joined bool, globs ...string) ruleSet {
 	for _, o := range set.Objectives {
 		objs = append(objs, alerts.Objective{Objective: o, Tiers: burnrate.Tiers(o.Window.Length)})
 	}
+	return objs
+}
+
+// ruleSetOf generates the rules for objectives, to be deployed together or each to stand alone.
+func ruleSetOf(t *testing.T, joined bool, objs []alerts.Objective) ruleSet {
+	t.Helper()
 	options := alerts.Options{AgentSelector: `job="assayer"`, Joined: joined, Links: alerts.Links{Runbooks: "https://runbooks", Dashboards: "https://grafana", Agent: "https://agent"}}
 	files, _ := prometheus.Native(objs, options)
 	files = append(prometheus.Agent(objs, options), files...)
@@ -43,7 +54,55 @@ func ruleSetOf(t *testing.T, joined bool, globs ...string) ruleSet {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return ruleSet{files, tests}
+	return ruleSet{objs, files, tests}
+}
+
+// pressed is what tells how the rules of an objective judge what was counted: tests that are fed with what rules record
+// differ in nothing else.
+func pressed(o *alerts.Objective) string {
+	return fmt.Sprint(o.Weight != nil, o.GroupBy != nil, o.Target == 1, o.Window.Rolling, o.Window.Length < 7*24*time.Hour)
+}
+
+// shape is what tells how the rules of an objective count, and judge what they counted.
+func shape(o *alerts.Objective) string {
+	i, r := o.Indicator, o.Indicator.Ratio
+	kind := fmt.Sprint(i.Histogram != nil, i.Threshold != nil, i.RawRatio != nil, i.Presence != nil, i.Traffic != nil, o.Composite != nil)
+	if r != nil {
+		kind = fmt.Sprint("counters", r.Good != nil, r.Bad != nil, r.Total != nil, r.Latency)
+	}
+	return fmt.Sprint(kind, o.Method, pressed(o))
+}
+
+// oneOfEach leaves one objective of each shape.
+func oneOfEach(objs []alerts.Objective) []alerts.Objective {
+	seen := map[string]bool{}
+	return slices.DeleteFunc(slices.Clone(objs), func(o alerts.Objective) bool {
+		before := seen[shape(&o)]
+		seen[shape(&o)] = true
+		return before
+	})
+}
+
+// telling are the names of the tests that show something new: those of the agent's rules, those that are fed with raw
+// series, and others of a service of which some objective is judged like none of the services before.
+func (s ruleSet) telling() []string {
+	seen := map[string]bool{}
+	var names []string
+	for _, f := range s.rules {
+		anew := false
+		for i := range s.objectives {
+			if o := &s.objectives[i]; slices.Contains(f.Objectives, o.Name) && !seen[pressed(o)] {
+				seen[pressed(o)], anew = true, true
+			}
+		}
+		for _, test := range s.tests {
+			of := strings.TrimSuffix(test.Name, ".yaml") == f.Name || test.Name[:strings.LastIndexByte(test.Name, '-')] == f.Name
+			if of && (anew || f.Name == prometheus.AgentFile || strings.HasSuffix(test.Name, "-30s.yaml")) {
+				names = append(names, test.Name)
+			}
+		}
+	}
+	return names
 }
 
 // write puts the set where promtool looks for it and returns the folder of the tests.
@@ -68,34 +127,35 @@ func (s ruleSet) write(t *testing.T) string {
 	return tests
 }
 
-// TestGeneratedRulesPassTheirTests in the installed version of Prometheus.
+// TestGeneratedRulesPassTheirTests in the installed version of Prometheus: the rules of one objective of each shape, of
+// all that tests and examples have. Of the examples every file is read by promtool, too.
 func TestGeneratedRulesPassTheirTests(t *testing.T) {
 	t.Parallel()
-	for joined, globs := range map[bool][]string{
-		true:  {"alerts/promtool/testdata/*.yaml"},
-		false: {"examples/*/slo/*.yaml", "examples/replay/slo.yaml"},
-	} {
-		s := ruleSetOf(t, joined, globs...)
-		dir := s.write(t)
+	examples := objectivesIn(t, "examples/*/slo/*.yaml", "examples/replay/slo.yaml")
+	kinds := objectivesIn(t, "alerts/promtool/testdata/*.yaml")
+	for joined, objs := range map[bool][]alerts.Objective{true: kinds, false: examples} {
+		s := ruleSetOf(t, joined, objs)
+		check := []string{"check", "rules"}
 		for _, f := range s.rules {
-			if out, ok := servers.Promtool(t, dir, "check", "rules", filepath.Join(promtool.RulesFolder, f.Name+".yaml")); !ok {
-				t.Errorf("%s\n%s", f.Name, out)
-			}
+			check = append(check, filepath.Join(promtool.RulesFolder, f.Name+".yaml"))
 		}
-		for _, f := range s.tests {
-			if out, ok := servers.Promtool(t, dir, "test", "rules", f.Name); !ok {
-				t.Errorf("%s\n%s", f.Name, out)
-			}
+		if out, ok := servers.Promtool(t, s.write(t), check...); !ok {
+			t.Error(out)
+		}
+		s = ruleSetOf(t, joined, oneOfEach(objs))
+		if out, ok := servers.Promtool(t, s.write(t), append([]string{"test", "rules"}, s.telling()...)...); !ok {
+			t.Error(out)
 		}
 	}
 }
 
-// TestGeneratedRulesPassInTheNewestEngine runs some of each kind: it is slow beside promtool.
+// TestGeneratedRulesPassInTheNewestEngine runs one file of each kind: raw series of gauges, of histograms and of slices,
+// and records of groups, of money and of an objective that allows no failures.
 func TestGeneratedRulesPassInTheNewestEngine(t *testing.T) {
 	t.Parallel()
-	s := ruleSetOf(t, false, "alerts/promtool/testdata/*.yaml")
+	s := ruleSetOf(t, false, oneOfEach(objectivesIn(t, "alerts/promtool/testdata/*.yaml")))
 	for test, rules := range map[string]string{
-		"native-wire-30s": "native-wire", "native-transfers-5m": "native-transfers", "native-queue-30s": "native-queue", "native-ledger-20m": "native-ledger", "native-slices-20m": "native-slices",
+		"native-wire-30s": "native-wire", "native-transfers-5m": "native-transfers", "native-queue-30s": "native-queue", "native-ledger-20m": "native-ledger", "native-feed-30s": "native-feed",
 	} {
 		f := s.tests[slices.IndexFunc(s.tests, func(f promtool.File) bool { return f.Name == test+".yaml" })]
 		r := s.rules[slices.IndexFunc(s.rules, func(f alerts.File) bool { return f.Name == rules })]
@@ -212,17 +272,42 @@ func joinedMutations() map[string]mutation {
 	}
 }
 
-// TestMistakesInRulesAreCaught makes mistakes in rule files, one at a time, and sees the tests fail.
+// apart makes a file of each test of a file of tests.
+func apart(t *testing.T, f promtool.File) (each []promtool.File) {
+	t.Helper()
+	var all map[string]any
+	if err := yaml.Unmarshal(f.Data, &all); err != nil {
+		t.Fatal(err)
+	}
+	for i, test := range all["tests"].([]any) {
+		one := maps.Clone(all)
+		one["tests"] = []any{test}
+		data, err := yaml.Marshal(one)
+		if err != nil {
+			t.Fatal(err)
+		}
+		each = append(each, promtool.File{Name: fmt.Sprintf("%d-%s", i, f.Name), Data: data})
+	}
+	return each
+}
+
+// TestMistakesInRulesAreCaught makes mistakes in rule files, one at a time, and sees a test fail; which one, nobody says,
+// so that they are tried one after the other until one does.
 func TestMistakesInRulesAreCaught(t *testing.T) {
 	t.Parallel()
+	objs := objectivesIn(t, "e2e/testdata/ruletests/card-auth.yaml")
 	for joined, all := range map[bool]map[string]mutation{false: mutations(), true: joinedMutations()} {
-		s := ruleSetOf(t, joined, "e2e/testdata/ruletests/card-auth.yaml")
+		s := ruleSetOf(t, joined, objs)
+		tests := map[string][]promtool.File{}
+		for _, f := range s.tests {
+			tests[f.Name] = apart(t, f)
+		}
 		for name, m := range all {
 			if joined {
 				name = "joined: " + name
 			}
 			found := false
-			mutant := ruleSet{tests: s.tests}
+			mutant := ruleSet{tests: tests[m.caught]}
 			for _, f := range s.rules {
 				changed, hit := m.in(f)
 				found = found || hit
@@ -232,8 +317,12 @@ func TestMistakesInRulesAreCaught(t *testing.T) {
 				t.Errorf("%s: there is no such rule", name)
 				continue
 			}
-			if out, ok := servers.Promtool(t, mutant.write(t), "test", "rules", m.caught); ok || !strings.Contains(out, "exp") {
-				t.Errorf("%s: nothing fails, or not for that reason: %s", name, out)
+			dir := mutant.write(t)
+			if !slices.ContainsFunc(mutant.tests, func(f promtool.File) bool {
+				out, ok := servers.Promtool(t, dir, "test", "rules", f.Name)
+				return !ok && strings.Contains(out, "exp")
+			}) {
+				t.Errorf("%s: nothing fails", name)
 			}
 		}
 	}
