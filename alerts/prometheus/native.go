@@ -144,13 +144,10 @@ type nativeObjective struct {
 	legs []tier
 }
 
-// labels are those of everything that is recorded of an objective; groups have one more.
+// labels are those of everything that is recorded of an objective; groups have one more. Who owns it is said with the
+// target alone: a team that gets another name would make new series of all others, which begin anew.
 func (n *nativeObjective) labels() map[string]string {
-	out := map[string]string{metricname.SLO: n.Name, metricname.Service: n.Service}
-	if team := alerts.Team(&n.Objective.Objective); team != "" {
-		out[alerts.LabelTeam] = team
-	}
-	return out
+	return map[string]string{metricname.SLO: n.Name, metricname.Service: n.Service}
 }
 
 // fileBuilder writes the rules of one service.

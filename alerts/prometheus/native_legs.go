@@ -13,6 +13,7 @@ import (
 	"github.com/assayer-io/assayer/alerts"
 	"github.com/assayer-io/assayer/slo/burnrate"
 	"github.com/assayer-io/assayer/slo/metricname"
+	"github.com/assayer-io/assayer/slo/spec"
 )
 
 // guard is how a leg is kept from firing on chance.
@@ -252,7 +253,7 @@ func (b *fileBuilder) leg(l *nativeLeg) {
 		return Query(metric+"{slo=%q,service=%q,group=%q}", metricname.SLO, metricname.Service, metricname.Group)
 	}
 	facts := BurnFacts{LongBurn: OwnValue, ShortBurn: own(NativeBurnRate(l.Short)), Remaining: own(NativeBudgetRemaining), Since: BurnSince()}
-	alert := rule(alerts.BudgetBurn, expr, BurnAnnotations(facts, b.links))
+	alert := rule(alerts.BudgetBurn, b.owned(expr), BurnAnnotations(facts, b.links))
 	alert.Labels = map[string]string{
 		alerts.LabelTier: l.Name, alerts.LabelSeverity: string(l.urgency), alerts.LabelFactor: l.FactorText(),
 		alerts.LabelLongWindow: text(l.Long), alerts.LabelShortWindow: text(l.Short),
@@ -292,10 +293,41 @@ func (b *fileBuilder) state() {
 	spent := fmt.Sprintf("(\n  %s <= 0\n  and on (slo, service, group) (\n    %s\n  )\n)",
 		b.all(NativeBudgetRemaining), strings.Join(filled, "\n    or\n    "))
 	if len(b.budgetWindows) > 0 {
-		b.late = append(b.late, b.raised(rule(alerts.BudgetExhausted, spent, ExhaustedAnnotations(OwnValue, "", b.links))))
+		b.late = append(b.late, b.raised(rule(alerts.BudgetExhausted, b.owned(spent), ExhaustedAnnotations(OwnValue, "", b.links))))
 	}
-	b.late = append(b.late, b.raised(rule(alerts.Unobserved, fmt.Sprintf("%s\nunless on (slo, service) %s",
-		b.all(NativeObjectiveRatio), b.all(NativeTotalEvents(b.slow))), UnobservedAnnotations(b.links))))
+	b.late = append(b.late, b.raised(rule(alerts.Unobserved, b.all(NativeObjectiveRatio)+"\nunless on (slo, service) "+b.seen(), UnobservedAnnotations(b.links))))
+}
+
+// seen is there for objectives of which something is: of those of events, that some or none were counted. Slices are
+// counted all the time, none of them where nothing is known, so one of them must have been judged within the time in
+// which one has to end.
+func (b *fileBuilder) seen() string {
+	within := map[time.Duration][]string{}
+	for i := range b.objectives {
+		n, w := &b.objectives[i], time.Duration(0)
+		if n.Method != spec.Occurrences {
+			w = max(b.slow, n.Slice)
+		}
+		within[w] = append(within[w], n.Name)
+	}
+	var each []string
+	for _, w := range slices.Sorted(maps.Keys(within)) {
+		if w == 0 {
+			each = append(each, b.these(NativeTotalEvents(b.slow), within[w]))
+			continue
+		}
+		rng, _ := over(w, b.interval)
+		each = append(each, fmt.Sprintf("sum_over_time(%s[%s]) > 0", b.these(NativeTotalEvents(b.interval), within[w]), rng))
+	}
+	if len(within[0]) == len(b.objectives) {
+		return each[0]
+	}
+	return "(\n  " + strings.Join(each, "\n  or\n  ") + "\n)"
+}
+
+// owned adds to what is called for who owns the objective.
+func (b *fileBuilder) owned(expr string) string {
+	return expr + "\n+ on (slo, service) group_left (team) 0 * " + b.all(NativeObjectiveRatio)
 }
 
 // beyondChance holds where the errors that end now are more than chance: those of the long window, or of any other that

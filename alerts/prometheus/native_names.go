@@ -12,10 +12,10 @@ import (
 	"github.com/assayer-io/assayer/slo/spec"
 )
 
-// What native rules record, by Prometheus' convention level:metric:operation. All of it has the labels slo, service
-// and, if the objective has one, team; of groups also group.
+// What native rules record, by Prometheus' convention level:metric:operation. All of it has the labels slo and
+// service; of groups also group.
 const (
-	// NativeObjectiveRatio is the target, 0 to 1.
+	// NativeObjectiveRatio is the target, 0 to 1. It alone has the label team, if the objective has one.
 	NativeObjectiveRatio = "slo:objective:ratio"
 	// NativeBudgetRemaining is what is left of the budget: 1 untouched, 0 spent, negative overspent.
 	NativeBudgetRemaining = "slo:error_budget_remaining:ratio"

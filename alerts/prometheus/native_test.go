@@ -167,13 +167,17 @@ func BenchmarkNative(b *testing.B) {
 // Three histories that rules of other generators get wrong. A daily clearing run of 10,000 payments a minute for five
 // minutes, of which 2 % fail, between 2 payments a minute: 2,000 of 105,740 in two days fail, so that a budget of 0.1 %
 // is overspent 17.91-fold, as reckoned by hand. Idle minutes without any payment leave the whole budget. A first
-// failure, with which its counter is born, is one failure.
+// failure, with which its counter is born, is one failure, also where up is read of one job alone. A sample that is no
+// number, before any failure, leaves the budget known.
 func TestTraps(t *testing.T) {
 	objs := []alerts.Objective{
 		objective("clearing", 0.999, ratio(t, "", `tx_total{kind="clearing",outcome="bad"}`, `tx_total{kind="clearing"}`)),
 		objective("idle", 0.999, ratio(t, "", `tx_total{kind="idle",outcome="bad"}`, `tx_total{kind="idle"}`)),
 		objective("first", 0.999, ratio(t, "", `tx_total{kind="first",outcome="bad"}`, `tx_total{kind="first"}`)),
+		objective("broken", 0.999, ratio(t, `tx_total{kind="broken",outcome="good"}`, `tx_total{kind="broken",outcome="bad"}`, "")),
+		objective("first-of-job", 0.999, ratio(t, "", `tx_total{job="pay",kind="first",outcome="bad"}`, `tx_total{job="pay",kind="first"}`)),
 	}
+	objs[4].Service = "named"
 	files, _ := prometheus.Native(objs, alerts.Options{ScrapeInterval: time.Minute})
 	p := promrules.New(t, files, begin())
 	s := &scraped{p: p, instance: "a", at: begin()}
@@ -195,6 +199,11 @@ func TestTraps(t *testing.T) {
 		s.put("tx_total", bad, "kind", "clearing", "outcome", "bad")
 		s.put("tx_total", idle, "kind", "idle", "outcome", "good")
 		s.put("tx_total", 7+float64(m), "kind", "first", "outcome", "good")
+		if broken := float64(m); m == 1000 {
+			s.put("tx_total", math.NaN(), "kind", "broken", "outcome", "good")
+		} else {
+			s.put("tx_total", broken, "kind", "broken", "outcome", "good")
+		}
 		if m > minutes-60 {
 			s.put("tx_total", 1, "kind", "first", "outcome", "bad")
 		}
@@ -211,8 +220,114 @@ func TestTraps(t *testing.T) {
 	if got := left("idle"); got != 1 {
 		t.Errorf("after idle minutes %g of the budget is left, want 1", got)
 	}
-	if got := single(t, p, end, prometheus.NativeBadEvents(2*time.Hour)+`{slo="first"}`); got != 1 {
-		t.Errorf("the first failure counts %g", got)
+	if got := left("broken"); got != 1 {
+		t.Errorf("after a sample that is no number %g of the budget is left, want 1", got)
+	}
+	for _, slo := range []string{"first", "first-of-job"} {
+		if got := single(t, p, end, prometheus.NativeBadEvents(2*time.Hour)+`{slo="`+slo+`"}`); got != 1 {
+			t.Errorf("the first failure of %s counts %g", slo, got)
+		}
+	}
+}
+
+// up is read of the jobs that all selectors of a service name, or of all there are.
+func TestJobsOfAService(t *testing.T) {
+	for name, tt := range map[string]struct{ bad, total, want string }{
+		"named":          {`tx_total{job="pay",outcome="bad"}`, `tx_total{job=~"pay|pay-.+"}`, `(up{job=~"pay|pay|pay-.+"}[5m]`},
+		"a name of dots": {`tx_total{job="a.b",outcome="bad"}`, `tx_total{job="a.b"}`, `(up{job=~"a\\.b"}[5m]`},
+		"one does not":   {`tx_total{job="pay",outcome="bad"}`, `tx_total`, `(up[5m]`},
+		"all but one":    {`tx_total{job!="pay",outcome="bad"}`, `tx_total{job!="pay"}`, `(up[5m]`},
+		"perhaps none":   {`tx_total{job=~"(pay)?",outcome="bad"}`, `tx_total{job=""}`, `(up[5m]`},
+	} {
+		files := native(t, objective("card-auth", 0.999, ratio(t, "", tt.bad, tt.total)))
+		if r := files[0].Groups[0].Rules[0]; r.Record != prometheus.NativeTargetUp || !strings.Contains(r.Expr, tt.want) {
+			t.Errorf("%s: %s is %s, want %s in it", name, r.Record, r.Expr, tt.want)
+		}
+	}
+}
+
+// A team that gets another name takes the history of its objectives along, and is told under its new name.
+func TestRenamedTeamKeepsHistory(t *testing.T) {
+	o := objective("card-auth", 0.999, ratio(t, "", `tx_total{outcome="bad"}`, "tx_total"))
+	p := promrules.New(t, native(t, o), begin())
+	s := &scraped{p: p, instance: "a", at: begin()}
+	good, bad := 0.0, 0.0
+	run := func(lasts time.Duration, failing float64) {
+		for end := s.at.Add(lasts); s.at.Before(end); {
+			good, bad = good+100, bad+failing
+			s.scrape(func() {
+				s.put("tx_total", good, "outcome", "good")
+				s.put("tx_total", bad, "outcome", "bad")
+			})
+		}
+		s.p.Until(s.at)
+	}
+	run(40*time.Minute, 10)
+	o.Labels = map[string]string{"team": "acquiring"}
+	after := promrules.New(t, native(t, o), s.at)
+	p.Each("", func(ls labels.Labels, ms int64, v float64) {
+		if name := ls.Get(labels.MetricName); !strings.HasPrefix(name, "ALERTS") && name != prometheus.NativeObjectiveRatio {
+			after.Put(ls, time.UnixMilli(ms), v)
+		}
+	})
+	before := single(t, p, s.at, prometheus.NativeBadEvents(time.Hour))
+	s.p = after
+	run(time.Minute, 10)
+	if got := single(t, after, s.at, prometheus.NativeBadEvents(time.Hour)); got <= before || before < 1500 {
+		t.Errorf("the hour has %g bad events, and had %g before the team was called otherwise", got, before)
+	}
+	firing := after.Firing()
+	if len(firing) == 0 {
+		t.Error("nothing fires")
+	}
+	for _, ls := range firing {
+		if ls.Get("team") != "acquiring" {
+			t.Errorf("%s is not told to the new team", ls)
+		}
+	}
+}
+
+// Where slices can no longer be judged somebody hears of it, though slices that nobody judged are counted as none. Ten
+// minutes without a target are longer than each slice, and as long as it takes to look at them.
+func TestSlicesThatNobodySees(t *testing.T) {
+	var objs []alerts.Objective
+	for name, o := range kinds(t) {
+		if o.Method == spec.Occurrences {
+			continue
+		}
+		if name == "ratio-slices" {
+			o.Slice = 10 * time.Minute
+		}
+		objs = append(objs, o)
+	}
+	p := promrules.New(t, native(t, objs...), begin())
+	s := &scraped{p: p, instance: "a", at: begin()}
+	for n := range 4 * 30 {
+		s.scrape(func() {
+			s.put("tx_total", float64(100*n), "outcome", "good")
+			s.put("tx_total", 0, "outcome", "bad")
+			s.put("tx_seconds_bucket", float64(n), "le", "0.5")
+			s.put("tx_seconds_count", float64(n))
+			s.put("tx_queue", 1)
+			s.put("tx_success_ratio", 1)
+			s.put("tx_leader", 1)
+		})
+	}
+	unseen := func() (slos []string) {
+		for _, ls := range p.Firing() {
+			if ls.Get("alertname") == alerts.Unobserved {
+				slos = append(slos, ls.Get("slo"))
+			}
+		}
+		return slos
+	}
+	p.Until(s.at)
+	if got := unseen(); len(got) > 0 {
+		t.Errorf("%v are seen, and are said not to be", got)
+	}
+	p.Until(s.at.Add(25 * time.Minute))
+	if got := unseen(); len(got) != len(objs) {
+		t.Errorf("of %d objectives that nobody sees only %v are told of", len(objs), got)
 	}
 }
 

@@ -2,6 +2,7 @@ package prometheus
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -15,7 +16,8 @@ import (
 )
 
 // watched records which targets were scraped before the present tile began, of the jobs that feed the service: what
-// appears on one of them has just been born. Once a file, since there may be thousands of targets.
+// appears on one of them has just been born. Once a file, since there may be thousands of targets; where all selectors
+// name their jobs, no others are read.
 func (b *fileBuilder) watched() {
 	var feeding []string
 	for i := range b.objectives {
@@ -26,30 +28,63 @@ func (b *fileBuilder) watched() {
 	if len(feeding) == 0 {
 		return
 	}
-	expr := fmt.Sprintf("max_over_time(up[%s] offset %s) == 1\nand on (job) group by (job) (\n  %s\n)",
-		text(b.lookback), text(b.interval), strings.Join(feeding, "\n  or\n  "))
+	expr := fmt.Sprintf("max_over_time(%s[%s] offset %s) == 1\nand on (job) group by (job) (\n  %s\n)",
+		selector("up", b.jobs()...), text(b.lookback), text(b.interval), strings.Join(feeding, "\n  or\n  "))
 	b.fast = append(b.fast, alerts.Rule{Record: NativeTargetUp, Expr: expr, Labels: map[string]string{metricname.Service: b.service}})
+}
+
+// jobs is a matcher of the jobs that selectors of counters name; none where one of them does not.
+func (b *fileBuilder) jobs() []*labels.Matcher {
+	var all []string
+	for i := range b.objectives {
+		for _, s := range b.objectives[i].counting() {
+			named := false
+			for _, m := range s.Matchers {
+				if m.Name != "job" || named {
+					continue
+				}
+				switch {
+				case m.Type == labels.MatchEqual && m.Value != "":
+					all, named = append(all, regexp.QuoteMeta(m.Value)), true
+				case m.Type == labels.MatchRegexp && !m.Matches(""):
+					all, named = append(all, m.Value), true
+				}
+			}
+			if !named {
+				return nil
+			}
+		}
+	}
+	slices.Sort(all)
+	return []*labels.Matcher{{Type: labels.MatchRegexp, Name: "job", Value: strings.Join(slices.Compact(all), "|")}}
+}
+
+// counting are the selectors whose growth n counts, that of a histogram without the suffix of its counters.
+func (n *nativeObjective) counting() []*spec.Selector {
+	i := &n.Indicator
+	var all []*spec.Selector
+	switch {
+	case i.Ratio != nil:
+		all = []*spec.Selector{i.Ratio.Good, i.Ratio.Bad, i.Ratio.Total}
+	case i.Histogram != nil:
+		all = []*spec.Selector{&i.Histogram.Query}
+	case i.Traffic != nil:
+		all = []*spec.Selector{&i.Traffic.Total}
+	case i.RawRatio != nil:
+		all = []*spec.Selector{i.RawRatio.Events}
+	}
+	return slices.DeleteFunc(all, func(s *spec.Selector) bool { return s == nil })
 }
 
 // counters are the selectors of the series whose growth n counts.
 func (n *nativeObjective) counters() []string {
-	var out []string
-	add := func(s *spec.Selector, suffix string) {
-		if s != nil {
-			out = append(out, raw(s, suffix))
-		}
+	suffix := ""
+	if n.Indicator.Histogram != nil {
+		suffix = "_count"
 	}
-	switch i := &n.Indicator; {
-	case i.Ratio != nil:
-		add(i.Ratio.Good, "")
-		add(i.Ratio.Bad, "")
-		add(i.Ratio.Total, "")
-	case i.Histogram != nil:
-		add(&i.Histogram.Query, "_count")
-	case i.Traffic != nil:
-		add(&i.Traffic.Total, "")
-	case i.RawRatio != nil:
-		add(i.RawRatio.Events, "")
+	var out []string
+	for _, s := range n.counting() {
+		out = append(out, raw(s, suffix))
 	}
 	return out
 }
@@ -57,6 +92,9 @@ func (n *nativeObjective) counters() []string {
 // tiles records the target of n, and what it counted since the evaluation before: all events and bad ones.
 func (b *fileBuilder) tiles(n *nativeObjective) {
 	b.record(n, NativeObjectiveRatio, "vector("+numeral(n.Target)+")")
+	if team := alerts.Team(&n.Objective.Objective); team != "" {
+		b.fast[len(b.fast)-1].Labels[alerts.LabelTeam] = team
+	}
 	c := counting{fileBuilder: b, n: n}
 	c.count()
 	if n.GroupBy != nil {
@@ -118,7 +156,7 @@ func (c *counting) ratio(r *spec.Ratio) {
 	grown := func(s *spec.Selector) string { return c.sum(c.grown(c.raw(s, ""))) }
 	switch {
 	case r.Total == nil:
-		c.bad(orZero(grown(r.Bad), c.sum("last_over_time("+c.raw(r.Good, "")+"["+text(c.lookback)+"])")))
+		c.bad(orZero(grown(r.Bad), c.sum(finite("last_over_time("+c.raw(r.Good, "")+"["+text(c.lookback)+"])"))))
 		c.total("(\n" + indented(orZero(grown(r.Good), bad)) + "\n)\n+ " + bad)
 	case r.Good == nil:
 		c.total(grown(r.Total))

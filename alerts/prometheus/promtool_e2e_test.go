@@ -63,7 +63,7 @@ func TestOldPrometheusCountsAlike(t *testing.T) {
 		{"slo:bad_events:sum2h", "4h", 120}, {"slo:total_events:sum2h", "4h", 120 * 21}, {"slo:bad_events:sum6h", "4h", 211},
 		{"slo:burn_rate:ratio1h", "4h", 1.0 / 21 / 0.01},
 	} {
-		fmt.Fprintf(&tests, "      - {expr: 'round(%s, 1e-6)', eval_time: %s, exp_samples: [{labels: '{service=\"pay\",slo=\"card-auth\",team=\"cards\"}', value: %.6f}]}\n", x.expr, x.at, x.want)
+		fmt.Fprintf(&tests, "      - {expr: 'round(%s, 1e-6)', eval_time: %s, exp_samples: [{labels: '{service=\"pay\",slo=\"card-auth\"}', value: %.6f}]}\n", x.expr, x.at, x.want)
 	}
 	// Good events restart from zero after two hours; the bad counter is born half an hour after the target.
 	unit := `rule_files: [rules.yaml]

@@ -217,9 +217,6 @@ func (b *bench) unobserved(subjects []*subject) *test {
 	told := wait + 2
 	t := &test{Name: "nothing is seen", Interval: model.Duration(b.unit)}
 	for _, s := range subjects {
-		if s.Method != spec.Occurrences {
-			continue // rules count slices all the time, none of them
-		}
 		agent := slices.Repeat([]float64{0}, told+keep+1)
 		for i := range told {
 			agent[i] = missing()
@@ -231,9 +228,6 @@ func (b *bench) unobserved(subjects []*subject) *test {
 		}{{wait - 1, false}, {wait, true}, {told + keep - 1, true}, {told + keep, false}} {
 			t.ExprTests = append(t.ExprTests, b.state(s, alerts.Unobserved, "", time.Duration(e.at)*b.pace, e.firing))
 		}
-	}
-	if len(t.InputSeries) == 0 {
-		return nil
 	}
 	return t
 }

@@ -424,8 +424,7 @@ func slowRecord(metric string, interval time.Duration) string {
 
 // record is a series that rules record of an objective, of the group that is fed.
 func record(name string, s *subject) labels.Labels {
-	ls := labels.NewBuilder(named(labels.FromStrings(labels.MetricName, name), s, fedGroup))
-	return ls.Set(alerts.LabelTeam, alerts.Team(&s.Objective.Objective)).Labels() // an empty label is none
+	return named(labels.FromStrings(labels.MetricName, name), s, fedGroup)
 }
 
 // named are labels with those of an objective, or of a group of it.
