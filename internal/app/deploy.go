@@ -130,31 +130,73 @@ func (l *Loaded) Destinations(names []string) ([]Destination, error) {
 	return out, nil
 }
 
-// generated gives what is to be deployed for the objectives loaded, in a form; empty: as the section generate has it.
-func (l *Loaded) generated(form generate.Form, now time.Time) ([]artifact.File, error) {
+// PartsOf are the parts that a kind of place takes.
+func PartsOf(kind string) []generate.Part {
+	switch kind {
+	case "prometheus":
+		return []generate.Part{generate.AgentRules, generate.NativeRules}
+	case "grafana":
+		return []generate.Part{generate.DashboardPart, generate.GrafanaRules}
+	case "alertmanager":
+		return []generate.Part{generate.Routing}
+	}
+	return generate.Parts()
+}
+
+// generated is what places that are watched are compared with, in one form. It is made when it is first asked for, and
+// again when the year has changed, since holidays are written out for this year and the next.
+type generated struct {
+	loaded *Loaded
+	form   generate.Form // empty: as the section generate has it
+	parts  []generate.Part
+	now    func() time.Time
+
+	mu    sync.Mutex
+	year  int // of files; 0: there are none
+	files []artifact.File
+}
+
+// get gives the files. What failed is tried again by the next call: a file that was missing may be there.
+func (g *generated) get() ([]artifact.File, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	now := g.now().UTC()
+	if g.year == now.Year() {
+		return g.files, nil
+	}
+	files, err := g.make(now)
+	if err == nil {
+		g.files, g.year = files, now.Year()
+	}
+	return files, err
+}
+
+func (g *generated) make(now time.Time) ([]artifact.File, error) {
 	c := generate.Default()
-	if l.Config.Generate.Written() {
-		if err := l.Config.Generate.Decode(&c).Err(); err != nil {
+	if g.loaded.Config.Generate.Written() {
+		if err := g.loaded.Config.Generate.Decode(&c).Err(); err != nil {
 			return nil, err
 		}
 	}
-	if form != "" {
-		c.Form = form
+	if g.form != "" {
+		c.Form = g.form
 	}
-	in, err := l.generateInput(c, now)
+	in, err := g.loaded.generateInput(c, now)
 	if err != nil {
 		return nil, err
 	}
+	// Rules of one part are written with a view to those of the others; all else stands by itself.
+	rules := []generate.Part{generate.AgentRules, generate.NativeRules, generate.GrafanaRules}
+	in.Parts = slices.DeleteFunc(slices.Clone(in.Parts), func(p generate.Part) bool {
+		return !slices.Contains(rules, p) && !slices.Contains(g.parts, p)
+	})
 	out, err := generate.Generate(in)
 	return out.Files, err
 }
 
 // watched makes what is watched for drift. What it is compared with is generated at the first look, once for each form.
-func (l *Loaded) watched(now time.Time) ([]deploy.Watched, error) {
-	forms := map[generate.Form]func() ([]artifact.File, error){}
-	for _, form := range []generate.Form{"", generate.Files} {
-		forms[form] = sync.OnceValues(func() ([]artifact.File, error) { return l.generated(form, now) })
-	}
+func (l *Loaded) watched(now func() time.Time) ([]deploy.Watched, error) {
+	forms := map[generate.Form]*generated{}
 	var out []deploy.Watched
 	for _, p := range l.deploy {
 		if p.Watch == 0 {
@@ -164,7 +206,13 @@ func (l *Loaded) watched(now time.Time) ([]deploy.Watched, error) {
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, deploy.Watched{Name: p.Name, Every: p.Watch, Target: d.Target, Files: forms[d.Form]})
+		g := forms[d.Form]
+		if g == nil {
+			g = &generated{loaded: l, form: d.Form, now: now}
+			forms[d.Form] = g
+		}
+		g.parts = append(g.parts, PartsOf(d.Kind)...)
+		out = append(out, deploy.Watched{Name: p.Name, Every: p.Watch, Target: d.Target, Files: g.get})
 	}
 	return out, nil
 }
@@ -182,7 +230,7 @@ func (a *App) makeDrift(context.Context) error {
 
 // prepareDrift does all of a change that can fail, and gives the rest.
 func (a *App) prepareDrift(l *Loaded) (apply func(), err error) {
-	watched, err := l.watched(a.now())
+	watched, err := l.watched(a.now)
 	if err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/assayer-io/assayer/internal/app"
 	"github.com/assayer-io/assayer/internal/deploy"
@@ -144,5 +145,72 @@ func TestScreensKnowAssets(t *testing.T) {
 	}
 	if in.Dashboards.Assets["ETH"] != 18 {
 		t.Errorf("assets: %v", in.Dashboards.Assets)
+	}
+}
+
+// What is deployed is compared with what is generated today: an error of one look is not that of the next, holidays of a new
+// year are drift, and what no place takes is not made.
+func TestWhatIsWatchedForIsOfToday(t *testing.T) {
+	s := newSite(t)
+	s.write("slo/uk.yaml", `
+apiVersion: assayer.dev/v1
+kind: GoldenSignals
+metadata: {name: desk}
+spec: {calendar: uk, errors: {bad: b_total, total: t_total, objective: 99%}}
+`)
+	s.write("assayer.yaml", fmt.Sprintf(agentFile, s.shop.Listener.Addr())+`
+generate: {alertmanager: {receivers: receivers.yaml}}
+deploy:
+  - {name: am, kind: alertmanager, file: alertmanager.yml, url: "http://127.0.0.1:1", watch: 10s}
+  - {name: rules, kind: prometheus, dir: rules, url: "http://127.0.0.1:1", watch: 10s}
+`)
+	loaded, problems := app.Load(app.LoadOptions{Path: s.options().ConfigPath})
+	if problems.Err() != nil {
+		t.Fatal(problems)
+	}
+	now := time.Date(2026, 12, 31, 23, 0, 0, 0, time.UTC)
+	watched, err := app.Watched(&loaded, func() time.Time { return now })
+	if err != nil || len(watched) != 2 {
+		t.Fatal(watched, err)
+	}
+	if _, err := watched[0].Files(); err == nil {
+		t.Fatal("receivers that are not there are no error")
+	}
+	var receivers strings.Builder
+	receivers.WriteString("receivers:\n")
+	for _, role := range []string{"pager", "ticket", "deadman", "escalation"} {
+		fmt.Fprintf(&receivers, "  - {name: %s, webhook_configs: [{url_file: /etc/%s}]}\n", role, role)
+	}
+	s.write("receivers.yaml", receivers.String())
+	old, err := watched[0].Files()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var routing string
+	for _, f := range old {
+		switch top, _, _ := strings.Cut(f.Path, "/"); top {
+		case "alertmanager":
+			routing += string(f.Data)
+		case "rules":
+		default:
+			t.Errorf("%s is made and nobody takes it", f.Path)
+		}
+	}
+	if !strings.Contains(routing, "2026") || strings.Contains(routing, "2028") {
+		t.Errorf("holidays of other years:\n%s", routing)
+	}
+	now = now.Add(2 * time.Hour)
+	fresh, err := watched[0].Files()
+	if err != nil {
+		t.Fatal(err)
+	}
+	routing = ""
+	for _, f := range fresh {
+		if f.Path == "alertmanager/alertmanager.yaml" {
+			routing = string(f.Data)
+		}
+	}
+	if strings.Contains(routing, "'2026'") || !strings.Contains(routing, "2027") {
+		t.Errorf("holidays of last year:\n%s", routing)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/assayer-io/assayer/collector"
+	"github.com/assayer-io/assayer/internal/deploy"
 	"github.com/assayer-io/assayer/internal/health"
 	"github.com/assayer-io/assayer/internal/storage"
 	"github.com/assayer-io/assayer/slo"
@@ -72,3 +73,6 @@ func HoldBackup(a *App) (release func()) {
 	a.backingUp.Lock()
 	return a.backingUp.Unlock
 }
+
+// Watched are the places that l has watched, by the clock now.
+func Watched(l *Loaded, now func() time.Time) ([]deploy.Watched, error) { return l.watched(now) }

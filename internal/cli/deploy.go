@@ -194,7 +194,7 @@ func (f *deployFlags) taking(all []app.Destination) ([]app.Destination, error) {
 	}
 	var out []app.Destination
 	for _, d := range all {
-		if slices.ContainsFunc(partsOf(d.Kind), f.asks) {
+		if slices.ContainsFunc(app.PartsOf(d.Kind), f.asks) {
 			out = append(out, d)
 		}
 	}
@@ -205,19 +205,6 @@ func (f *deployFlags) taking(all []app.Destination) ([]app.Destination, error) {
 }
 
 func (f *deployFlags) asks(p generate.Part) bool { return slices.Contains(f.parts, string(p)) }
-
-// partsOf are the parts that a kind of place takes.
-func partsOf(kind string) []generate.Part {
-	switch kind {
-	case "prometheus":
-		return []generate.Part{generate.AgentRules, generate.NativeRules}
-	case "grafana":
-		return []generate.Part{generate.DashboardPart, generate.GrafanaRules}
-	case "alertmanager":
-		return []generate.Part{generate.Routing}
-	}
-	return generate.Parts()
-}
 
 // keeps reports whether something deployed stays though nothing was generated for it: --parts named others.
 func (f *deployFlags) keeps(to app.Destination, kind, name string) bool {
@@ -231,7 +218,7 @@ func (f *deployFlags) keeps(to app.Destination, kind, name string) bool {
 	case kind == grafana.KindRuleGroup:
 		of = []generate.Part{generate.GrafanaRules}
 	case to.Kind == "alertmanager":
-		of = partsOf(to.Kind)
+		of = app.PartsOf(to.Kind)
 	default:
 		of = generate.PartsAt(name)
 	}
