@@ -56,6 +56,7 @@ type Found struct {
 type State struct {
 	Found   []Found
 	Pending string // why what is deployed is not in force; empty: it is
+	Version string // of what is noted as ours; Begin refuses a plan once it is another one. Empty: nothing is noted, or nobody knows
 }
 
 // Target is one place where things are deployed. Its methods are called by one goroutine at a time.

@@ -120,6 +120,14 @@ func (f Files) checkName(name string) error {
 	return nil
 }
 
+// version is the hash of a manifest; empty: there is none.
+func version(raw []byte) string {
+	if raw == nil {
+		return ""
+	}
+	return Sum(raw)
+}
+
 // Deployed reads the files of ours, and those that are wanted. A folder that does not exist is empty.
 func (f Files) Deployed(wanted []Object) (State, error) {
 	root, err := os.OpenRoot(f.Dir)
@@ -130,11 +138,11 @@ func (f Files) Deployed(wanted []Object) (State, error) {
 		return State{}, fmt.Errorf("opening the folder: %w", err)
 	}
 	defer root.Close()
-	m, _, err := f.readManifest(root)
+	m, raw, err := f.readManifest(root)
 	if err != nil {
 		return State{}, err
 	}
-	var s State
+	s := State{Version: version(raw)}
 	if m.Pending {
 		s.Pending = "an apply was interrupted before it had ended"
 	}

@@ -52,6 +52,9 @@ func (f Files) Begin(p Plan) (_ *FileSession, err error) {
 	if s.manifest, s.wasRaw, err = f.readManifest(root); err != nil {
 		return nil, err
 	}
+	if version(s.wasRaw) != p.Version {
+		return nil, fmt.Errorf("another apply has worked here since this one was planned: %w", ErrChanged)
+	}
 	if err := s.checkOwners(p); err != nil {
 		return nil, err
 	}

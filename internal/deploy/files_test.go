@@ -415,3 +415,22 @@ func FuzzUndo(f *testing.F) {
 		}
 	})
 }
+
+// A plan that was made before another apply would make that one's files those of nobody.
+func TestPlanOfBeforeAnotherApply(t *testing.T) {
+	for _, first := range []map[string]string{nil, {"old": "0"}} {
+		dir := t.TempDir()
+		one := target(t, dir)
+		if first != nil {
+			apply(t, one, set(first))
+		}
+		stale := plan(t, one, set(map[string]string{"a": "1"}))
+		apply(t, one, set(map[string]string{"b": "2", "c": "3"}))
+		err := deploy.Apply(t.Context(), one, stale, deploy.ApplyOptions{})
+		if !errors.Is(err, deploy.ErrChanged) || !strings.Contains(err.Error(), "another apply has worked here since this one was planned") {
+			t.Errorf("error is %v", err)
+		}
+		wantTree(t, dir, map[string]string{"b": "2", "c": "3"})
+		wantOps(t, plan(t, one, set(map[string]string{"a": "1"})), "create a", "delete b", "delete c")
+	}
+}

@@ -44,6 +44,7 @@ type Plan struct {
 	Target  string `json:"target"`
 	Steps   []Step `json:"steps"`
 	Pending string `json:"pending,omitempty"` // why what is deployed is not in force
+	Version string `json:"-"`                 // the State's
 }
 
 // Drifted reports whether what is deployed is not what was generated.
@@ -81,7 +82,7 @@ func Compare(name string, wanted []Object, state State) Plan {
 		f := &state.Found[i]
 		there[key{f.Kind, f.Name}] = f
 	}
-	p := Plan{Target: name, Steps: []Step{}, Pending: state.Pending}
+	p := Plan{Target: name, Steps: []Step{}, Pending: state.Pending, Version: state.Version}
 	for i := range wanted {
 		w := &wanted[i]
 		k := key{w.Kind, w.Name}
