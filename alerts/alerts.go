@@ -85,6 +85,9 @@ const (
 	ConfigDrifted   = "DeployedConfigDrifted" // somebody changed what was applied
 )
 
+// FastTier is the engine's tier without windows of its own: its name is slo.FastTier, which is not for import here.
+const FastTier = "page-fast"
+
 // Labels of alerts beside those of the series, which package metricname spells.
 const (
 	LabelSeverity    = "severity" // a burnrate.Urgency: critical, high, medium or low

@@ -56,8 +56,7 @@ type BurnFacts struct {
 	Lost       string // a whole sentence about money, as a template, or ""
 }
 
-// fastTier is the engine's tier without windows of its own: its name is slo.FastTier, which is not for import here.
-const fastTier = "page-fast"
+const fastTier = alerts.FastTier
 
 // theObjective names the objective or the group of it that an alert is about.
 const theObjective = `{{ $labels.slo }}{{ with $labels.group }} ({{ . }}){{ end }}`

@@ -46,6 +46,35 @@ func kinds(t *testing.T) map[string]alerts.Objective {
 	return out
 }
 
+// sell is one event as every kind of objective sees it.
+func (w *world) sell(p *process) {
+	add := func(p *process, n float64, name string, pairs ...string) {
+		key := labels.MetricName + "|" + name
+		for _, x := range pairs {
+			key += "|" + x
+		}
+		p.counters[key] += n
+	}
+	bad := w.rng.IntN(25) == 0
+	outcome, fast := "good", 1.0
+	if bad {
+		outcome, fast = "bad", 0
+	}
+	add(p, 1, "tx_total", "outcome", outcome)
+	add(p, 0.1, "tx_euros_total", "outcome", outcome)
+	add(p, fast, "tx_seconds_bucket", "le", "0.50")
+	add(p, 1, "tx_seconds_bucket", "le", "+Inf")
+	add(p, 1, "tx_seconds_count")
+	add(p, 1, "tx_events_total")
+	p.counters[labels.MetricName+"|tx_queue"] = float64(w.rng.IntN(9))
+	p.counters[labels.MetricName+"|tx_success_ratio"] = 1 - float64(w.rng.IntN(3))/16
+	if p.counters[labels.MetricName+"|tx_total|outcome|good"] < 600 {
+		p.counters[labels.MetricName+"|tx_leader"] = 1
+	} else {
+		delete(p.counters, labels.MetricName+"|tx_leader")
+	}
+}
+
 // What rules count of each kind of indicator is what the engine counts. A slice that is still open, or was judged
 // before the rules began, is of no account; events that a ratio speaks for are whole to the engine and shared to rules.
 func TestEveryKindCountsAsTheEngineDoes(t *testing.T) {
@@ -58,34 +87,8 @@ func TestEveryKindCountsAsTheEngineDoes(t *testing.T) {
 	w.calm = true
 	// One process begins before what it counts, and is scraped at whole minutes and a little later.
 	w.targets = []*process{{name: "pod-0", counters: map[string]float64{}}, {name: "pod-1", counters: map[string]float64{}}}
-	add := func(p *process, n float64, name string, pairs ...string) {
-		key := labels.MetricName + "|" + name
-		for _, x := range pairs {
-			key += "|" + x
-		}
-		p.counters[key] += n
-	}
 	const rounds = 360
-	w.live(begin(), rounds, func(p *process) {
-		bad := w.rng.IntN(25) == 0
-		outcome, fast := "good", 1.0
-		if bad {
-			outcome, fast = "bad", 0
-		}
-		add(p, 1, "tx_total", "outcome", outcome)
-		add(p, 0.1, "tx_euros_total", "outcome", outcome)
-		add(p, fast, "tx_seconds_bucket", "le", "0.50")
-		add(p, 1, "tx_seconds_bucket", "le", "+Inf")
-		add(p, 1, "tx_seconds_count")
-		add(p, 1, "tx_events_total")
-		p.counters[labels.MetricName+"|tx_queue"] = float64(w.rng.IntN(9))
-		p.counters[labels.MetricName+"|tx_success_ratio"] = 1 - float64(w.rng.IntN(3))/16
-		if p.counters[labels.MetricName+"|tx_total|outcome|good"] < 600 {
-			p.counters[labels.MetricName+"|tx_leader"] = 1
-		} else {
-			delete(p.counters, labels.MetricName+"|tx_leader")
-		}
-	})
+	w.live(begin(), rounds, w.sell)
 	end := begin().Add(rounds * w.every)
 	for _, p := range w.targets { // what nobody scrapes any more is not counted twice
 		p.down = 8

@@ -95,7 +95,7 @@ func selector(name string, matchers ...*labels.Matcher) string {
 			b.WriteByte(',')
 		}
 		b.WriteString(m.Name)
-		if pattern := spellings(m); pattern != "" {
+		if pattern := Spellings(m); pattern != "" {
 			b.WriteString("=~")
 			b.WriteString(strconv.Quote(pattern))
 			continue
@@ -111,9 +111,9 @@ func equal(name, value string) *labels.Matcher {
 	return &labels.Matcher{Type: labels.MatchEqual, Name: name, Value: value}
 }
 
-// spellings is a pattern for all the ways in which exporters write the number that m asks for, or "" when it asks for
+// Spellings is a pattern for all the ways in which exporters write the number that m asks for, or "" when it asks for
 // something else: 2 is 2, 2.0 and 2e+00.
-func spellings(m *labels.Matcher) string {
+func Spellings(m *labels.Matcher) string {
 	if m.Type != labels.MatchEqual || m.Name != labels.BucketLabel && m.Name != "quantile" {
 		return ""
 	}

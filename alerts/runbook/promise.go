@@ -161,14 +161,15 @@ func (p *page) legs() {
 	p.line("Each leg is an alert %s with its name as the label `tier`. It fires while both its windows are past the limit and the errors are too many", code(alerts.BudgetBurn))
 	p.line("for chance, and ends once the short window is below it.\n")
 	p.line("| leg | urgency | fires when both windows have at least | windows | budget spent by then | a total outage fires in |\n|---|---|---|---|---|---|")
-	windowed := slices.DeleteFunc(slices.Clone(o.Tiers), func(t burnrate.Tier) bool { return t.Name == fastTier })
+	// The tier without windows is no rival to the others in urgency.
+	windowed := slices.DeleteFunc(slices.Clone(o.Tiers), func(t burnrate.Tier) bool { return t.Name == alerts.FastTier })
 	for _, t := range windowed {
 		limit, outage := legWords(t, o.Target)
 		p.line("| %s | %s | %s | %s, %s | %s | %s |", cell(t.Name), burnrate.UrgencyOf(t, windowed), limit,
 			burnrate.Text(t.Long), burnrate.Text(t.Short), percent(math.Round(t.BudgetRatio*1e4)/1e4), outage)
 	}
 	if hasFast(o) {
-		p.line("\nThe agent adds %s, critical, which needs no window: a total outage, or nearly so, fires it within three looks at an event a second or more.", code(fastTier))
+		p.line("\nThe agent adds %s, critical, which needs no window: a total outage, or nearly so, fires it within three looks at an event a second or more.", code(alerts.FastTier))
 	}
 	p.line("\n%s says that nothing of the budget is left, %s that too little is seen to judge, which is no all-clear.", code(alerts.BudgetExhausted), code(alerts.Unobserved))
 	for _, r := range p.Refused {
@@ -182,9 +183,6 @@ func (p *page) legs() {
 		p.line("%s: %s.", what, text(strings.TrimSuffix(r.Reason, ".")))
 	}
 }
-
-// fastTier is the tier without windows: slo.FastTier, which is not for import here. It is no rival to the others in urgency.
-const fastTier = "page-fast"
 
 // hasFast reports whether the engine gives o the fast tier, unless it is told to have none: to what counts events, of
 // which no more than a fifth may fail.

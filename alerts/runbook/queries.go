@@ -2,7 +2,6 @@ package runbook
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,6 +11,7 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 
 	"github.com/assayer-io/assayer/alerts"
+	"github.com/assayer-io/assayer/alerts/prometheus"
 	"github.com/assayer-io/assayer/slo/burnrate"
 	"github.com/assayer-io/assayer/slo/metricname"
 	"github.com/assayer-io/assayer/slo/spec"
@@ -162,17 +162,8 @@ func write(s *spec.Selector, suffix string, leave []string) string {
 
 // matcher writes one. A number in le or quantile is asked for as targets may spell it, as the agent takes it.
 func matcher(m *labels.Matcher) string {
-	if v, err := strconv.ParseFloat(m.Value, 64); err == nil && m.Type == labels.MatchEqual && (m.Name == "le" || m.Name == "quantile") {
-		spellings := []string{m.Value}
-		for _, s := range []string{number(v), strconv.FormatFloat(v, 'f', -1, 64), strconv.FormatFloat(v, 'f', 1, 64)} {
-			if back, err := strconv.ParseFloat(s, 64); err == nil && back == v && !slices.Contains(spellings, s) {
-				spellings = append(spellings, s)
-			}
-		}
-		for i, s := range spellings {
-			spellings[i] = regexp.QuoteMeta(s)
-		}
-		return m.Name + "=~" + strconv.Quote(strings.Join(spellings, "|"))
+	if pattern := prometheus.Spellings(m); pattern != "" {
+		return m.Name + "=~" + strconv.Quote(pattern)
 	}
 	return m.String()
 }

@@ -287,3 +287,45 @@ func TestIndexLinksToPages(t *testing.T) {
 		}
 	}
 }
+
+// A bound is asked for however targets spell it, as the agent and the rules take it.
+func TestBoundsHoweverTheyAreSpelled(t *testing.T) {
+	for _, tt := range []struct{ written, same, others string }{
+		{"2", "2 2.0 2.00 2e+00 2e0", "20 0.2 12 2.5"},
+		{"0.25", "0.25 0.250 2.5e-01 2.50e-1", "0.025 0.2 0.251"},
+	} {
+		objs := load(t, "slo.yaml", fmt.Appendf(nil, `
+apiVersion: openslo/v1
+kind: SLO
+metadata: {name: card}
+spec:
+  service: card
+  budgetingMethod: Occurrences
+  timeWindow: [{duration: 30d, isRolling: true}]
+  indicator:
+    metadata: {name: card}
+    spec:
+      ratioMetric:
+        counter: true
+        good: {metricSource: {type: Prometheus, spec: {query: 'card_seconds_bucket{le="%s"}'}}}
+        total: {metricSource: {type: Prometheus, spec: {query: 'card_seconds_count'}}}
+  objectives: [{target: 0.99}]
+`, tt.written))
+		page := runbook.Markdown(runbook.Input{Objective: objs[0]})
+		m := regexp.MustCompile(`card_seconds_bucket\{(le=~".*?")\}`).FindSubmatch(page)
+		if m == nil {
+			t.Fatalf("no query asks for le=~ in:\n%s", page)
+		}
+		matchers, err := parser.NewParser(parser.Options{}).ParseMetricSelector("{" + string(m[1]) + "}")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for want, spellings := range map[bool]string{true: tt.same, false: tt.others} {
+			for _, s := range strings.Fields(spellings) {
+				if matchers[0].Matches(s) != want {
+					t.Errorf("%s takes %s: %t", m[1], s, !want)
+				}
+			}
+		}
+	}
+}

@@ -66,6 +66,7 @@ var mayImport = map[string][]string{
 	"alerts":          {"slo/spec"},
 	"alerts/*":        {"alerts", "slo/spec"},
 	"alerts/promtool": {"alerts", "alerts/prometheus", "slo/spec"},
+	"alerts/runbook":  {"alerts", "alerts/prometheus", "slo/spec"},
 	"dashboards":      {"alerts", "slo/spec"},
 	"dashboards/*":    {"dashboards", "alerts", "slo/spec"},
 
