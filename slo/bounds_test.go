@@ -28,7 +28,7 @@ func heap() int64 {
 // which every level is full of looks that come a few milliseconds early or late and bring an event or
 // two each, so that few buckets are alike.
 func TestMemoryOfAnObjective(t *testing.T) {
-	const count, limit = 200, 48 << 10
+	const count, limit = 40, 48 << 10
 	objectives, samples := fleet(count)
 	before := heap()
 	e := slo.New(slo.Options{})
@@ -46,7 +46,7 @@ func TestMemoryOfAnObjective(t *testing.T) {
 // TestRetentionOf400Days keeps a window of 400 days: its counts are those of every event in it, to the
 // hour, after 450 days with gaps, and it takes no more than docs/engine.md states, 128 KiB.
 func TestRetentionOf400Days(t *testing.T) {
-	const count, limit = 20, 128 << 10
+	const count, limit = 5, 128 << 10
 	objectives, samples := fleet(count)
 	for i := range objectives {
 		objectives[i].Window = rolling("400d", 400*day)

@@ -180,8 +180,8 @@ func (r *replayed) run() {
 	}
 }
 
-// traces is how many random histories are gone through; each has its own seed.
-const traces = 300
+// traces is how many random histories are gone through, each with its own seed; FuzzDifferential goes through more.
+const traces = 100
 
 // TestEngineEqualsOracle: resets, births, gaps, restarts, clocks that are changed, months that end.
 func TestEngineEqualsOracle(t *testing.T) {
