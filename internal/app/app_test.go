@@ -232,69 +232,6 @@ func TestLife(t *testing.T) {
 	}
 }
 
-func TestReload(t *testing.T) {
-	s := newSite(t)
-	a := s.start()
-	s.baseline()
-	s.shop.good.Add(10)
-	s.wantEvents(a, "sales", 10, 0)
-
-	s.write("slo/sales.yaml", objective("sales", 0.9)) // another target: the counts stay
-	s.write("slo/more.yaml", objective("more", 0.5))
-	if err := a.Reload(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	s.baseline()
-	s.shop.good.Add(5)
-	s.wantEvents(a, "sales", 15, 0)
-	s.wantEvents(a, "more", 5, 0)
-	if got := s.statuses(a)["sales"].Objective; got != 0.9 {
-		t.Errorf("objective %v, want 0.9", got)
-	}
-
-	s.write("slo/more.yaml", "kind: SLO\nnonsense: true\n")
-	err := a.Reload(t.Context())
-	if err == nil || !strings.Contains(err.Error(), "more.yaml") {
-		t.Errorf("a broken file was accepted: %v", err)
-	}
-	s.shop.good.Add(1)
-	s.wantEvents(a, "sales", 16, 0)
-	s.wantEvents(a, "more", 6, 0)
-	if m := s.get(a, "/metrics", http.StatusOK); !strings.Contains(m, "assayer_config_last_reload_successful 0") {
-		t.Error("metrics do not say that the reload was refused")
-	}
-
-	s.write("slo/more.yaml", "") // removed, and back later: it goes on from what it had
-	if err := os.Remove(filepath.Join(s.dir, "slo/more.yaml")); err != nil {
-		t.Fatal(err)
-	}
-	if err := a.Reload(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if _, there := s.statuses(a)["more"]; there {
-		s.eventually("the removed objective to go", func() bool { _, there := s.statuses(a)["more"]; return !there })
-	}
-	s.baseline()
-	s.shop.good.Add(100)
-	s.wantEvents(a, "sales", 116, 0)
-	s.write("slo/more.yaml", objective("more", 0.5))
-	if err := a.Reload(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	s.baseline()
-	s.shop.good.Add(2)
-	s.wantEvents(a, "more", 8, 0)
-}
-
-func TestReloadRefusesToMoveTheStore(t *testing.T) {
-	s := newSite(t)
-	a := s.start()
-	s.write("assayer.yaml", strings.Replace(fmt.Sprintf(agentFile, s.shop.Listener.Addr()), "path: data", "path: elsewhere", 1))
-	if err := a.Reload(t.Context()); err == nil || !strings.Contains(err.Error(), "storage.path") {
-		t.Errorf("got %v, want a refusal that names storage.path", err)
-	}
-}
-
 // TestExternalURLIsServedOnLoopback: a reverse proxy on this machine passes on the name people ask for.
 func TestExternalURLIsServedOnLoopback(t *testing.T) {
 	s := newSite(t)

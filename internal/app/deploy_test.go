@@ -5,11 +5,13 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/assayer-io/assayer/internal/app"
+	"github.com/assayer-io/assayer/internal/artifact"
 	"github.com/assayer-io/assayer/internal/deploy"
 	"github.com/assayer-io/assayer/internal/generate"
 	"github.com/assayer-io/assayer/internal/health"
@@ -57,15 +59,7 @@ deploy:
 	if err != nil {
 		t.Fatal(err)
 	}
-	in, problems := app.LoadGenerate(app.GenerateOptions{Config: s.options().ConfigPath})
-	if problems.Err() != nil {
-		t.Fatal(problems)
-	}
-	out, err := generate.Generate(in)
-	if err != nil {
-		t.Fatal(err)
-	}
-	p, err := deploy.Make(t.Context(), "files", places[0].Target, out.Files)
+	p, err := deploy.Make(t.Context(), "files", places[0].Target, s.generated())
 	if err == nil {
 		err = deploy.Apply(t.Context(), places[0].Target, p, deploy.ApplyOptions{})
 	}
@@ -85,6 +79,34 @@ deploy:
 	if text := s.get(a, "/metrics", http.StatusOK); strings.Contains(text, "\nassayer_drift") || s.problem(a, health.DriftUnchecked, "rules") != "" {
 		t.Error("what is no longer watched is told of")
 	}
+}
+
+// generated is all that the agent file gives.
+func (s site) generated() []artifact.File {
+	s.t.Helper()
+	in, problems := app.LoadGenerate(app.GenerateOptions{Config: s.options().ConfigPath})
+	if problems.Err() != nil {
+		s.t.Fatal(problems)
+	}
+	out, err := generate.Generate(in)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return out.Files
+}
+
+// contents joins the files of a folder, and names other folders than those allowed.
+func contents(files []artifact.File, folder string, allowed ...string) (text string, others []string) {
+	for _, f := range files {
+		top, _, _ := strings.Cut(f.Path, "/")
+		switch {
+		case top == folder:
+			text += string(f.Data)
+		case !slices.Contains(allowed, top):
+			others = append(others, f.Path)
+		}
+	}
+	return text, others
 }
 
 // Dashboards and rules go to one folder: that of the entry, else that of the flag, else that of what is generated.
@@ -111,15 +133,7 @@ func TestFolderOfGrafana(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		in, problems := app.LoadGenerate(app.GenerateOptions{Config: s.options().ConfigPath})
-		if problems.Err() != nil {
-			t.Fatal(problems)
-		}
-		out, err := generate.Generate(in)
-		if err != nil {
-			t.Fatal(err)
-		}
-		wanted, err := places[0].Target.Wanted(out.Files)
+		wanted, err := places[0].Target.Wanted(s.generated())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -186,15 +200,9 @@ deploy:
 	if err != nil {
 		t.Fatal(err)
 	}
-	var routing string
-	for _, f := range old {
-		switch top, _, _ := strings.Cut(f.Path, "/"); top {
-		case "alertmanager":
-			routing += string(f.Data)
-		case "rules":
-		default:
-			t.Errorf("%s is made and nobody takes it", f.Path)
-		}
+	routing, others := contents(old, "alertmanager", "rules")
+	if len(others) > 0 {
+		t.Errorf("made, and nobody takes them: %q", others)
 	}
 	if !strings.Contains(routing, "2026") || strings.Contains(routing, "2028") {
 		t.Errorf("holidays of other years:\n%s", routing)
@@ -204,12 +212,7 @@ deploy:
 	if err != nil {
 		t.Fatal(err)
 	}
-	routing = ""
-	for _, f := range fresh {
-		if f.Path == "alertmanager/alertmanager.yaml" {
-			routing = string(f.Data)
-		}
-	}
+	routing, _ = contents(fresh, "alertmanager")
 	if strings.Contains(routing, "'2026'") || !strings.Contains(routing, "2027") {
 		t.Errorf("holidays of last year:\n%s", routing)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/assayer-io/assayer/internal/audit"
+	"github.com/assayer-io/assayer/internal/config"
 	"github.com/assayer-io/assayer/internal/health"
 	"github.com/assayer-io/assayer/internal/hooks"
 )
@@ -66,17 +67,8 @@ func (a *App) reload() error {
 		return err
 	}
 	old := a.loaded()
-	for _, fixed := range []struct {
-		what    string
-		changed bool
-	}{
-		{"storage.path", loaded.Config.Storage.Path != old.Config.Storage.Path},
-		{"storage.retention", loaded.Config.Storage.Retention != old.Config.Storage.Retention},
-		{"audit.path", loaded.Config.Audit.Path != old.Config.Audit.Path},
-	} {
-		if fixed.changed {
-			return fmt.Errorf("reloading: %s cannot change while the agent runs; restart it", fixed.what)
-		}
+	if err := fixed(&loaded.Config, &old.Config); err != nil {
+		return err
 	}
 	runners, err := loaded.runners(a.deps())
 	if err != nil {
@@ -85,21 +77,9 @@ func (a *App) reload() error {
 	if err := hooks.Check(loaded.policies(), runners); err != nil {
 		return fmt.Errorf("reloading hooks: %w", err)
 	}
-	var collectors []func()
-	for name, plan := range loaded.plans {
-		apply, err := plan.prepare(a.providers[name])
-		if err != nil {
-			return fmt.Errorf("reloading collector %s: %w", name, err)
-		}
-		collectors = append(collectors, apply)
-	}
-	follow, err := a.reloadTransactions(&loaded)
+	changes, err := a.prepare(&loaded)
 	if err != nil {
 		return err
-	}
-	watch, err := a.prepareDrift(&loaded)
-	if err != nil {
-		return fmt.Errorf("reloading deploy: %w", err)
 	}
 	// What is counted so far belongs to the objectives of before; one that is removed and comes back
 	// later finds it in the store.
@@ -114,7 +94,7 @@ func (a *App) reload() error {
 	for _, p := range a.providers {
 		p.SetInterest(a.engine.Interest())
 	}
-	for _, apply := range append(collectors, follow, watch) {
+	for _, apply := range changes {
 		apply()
 	}
 	a.policies.engine.Apply(loaded.Policies)
@@ -124,6 +104,43 @@ func (a *App) reload() error {
 		return &lateError{"objectives and collectors are those of the file, hooks are those from before", err}
 	}
 	return nil
+}
+
+// fixed refuses changes of what stays as it is while the agent runs.
+func fixed(loaded, old *config.Config) error {
+	for _, one := range []struct {
+		what    string
+		changed bool
+	}{
+		{"storage.path", loaded.Storage.Path != old.Storage.Path},
+		{"storage.retention", loaded.Storage.Retention != old.Storage.Retention},
+		{"audit.path", loaded.Audit.Path != old.Audit.Path},
+	} {
+		if one.changed {
+			return fmt.Errorf("reloading: %s cannot change while the agent runs; restart it", one.what)
+		}
+	}
+	return nil
+}
+
+// prepare does what can fail of a change of collectors and of what is watched for drift, and gives what is left to do.
+func (a *App) prepare(loaded *Loaded) (changes []func(), err error) {
+	for name, plan := range loaded.plans {
+		apply, err := plan.prepare(a.providers[name])
+		if err != nil {
+			return nil, fmt.Errorf("reloading collector %s: %w", name, err)
+		}
+		changes = append(changes, apply)
+	}
+	follow, err := a.reloadTransactions(loaded)
+	if err != nil {
+		return nil, err
+	}
+	watch, err := a.prepareDrift(loaded)
+	if err != nil {
+		return nil, fmt.Errorf("reloading deploy: %w", err)
+	}
+	return append(changes, follow, watch), nil
 }
 
 // firstLine keeps an audit entry short; the whole is in the log and the answer.
