@@ -45,17 +45,6 @@ const dayMs = 86_400_000
 // earlyWait is at least how long the beginning of a movement is waited for whose end was told first.
 const earlyWait = 2 * time.Second
 
-// writer makes one transaction of the journal out of events and deadlines. Nothing it does shows before the
-// transaction is on disk.
-type writer struct {
-	*Tracker
-	rules *ruleset
-	tx    *journal.Tx
-	nowMs int64
-
-	inserted int
-}
-
 // move is a change of the book that is made once it is on disk.
 type move struct {
 	stake

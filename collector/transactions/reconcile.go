@@ -201,16 +201,17 @@ type Cycle struct {
 	Told Side   `json:"told"`
 }
 
-// cycles are those of all rails. What is staged counts once it is on disk.
+// cycles are those of all rails. What is staged by the group that is being made, and flying with the one before, counts
+// once it is on disk.
 type cycles struct {
-	of     map[string]Cycle // by rail/day
-	staged map[string]Cycle
+	of             map[string]Cycle // by rail/day
+	staged, flying map[string]Cycle
 }
 
 const cyclesKey = "cycle/"
 
 func newCycles(j *journal.Journal) (*cycles, error) {
-	c := &cycles{of: map[string]Cycle{}, staged: map[string]Cycle{}}
+	c := &cycles{of: map[string]Cycle{}, staged: map[string]Cycle{}, flying: map[string]Cycle{}}
 	err := j.ScanMeta(cyclesKey, func(key string, value []byte) error {
 		var one Cycle
 		if err := json.Unmarshal(value, &one); err != nil {
@@ -226,7 +227,10 @@ func (c *cycles) add(rail string, day calendar.Date, ours bool, currency string,
 	key := rail + "/" + day.String()
 	one, staged := c.staged[key]
 	if !staged {
-		one = c.of[key]
+		var flying bool
+		if one, flying = c.flying[key]; !flying {
+			one = c.of[key]
+		}
 		one.Day = day.String()
 		one.Ours.Values, one.Told.Values = maps.Clone(one.Ours.Values), maps.Clone(one.Told.Values)
 	}
@@ -256,42 +260,47 @@ func (c *cycles) save(tx *journal.Tx) error {
 		}
 		tx.SetMeta(cyclesKey+key, data)
 	}
-	for _, key := range c.tooOld() {
+	for _, key := range c.tooOld(c.staged) {
 		tx.SetMeta(cyclesKey+key, nil)
 	}
 	return nil
 }
 
-func (c *cycles) settle(ok bool) {
-	if ok {
-		old := c.tooOld()
-		maps.Copy(c.of, c.staged)
-		for _, key := range old {
-			delete(c.of, key)
-		}
+// launch begins the next group. None is flying.
+func (c *cycles) launch() { c.staged, c.flying = c.flying, c.staged }
+
+// drop forgets what was staged.
+func (c *cycles) drop() { clear(c.staged) }
+
+// land makes what is flying count.
+func (c *cycles) land() {
+	old := c.tooOld(c.flying)
+	maps.Copy(c.of, c.flying)
+	for _, key := range old {
+		delete(c.of, key)
 	}
-	clear(c.staged)
+	clear(c.flying)
 }
 
-// tooOld lists what is more than the latest days of each rail that anything is staged for.
-func (c *cycles) tooOld() (keys []string) {
+// tooOld lists what is more than the latest days of each rail that a group has anything for.
+func (c *cycles) tooOld(group map[string]Cycle) (keys []string) {
 	rails := map[string]bool{}
-	for key := range c.staged {
+	for key := range group {
 		rail, _, _ := strings.Cut(key, "/")
 		rails[rail] = true
 	}
 	for rail := range rails {
-		for days := c.days(rail); len(days) > maxCycles; days = days[1:] {
+		for days := c.days(rail, group); len(days) > maxCycles; days = days[1:] {
 			keys = append(keys, rail+"/"+days[0])
 		}
 	}
 	return keys
 }
 
-// days lists those of a rail, staged ones included, the oldest first.
-func (c *cycles) days(rail string) []string {
+// days lists those of a rail, those of a group included, the oldest first.
+func (c *cycles) days(rail string, group map[string]Cycle) []string {
 	var days []string
-	for _, of := range []map[string]Cycle{c.of, c.staged} {
+	for _, of := range []map[string]Cycle{c.of, group} {
 		for key := range of {
 			if r, day, _ := strings.Cut(key, "/"); r == rail {
 				days = append(days, day)

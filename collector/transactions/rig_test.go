@@ -22,6 +22,8 @@ type rig struct {
 	clock time.Time
 	rules Rules
 	j     *journal.Journal
+	shut  bool       // the disk takes what is written only when disk says so, or fails as it says
+	disk  chan error // made by who shuts it
 }
 
 var noon = time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC) // a Friday
@@ -60,7 +62,12 @@ func builtinRules(t testing.TB) Rules {
 func (r *rig) open() {
 	r.t.Helper()
 	var err error
-	r.j, err = journal.Open(r.dir, journal.Options{MaxRecords: r.rules.Config.MaxRecords, Log: slog.New(slog.DiscardHandler)})
+	r.j, err = journal.Open(r.dir, journal.Options{MaxRecords: r.rules.Config.MaxRecords, Log: slog.New(slog.DiscardHandler), BeforeSync: func() error {
+		if !r.shut {
+			return nil
+		}
+		return <-r.disk
+	}})
 	must(r.t, err)
 	r.Tracker, err = New(Deps{Journal: r.j, Rules: r.rules, Now: func() time.Time { return r.clock }, Log: slog.New(slog.DiscardHandler)})
 	must(r.t, err)
@@ -92,6 +99,7 @@ func (r *rig) try(b Batch) (Receipt, error) {
 	select {
 	case first := <-r.queue:
 		_ = r.write(first, false)
+		r.land()
 	case a := <-done: // refused without being queued
 		return a.receipt, a.err
 	}
@@ -108,6 +116,7 @@ func (r *rig) tick(d time.Duration) {
 			return
 		}
 		must(r.t, r.write(nil, true))
+		r.land()
 	}
 	r.t.Fatal("deadlines fire without end")
 }

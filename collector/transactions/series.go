@@ -108,7 +108,7 @@ func (g *gatherer) histogram(rail string, buckets map[float64]Metric) {
 // zeros gives the counters of each rail that have not counted anything yet, where their labels are known.
 func (t *Tracker) zeros(g *gatherer) {
 	zero := func(k counterKey) {
-		if t.totals.of[k] == nil {
+		if !t.totals.has(k) {
 			g.out = append(g.out, Metric{Name: k.Family, Labels: k.labels(), Counter: true, FromMs: t.createdMs})
 		}
 	}

@@ -132,7 +132,7 @@ func (t *Tracker) newSummary(rs *railState, name string, now time.Time) *Summary
 	for _, b := range ageBands() {
 		s.Ages = append(s.Ages, AgePile{Age: b.name})
 	}
-	for _, day := range t.cycles.days(name) {
+	for _, day := range t.cycles.days(name, nil) {
 		s.Cycles = append(s.Cycles, t.cycles.of[name+"/"+day])
 	}
 	for _, a := range t.shares.Anomalies(now.UnixMilli()) {

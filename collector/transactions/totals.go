@@ -65,17 +65,18 @@ type counter struct {
 	number  uint32
 	fromMs  int64 // when it was first counted
 	value   sum
-	staged  sum    // counted in the transaction that is being made
+	staged  sum    // counted in the group that is being made
 	touched bool   // staged is in totals.touched
 	name    string // in the journal; empty until it is first written
 }
 
-// totals are the tracker's counters. What is staged counts once the transaction is on disk.
+// totals are the tracker's counters. What is staged counts once the group is on disk.
 type totals struct {
 	keys    []counterKey // by number
+	lasting int          // so many of them are on disk
 	of      map[counterKey]*counter
 	touched []*counter
-	fresh   []counterKey // of this transaction
+	fresh   []counterKey // of this group
 	found   [][]counted  // by lane: counters that are wanted again and again
 	times   map[string]*timeCounters
 	buf     []byte // scratch
@@ -115,6 +116,7 @@ func newTotals(j *journal.Journal) (*totals, error) {
 		t.of[k] = c
 		return nil
 	})
+	t.lasting = len(t.keys)
 	return t, err
 }
 
@@ -173,7 +175,13 @@ func (t *totals) stage(c *counter, n sum) {
 	c.staged.add(n)
 }
 
-// save writes what was staged.
+// addition is what a group adds to a counter.
+type addition struct {
+	to     *counter
+	amount sum
+}
+
+// save writes what was staged, the group before having landed.
 func (t *totals) save(tx *journal.Tx) error {
 	for _, c := range t.touched {
 		next := c.value
@@ -194,28 +202,46 @@ func (t *totals) save(tx *journal.Tx) error {
 	return nil
 }
 
-// settle makes what was staged count, or forgets it.
-func (t *totals) settle(ok bool) {
+// launch appends to group what was staged, for land.
+func (t *totals) launch(group []addition) []addition {
 	for _, c := range t.touched {
-		if ok {
-			c.value.add(c.staged)
-		}
+		group = append(group, addition{c, c.staged})
 		c.staged, c.touched = sum{}, false
 	}
-	t.touched = t.touched[:0]
-	if !ok {
-		t.keys = t.keys[:len(t.keys)-len(t.fresh)]
-		for _, k := range t.fresh {
-			delete(t.of, k)
-		}
-		t.forget()
-	}
-	t.fresh = t.fresh[:0]
+	t.touched, t.fresh = t.touched[:0], t.fresh[:0]
+	return group
 }
 
-// each calls fn for every counter, by family, then in a fixed order.
+// land makes what a group added count.
+func (t *totals) land(group []addition) {
+	for _, a := range group {
+		a.to.value.add(a.amount)
+		t.lasting = max(t.lasting, int(a.to.number)+1)
+	}
+}
+
+// drop forgets what was staged.
+func (t *totals) drop() {
+	for _, c := range t.touched {
+		c.staged, c.touched = sum{}, false
+	}
+	t.keys = t.keys[:len(t.keys)-len(t.fresh)]
+	for _, k := range t.fresh {
+		delete(t.of, k)
+	}
+	t.touched, t.fresh = t.touched[:0], t.fresh[:0]
+	t.forget()
+}
+
+// has reports whether a counter is on disk.
+func (t *totals) has(k counterKey) bool {
+	c := t.of[k]
+	return c != nil && int(c.number) < t.lasting
+}
+
+// each calls fn for every counter on disk, by family, then in a fixed order.
 func (t *totals) each(fn func(k counterKey, c *counter)) {
-	keys := slices.Clone(t.keys)
+	keys := slices.Clone(t.keys[:t.lasting])
 	sort.Slice(keys, func(i, j int) bool { return less(keys[i], keys[j]) })
 	for _, k := range keys {
 		fn(k, t.of[k])

@@ -3,7 +3,6 @@ package transactions
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"log/slog"
 	"math/big"
@@ -40,9 +39,9 @@ type Tracker struct {
 	wake    chan struct{}
 	stopped chan struct{}    // closed when nothing is written any more
 	told    [3]atomic.Uint64 // events accepted, told before, rejected
-	spare   sync.Pool        // of []told
+	used    sync.Pool        // of []told
 
-	mu        sync.Mutex // guards what follows, which only the writer changes
+	mu        sync.Mutex // guards what follows, which only the writer changes, and what is on disk of it is what shows
 	dict      *dict
 	totals    *totals
 	book      *book
@@ -55,16 +54,8 @@ type Tracker struct {
 	createdMs int64
 	hurt      map[journal.Slot]struct{} // records that could not be read
 
-	moves    []move   // of the transaction that is being made
-	finished []string // rails of what settled in it
-	observed []observed
-	unknown  []reason.Key // codes that no pack knows
-}
-
-// observed is how one movement of a group ended.
-type observed struct {
-	group string
-	class reason.Class
+	flying *writer // the group on its way to the disk, nil: none; Run's alone
+	spare  *writer // to be used again
 }
 
 // request is one batch on its way to the disk.
@@ -232,7 +223,7 @@ func (t *Tracker) Put(ctx context.Context, b Batch) (Receipt, error) {
 	}
 	defer t.waiting.Add(-n)
 	r := &request{source: b.Source, position: b.Position, done: make(chan struct{})}
-	if r.events, _ = t.spare.Get().([]told); cap(r.events) < len(b.Events) {
+	if r.events, _ = t.used.Get().([]told); cap(r.events) < len(b.Events) {
 		r.events = make([]told, 0, n)
 	}
 	rules, now := t.rules.Load(), t.now()
@@ -258,7 +249,7 @@ func (t *Tracker) Put(ctx context.Context, b Batch) (Receipt, error) {
 		return Receipt{}, fmt.Errorf("waiting for transactions to be written: %w", context.Cause(ctx))
 	}
 	if clear(r.events); cap(r.events) <= maxGroup {
-		t.spare.Put(r.events[:0]) //nolint:staticcheck // a slice's header is little beside what is in it
+		t.used.Put(r.events[:0]) //nolint:staticcheck // a slice's header is little beside what is in it
 	}
 	if r.err == nil {
 		t.told[0].Add(uint64(r.receipt.Accepted))
@@ -308,8 +299,12 @@ func (t *Tracker) Run(ctx context.Context) error {
 		var first *request
 		select {
 		case <-ctx.Done():
+			t.land()
 			close(t.stopped)
 			return nil
+		case <-t.flying.landed():
+			t.land()
+			continue
 		case first = <-t.queue:
 		case <-timer.C:
 		case <-t.wake:
@@ -338,138 +333,4 @@ func (t *Tracker) untilNext(giveUp time.Time) time.Duration {
 		wait = max(wait, giveUp.Sub(now))
 	}
 	return min(rest, max(0, wait))
-}
-
-// write makes one transaction of what waits and of what is due.
-func (t *Tracker) write(first *request, fire bool) error {
-	requests := t.gather(first)
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	w := &writer{Tracker: t, rules: t.rules.Load(), tx: t.journal.Begin(), nowMs: t.now().UnixMilli()}
-	err := w.all(requests, fire)
-	if err == nil {
-		err = w.save(requests)
-	}
-	if err == nil {
-		err = w.tx.Commit()
-	} else {
-		w.tx.Discard()
-	}
-	t.settle(requests, w.nowMs, err)
-	return err
-}
-
-// gather takes what is waiting, up to what one transaction should have.
-func (t *Tracker) gather(first *request) []*request {
-	if first == nil {
-		return nil
-	}
-	requests, n := []*request{first}, len(first.events)
-	for n < maxGroup {
-		select {
-		case r := <-t.queue:
-			requests, n = append(requests, r), n+len(r.events)
-			continue
-		default:
-		}
-		break
-	}
-	return requests
-}
-
-func (w *writer) all(requests []*request, fire bool) error {
-	for _, r := range requests {
-		for i := range r.events {
-			if err := w.take(r, &r.events[i]); err != nil {
-				return err
-			}
-		}
-	}
-	if !fire {
-		return nil
-	}
-	for _, s := range w.journal.Due(w.nowMs, maxFired) {
-		if err := w.fireIfDue(s); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// fireIfDue leaves alone what an event of the same transaction has settled.
-func (w *writer) fireIfDue(s journal.Slot) error {
-	r, err := w.tx.Read(s)
-	if w.damaged(err) {
-		w.tx.Shelve(s)
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	if r.TimerMs == 0 || r.TimerMs > w.nowMs {
-		return nil
-	}
-	return w.fire(s)
-}
-
-// take applies one event; one that cannot be used is told to who put it, and the others go on.
-func (w *writer) take(r *request, e *told) error {
-	changed, err := w.apply(e)
-	switch {
-	case errors.Is(err, journal.ErrFull):
-		r.full = true
-	case errors.As(err, new(*unusable)):
-		r.receipt.Rejected = append(r.receipt.Rejected, Rejection{e.index, err})
-	case err != nil: // what is wrong is not the event
-		return err
-	case changed:
-		r.receipt.Accepted++
-	default:
-		r.receipt.Duplicates++
-	}
-	return nil
-}
-
-// save writes everything beside the records.
-func (w *writer) save(requests []*request) error {
-	for _, r := range requests {
-		if r.moves() {
-			w.tx.SetMeta(positionsKey+r.source, []byte(r.position))
-		}
-	}
-	w.values.save(w.tx, w.nowMs)
-	return errors.Join(w.dict.save(w.tx), w.totals.save(w.tx), w.cycles.save(w.tx))
-}
-
-// settle makes the transaction show, or forgets it, and answers everybody.
-func (t *Tracker) settle(requests []*request, nowMs int64, err error) {
-	t.totals.settle(err == nil)
-	t.cycles.settle(err == nil)
-	t.suspects.settle(err == nil)
-	t.values.settle(err == nil)
-	if err == nil {
-		t.dict.saved()
-		for i := range t.moves {
-			t.book.put(&t.moves[i].stake, t.moves[i].n)
-		}
-		for _, rail := range t.finished {
-			t.book.finish(rail, nowMs)
-		}
-		for _, o := range t.observed {
-			t.shares.Observe(nowMs, o.group, o.class)
-		}
-		for _, k := range t.unknown {
-			t.unmapped.saw(k, nowMs)
-		}
-	}
-	t.moves, t.finished, t.observed, t.unknown = t.moves[:0], t.finished[:0], t.observed[:0], t.unknown[:0]
-	for _, r := range requests {
-		if err == nil && r.moves() {
-			t.positions[r.source] = r.position
-		}
-		if r.err = err; err == nil && r.full {
-			r.err = ErrFull
-		}
-		close(r.done)
-	}
 }

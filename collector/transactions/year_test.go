@@ -155,6 +155,7 @@ func TestAYear(t *testing.T) {
 			}
 		}
 		must(t, r.write(nil, true))
+		r.land()
 		for _, c := range changes[ms] {
 			s := want[c.rail]
 			want[c.rail] = standing{s.good + c.by.good, s.late + c.by.late, s.overdue + c.by.overdue, s.settled + c.by.settled}

@@ -22,8 +22,8 @@ func (j *Journal) Backup(w io.Writer) error {
 }
 
 func (j *Journal) backup(w io.Writer) error {
-	if j.fail != nil {
-		return j.fail
+	if err := j.landed(); err != nil {
+		return err
 	}
 	f := frame{kind: kindBase, live: uint32(j.live), high: j.high}
 	buf := make([]byte, frameHeader, frameHeader+backupRecords*entryLen+frameAlign)

@@ -9,6 +9,9 @@
 //	tx.SetMeta("position/kafka", offset)
 //	err = tx.Commit() // nil: on disk, all of it
 //
+//	flight, err := tx.Launch() // the same in two steps: the next transaction is built on this one meanwhile
+//	err = flight.Wait()
+//
 //	for _, slot := range j.Due(now, 1000) { … } // earliest timers first
 //
 // # The journal
@@ -19,9 +22,11 @@
 //	slots  record n at byte 128·n, with a CRC-32C that covers its place; slot 0 is the file's name and version
 //	log-7  frames: one a transaction, with the whole content of each record changed; the first has all named values
 //
-// A commit appends one frame to the log and syncs it; then it is visible, and not before. Only after that do the
-// changed records go to their slots, many at once and in order. When the log is 64 MiB long a new one begins,
-// and beside the commits that go on the slots are synced, after which the log before is not needed any more.
+// A commit appends one frame to the log and syncs it. While that goes on the next transaction may be made, and sees
+// what it changed, but nothing more is written before it is on disk: of the log only the last frame can be unsure, and
+// no slot is ever ahead of the log. The changed records go to their slots later, many at once and in order. When
+// the log is 64 MiB long a new one begins, and beside the commits that go on the slots are synced, after which the
+// log before is not needed any more.
 //
 // Opening plays the logs into the slots: each slot that may have been torn by a crash is whole in one of them. Then
 // one pass over the slots builds what is in memory: of each record with one ref and a timer about 25 bytes, outside
@@ -98,6 +103,9 @@ type Options struct {
 	CheckpointBytes int64
 	// Log is told what was mended; nil: nobody.
 	Log *slog.Logger
+	// BeforeSync is called before a transaction is made lasting, and fails that with its error: for tests of what is
+	// told before something is on disk. nil: nothing is called.
+	BeforeSync func() error
 }
 
 const (
@@ -111,14 +119,16 @@ type Journal struct {
 	log             *slog.Logger
 	maxRecords      int
 	checkpointBytes int64
+	beforeSync      func() error
 
 	writer  sync.Mutex // held by the transaction that is open
 	work    work
 	redo    *redoLog
 	fail    error      // why nothing can be committed any more
+	last    *Flight    // of the last commit
 	syncing chan error // gives the result of the checkpoint under way; nil: none is
 
-	mu sync.RWMutex // what is committed; the writer, who alone changes it, reads it without
+	mu sync.RWMutex // what is committed, if only on its way; the writer, who alone changes it, reads it without
 	slotTable
 	slots   *slotFile
 	index   index
@@ -154,9 +164,10 @@ func open(d disk, o Options) (*Journal, error) {
 
 func newJournal(d disk, o Options) *Journal {
 	j := &Journal{
-		disk: d, log: o.Log, maxRecords: o.MaxRecords, checkpointBytes: o.CheckpointBytes,
-		meta: map[string][]byte{}, work: work{refs: map[Ref]refChange{}}, slotTable: newSlotTable(),
+		disk: d, log: o.Log, maxRecords: o.MaxRecords, checkpointBytes: o.CheckpointBytes, beforeSync: o.BeforeSync,
+		meta: map[string][]byte{}, work: work{refs: map[Ref]refChange{}}, slotTable: newSlotTable(), last: &Flight{done: make(chan struct{})},
 	}
+	close(j.last.done)
 	if j.log == nil {
 		j.log = slog.New(slog.DiscardHandler)
 	}
@@ -169,13 +180,14 @@ func newJournal(d disk, o Options) *Journal {
 	return j
 }
 
-// commit makes the open transaction lasting, then visible. All that can fail comes before it is in the log.
+// commit writes the open transaction to the log, makes it visible and sends it on its way to the disk. All that can
+// fail but that way comes before it is in the log.
 func (j *Journal) commit() error {
 	w := &j.work
-	switch {
-	case j.fail != nil:
-		return j.fail
-	case !j.metaFits():
+	if err := j.landed(); err != nil {
+		return err
+	}
+	if !j.metaFits() {
 		return fmt.Errorf("named values together: %w", ErrTooMuch)
 	}
 	if len(j.syncing) > 0 { // a checkpoint has ended
@@ -207,10 +219,30 @@ func (j *Journal) commit() error {
 	if err := j.redo.append(w.buf); err != nil {
 		return j.unsure(err)
 	}
+	flight, log := &Flight{done: make(chan struct{})}, j.redo
+	go func() {
+		defer close(flight.done)
+		if j.beforeSync != nil {
+			if err := j.beforeSync(); err != nil {
+				flight.err = unsureError{err}
+				return
+			}
+		}
+		flight.err = log.sync()
+	}()
+	j.last = flight
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.apply(&f)
 	return nil
+}
+
+// landed waits until what was committed last is on disk. It returns why the journal takes nothing more, if it does not.
+func (j *Journal) landed() error {
+	if err := j.last.Wait(); err != nil && j.fail == nil {
+		_ = j.unsure(err) // it is in j.fail
+	}
+	return j.fail
 }
 
 // unsure ends the journal's usefulness if err says that what is on disk is not known.
@@ -221,7 +253,7 @@ func (j *Journal) unsure(err error) error {
 	return err
 }
 
-// apply makes the transaction, now in the log as f, what is committed.
+// apply makes the transaction, now in the log as f, what later ones see.
 func (j *Journal) apply(f *frame) {
 	w := &j.work
 	j.grow(w.high)
@@ -391,11 +423,11 @@ func (j *Journal) Close() error {
 	if errors.Is(j.fail, fs.ErrClosed) {
 		return nil
 	}
-	err := j.fail
+	err := j.landed()
 	if err == nil {
 		err = j.checkpointNow()
-	} else if j.syncing != nil {
-		err = errors.Join(err, <-j.syncing)
+	} else {
+		err = errors.Join(err, j.checkpointed())
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()

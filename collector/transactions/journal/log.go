@@ -70,8 +70,8 @@ type unsureError struct{ error }
 
 func (e unsureError) Unwrap() error { return e.error }
 
-// append makes a sealed frame lasting. After an error the frame is not there; if that cannot be made sure, the
-// error is an unsureError.
+// append writes a sealed frame, which sync makes lasting. After an error the frame is not there; if that cannot be made
+// sure, the error is an unsureError.
 func (l *redoLog) append(buf []byte) error {
 	end := l.end + int64(len(buf))
 	err := l.writeAhead(end)
@@ -82,11 +82,16 @@ func (l *redoLog) append(buf []byte) error {
 		err = fmt.Errorf("writing %s: %w", logName(l.number), err)
 		return l.cutBack(err)
 	}
-	// After a failed sync the system may hold pages for written that are not.
+	l.end = end
+	return nil
+}
+
+// sync returns once all frames are on disk, and else an unsureError: the system may hold pages for written that are
+// not.
+func (l *redoLog) sync() error {
 	if err := l.f.Sync(); err != nil {
 		return unsureError{fmt.Errorf("syncing %s: %w", logName(l.number), err)}
 	}
-	l.end = end
 	return nil
 }
 

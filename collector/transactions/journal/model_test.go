@@ -219,10 +219,15 @@ func TestSameAsModel(t *testing.T) {
 					step(t, rnd, tx, next)
 					compareTx(t, rnd, tx, next)
 				}
-				if rnd.IntN(5) == 0 {
+				switch rnd.IntN(5) {
+				case 0:
 					tx.Discard()
-				} else {
+				case 1:
 					check(t, tx.Commit())
+					m = next
+				default:
+					_, err := tx.Launch()
+					check(t, err)
 					m = next
 				}
 				switch rnd.IntN(30) {

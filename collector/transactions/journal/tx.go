@@ -295,23 +295,56 @@ func metaSize(key string, value []byte) int {
 	return 2*binary.MaxVarintLen16 + 2 + len(key) + len(value)
 }
 
-// Commit makes the changes lasting and visible, and ends the transaction. It returns nil once they are on disk.
-// After an error nothing of them is visible or comes back after a restart. A full disk fails one transaction; when
-// it cannot be known what is on disk, all later ones fail too, saying why, until the journal is opened anew.
+// Commit makes the changes lasting, and ends the transaction. It returns nil once they, and all that the transaction
+// has seen, are on disk. A full disk fails one transaction, of which nothing is visible or comes back after a restart;
+// when a sync fails it cannot be known what is on disk, and all later ones fail too, saying why, until the journal
+// is opened anew.
 func (t *Tx) Commit() error {
+	flight, err := t.Launch()
+	if err != nil {
+		return err
+	}
+	return flight.Wait()
+}
+
+// Launch is Commit that does not wait for the disk. The transaction has ended, and Wait of what is returned tells
+// whether it is kept. Until then what it changed is seen already, by later transactions and by the journal's other
+// methods, so whoever answers for it waits first. The next transaction can be begun, and when it ends waits for this
+// one: two are never on their way, and it fails if this one does. After an error of Launch itself it is as if the
+// transaction had not been.
+func (t *Tx) Launch() (*Flight, error) {
 	if t.done {
-		return errDone
+		return nil, errDone
 	}
 	defer t.Discard()
 	w := &t.j.work
 	if w.err != nil {
-		return fmt.Errorf("committing to the journal: %w", w.err)
+		return nil, fmt.Errorf("committing to the journal: %w", w.err)
 	}
 	if w.records() == 0 && len(w.meta) == 0 {
-		return nil
+		return t.j.last, nil // what it has seen may be on its way
 	}
 	if err := t.j.commit(); err != nil {
-		return fmt.Errorf("committing to the journal: %w", err)
+		return nil, fmt.Errorf("committing to the journal: %w", err)
+	}
+	return t.j.last, nil
+}
+
+// Flight is a transaction on its way to the disk.
+type Flight struct {
+	done chan struct{} // closed when it is known how that went
+	err  error
+}
+
+// Done is closed once Wait does not wait.
+func (f *Flight) Done() <-chan struct{} { return f.done }
+
+// Wait returns nil once the transaction is on disk. After an error it may be there or not, and the journal takes
+// nothing more until it is opened anew.
+func (f *Flight) Wait() error {
+	<-f.done
+	if f.err != nil {
+		return fmt.Errorf("committing to the journal: %w", f.err)
 	}
 	return nil
 }

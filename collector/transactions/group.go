@@ -1,0 +1,243 @@
+package transactions
+
+import (
+	"errors"
+
+	"github.com/assayer-io/assayer/collector/transactions/journal"
+	"github.com/assayer-io/assayer/slo/reason"
+)
+
+// What waits is written in groups, each one transaction of the journal. While one is on its way to the disk the next
+// is made on top of what it changed; it is answered for, and shows, when it has landed.
+
+// writer makes one group out of events and deadlines. Nothing it does shows before it is on disk.
+type writer struct {
+	*Tracker
+	rules *ruleset
+	tx    *journal.Tx
+	nowMs int64
+
+	requests []*request
+	size     int // events in them
+	inserted int
+
+	moves    []move
+	finished []string // rails of what settled
+	observed []observed
+	unknown  []reason.Key // codes that no pack knows
+	counted  []addition
+
+	flight *journal.Flight // nil: not launched
+}
+
+// observed is how one movement of a group ended.
+type observed struct {
+	group string
+	class reason.Class
+}
+
+// landed is closed when the group is on disk, or cannot be any more. No group never is.
+func (w *writer) landed() <-chan struct{} {
+	if w == nil {
+		return nil
+	}
+	return w.flight.Done()
+}
+
+// write makes a group of what waits and of what is due, and sends it on its way. What comes while the group before is
+// still on its way goes with it.
+func (t *Tracker) write(first *request, fire bool) error {
+	w := t.begin()
+	err := w.take(first)
+	for err == nil {
+		next := w.next()
+		if next == nil {
+			break
+		}
+		err = w.take(next)
+	}
+	t.land()
+	return w.launch(fire, err)
+}
+
+// begin begins a group.
+func (t *Tracker) begin() *writer {
+	w := t.spare
+	if t.spare = nil; w == nil {
+		w = &writer{Tracker: t}
+	}
+	w.rules, w.tx = t.rules.Load(), t.journal.Begin()
+	return w
+}
+
+// next is a request that can go with the group; nil: it is time to write.
+func (w *writer) next() *request {
+	if w.size >= maxGroup {
+		return nil
+	}
+	select {
+	case r := <-w.queue:
+		return r
+	default:
+	}
+	if w.flying == nil {
+		return nil
+	}
+	select {
+	case r := <-w.queue:
+		return r
+	case <-w.flying.landed():
+		return nil
+	}
+}
+
+// take applies the events of a request; nil has none. What cannot be used is told to who put it, and the others go on.
+func (w *writer) take(r *request) error {
+	if r == nil {
+		return nil
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.requests, w.size, w.nowMs = append(w.requests, r), w.size+len(r.events), w.now().UnixMilli()
+	for i := range r.events {
+		e := &r.events[i]
+		changed, err := w.apply(e)
+		switch {
+		case errors.Is(err, journal.ErrFull):
+			r.full = true
+		case errors.As(err, new(*unusable)):
+			r.receipt.Rejected = append(r.receipt.Rejected, Rejection{e.index, err})
+		case err != nil: // what is wrong is not the event
+			return err
+		case changed:
+			r.receipt.Accepted++
+		default:
+			r.receipt.Duplicates++
+		}
+	}
+	return nil
+}
+
+// launch adds what is due and sends the group on its way, the one before having landed. With an error, be it failed
+// from before, everything is as if the group had not been, and it is answered.
+func (w *writer) launch(fire bool, failed error) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.nowMs = w.now().UnixMilli()
+	err := failed
+	if err == nil && fire {
+		err = w.fireDue()
+	}
+	if err == nil {
+		err = w.save()
+	}
+	if err == nil {
+		w.flight, err = w.tx.Launch()
+	}
+	w.suspects.settle(err == nil)
+	w.values.settle(err == nil)
+	if err != nil {
+		w.tx.Discard()
+		w.totals.drop()
+		w.cycles.drop()
+		w.answer(err)
+		return err
+	}
+	w.dict.saved()
+	w.counted = w.totals.launch(w.counted)
+	w.cycles.launch()
+	w.flying = w
+	return nil
+}
+
+func (w *writer) fireDue() error {
+	for _, s := range w.journal.Due(w.nowMs, maxFired) {
+		if err := w.fireIfDue(s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fireIfDue leaves alone what an event of the same transaction has settled.
+func (w *writer) fireIfDue(s journal.Slot) error {
+	r, err := w.tx.Read(s)
+	if w.damaged(err) {
+		w.tx.Shelve(s)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if r.TimerMs == 0 || r.TimerMs > w.nowMs {
+		return nil
+	}
+	return w.fire(s)
+}
+
+// save writes everything beside the records.
+func (w *writer) save() error {
+	for _, r := range w.requests {
+		if r.moves() {
+			w.tx.SetMeta(positionsKey+r.source, []byte(r.position))
+		}
+	}
+	w.values.save(w.tx, w.nowMs)
+	return errors.Join(w.dict.save(w.tx), w.totals.save(w.tx), w.cycles.save(w.tx))
+}
+
+// land waits for the group that is on its way, if there is one, makes it show and answers for it. When the disk did not
+// take it nothing shows, and the journal takes nothing more.
+func (t *Tracker) land() {
+	w := t.flying
+	if w == nil {
+		return
+	}
+	err := w.flight.Wait()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.flying = nil
+	if err == nil {
+		w.show()
+	} else {
+		t.log.Error("transactions are not written", "err", err)
+	}
+	w.answer(err)
+}
+
+// show makes what was written visible.
+func (w *writer) show() {
+	w.totals.land(w.counted)
+	w.cycles.land()
+	for i := range w.moves {
+		w.book.put(&w.moves[i].stake, w.moves[i].n)
+	}
+	for _, rail := range w.finished {
+		w.book.finish(rail, w.nowMs)
+	}
+	for _, o := range w.observed {
+		w.shares.Observe(w.nowMs, o.group, o.class)
+	}
+	for _, k := range w.unknown {
+		w.unmapped.saw(k, w.nowMs)
+	}
+	for _, r := range w.requests {
+		if r.moves() {
+			w.positions[r.source] = r.position
+		}
+	}
+}
+
+// answer tells everybody how it went. The writer can be used again.
+func (w *writer) answer(err error) {
+	for _, r := range w.requests {
+		if r.err = err; err == nil && r.full {
+			r.err = ErrFull
+		}
+		close(r.done)
+	}
+	clear(w.requests)
+	w.requests, w.size, w.inserted, w.flight, w.tx = w.requests[:0], 0, 0, nil, nil
+	w.moves, w.finished, w.observed, w.unknown, w.counted = w.moves[:0], w.finished[:0], w.observed[:0], w.unknown[:0], w.counted[:0]
+	w.spare = w
+}
