@@ -32,8 +32,8 @@ const (
 )
 
 // classes are the numbers of classes in records: their order is on disk.
-func classes() []reason.Class {
-	return []reason.Class{"", reason.Good, reason.TechnicalOwn, reason.TechnicalPeer, reason.TechnicalScheme, reason.TechnicalUnknown, reason.Format, reason.Duplicate,
+func classes() [18]reason.Class {
+	return [...]reason.Class{"", reason.Good, reason.TechnicalOwn, reason.TechnicalPeer, reason.TechnicalScheme, reason.TechnicalUnknown, reason.Format, reason.Duplicate,
 		reason.Routing, reason.CutOff, reason.Liquidity, reason.Business, reason.Fraud, reason.Compliance, reason.Ambiguous, reason.InDoubt, reason.Info, Late}
 }
 
@@ -383,7 +383,7 @@ func (w *writer) progress(e *told, r *journal.Record, begun bool) {
 
 // settled counts how long a settlement took.
 func (w *writer) settled(rs *railState, r *journal.Record) {
-	w.finished = append(w.finished, rs.Name)
+	w.finish(rs.Name)
 	if r.Flags&flagDated == 0 {
 		return
 	}

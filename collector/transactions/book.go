@@ -177,9 +177,9 @@ func (p *throughput) advance(nowMs int64) {
 	}
 }
 
-func (p *throughput) add(nowMs int64) {
+func (p *throughput) add(n, nowMs int64) {
 	p.advance(nowMs)
-	p.slots[p.slot%int64(len(p.slots))]++
+	p.slots[p.slot%int64(len(p.slots))] += n
 }
 
 // perSecond is the mean over the last ten minutes.
@@ -195,12 +195,12 @@ func (p *throughput) perSecond(nowMs int64) float64 {
 	return float64(total) / (float64(len(p.slots)) * throughputSlot.Seconds())
 }
 
-// finish notes that a movement of a rail has settled.
-func (b *book) finish(rail string, nowMs int64) {
+// finish notes that n movements of a rail have settled.
+func (b *book) finish(rail string, n, nowMs int64) {
 	p := b.done[rail]
 	if p == nil {
 		p = &throughput{}
 		b.done[rail] = p
 	}
-	p.add(nowMs)
+	p.add(n, nowMs)
 }

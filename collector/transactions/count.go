@@ -23,7 +23,7 @@ func (w *writer) count(rs *railState, r *journal.Record, class reason.Class, own
 		c.number = w.totals.counter(counterKey{Family: metricname.Transactions, Rail: rs.Name, Direction: l.Direction, Class: class, Outcome: own, EndToEnd: end}, w.nowMs)
 	}
 	w.totals.stage(c.number, sum{lo: 1})
-	w.observed = append(w.observed, observed{groupOf(rs.Name, w.dict.peerName(r.Peer)), class})
+	w.observe(rs.Name, r.Peer, class)
 	switch {
 	case r.Amount.IsZero():
 	case r.Value == unvalued:

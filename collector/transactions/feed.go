@@ -127,10 +127,13 @@ type BadLine struct {
 }
 
 // DecodeLines decodes data, lines that each stand for themselves, in a format of one message a line. A line
-// that cannot be read costs only itself.
-func DecodeLines(dec Decoder, data []byte) (events []Event, bad []BadLine) {
+// that cannot be read costs only itself. The events are in spare, or where that is too small in new memory.
+func DecodeLines(dec Decoder, data []byte, spare []Event) (events []Event, bad []BadLine) {
 	// An event takes more than 64 bytes to write; empty lines must not take memory.
-	events = make([]Event, 0, min(bytes.Count(data, []byte{'\n'}), len(data)/64)+1)
+	if n := min(bytes.Count(data, []byte{'\n'}), len(data)/64) + 1; cap(spare) < n {
+		spare = make([]Event, 0, n)
+	}
+	events = spare[:0]
 	err := dec(bytes.NewReader(data), func(e Event) error {
 		events = append(events, e)
 		return nil

@@ -22,7 +22,7 @@ type writer struct {
 	inserted int
 
 	moves    []move
-	finished []string // rails of what settled
+	finished []settled
 	observed []observed
 	unknown  []reason.Key // codes that no pack knows
 	counted  []addition
@@ -30,10 +30,37 @@ type writer struct {
 	flight *journal.Flight // nil: not launched
 }
 
-// observed is how one movement of a group ended.
+// observed is how some movements of a group ended that are watched together.
 type observed struct {
-	group string
+	rail  string
+	peer  uint32
 	class reason.Class
+	n     uint32
+}
+
+// observe notes how a movement ended. Those that come together often end alike.
+func (w *writer) observe(rail string, peer uint32, class reason.Class) {
+	if last := len(w.observed) - 1; last >= 0 {
+		if o := &w.observed[last]; o.rail == rail && o.peer == peer && o.class == class {
+			o.n++
+			return
+		}
+	}
+	w.observed = append(w.observed, observed{rail, peer, class, 1})
+}
+
+// settled is how many movements of a rail a group settled.
+type settled struct {
+	rail string
+	n    int64
+}
+
+func (w *writer) finish(rail string) {
+	if last := len(w.finished) - 1; last >= 0 && w.finished[last].rail == rail {
+		w.finished[last].n++
+		return
+	}
+	w.finished = append(w.finished, settled{rail, 1})
 }
 
 // landed is closed when the group is on disk, or cannot be any more. No group never is.
@@ -212,11 +239,11 @@ func (w *writer) show() {
 	for i := range w.moves {
 		w.book.put(&w.moves[i].stake, w.moves[i].n)
 	}
-	for _, rail := range w.finished {
-		w.book.finish(rail, w.nowMs)
+	for _, f := range w.finished {
+		w.book.finish(f.rail, f.n, w.nowMs)
 	}
 	for _, o := range w.observed {
-		w.shares.Observe(w.nowMs, o.group, o.class)
+		w.shares.Observe(w.nowMs, groupOf(o.rail, w.dict.peerName(o.peer)), o.class, o.n)
 	}
 	for _, k := range w.unknown {
 		w.unmapped.saw(k, w.nowMs)

@@ -84,7 +84,7 @@ var (
 // Sink takes events in.
 type Sink interface {
 	// Put returns without an error once everything accepted is on disk. Handing the same events over again is
-	// harmless. It waits for its turn unless the queue is full: then ErrBusy, with nothing taken.
+	// harmless. It does not keep b.Events. It waits for its turn unless the queue is full: then ErrBusy, with nothing taken.
 	Put(ctx context.Context, b Batch) (Receipt, error)
 	// Position is that of the last batch of the source that was put; empty: none.
 	Position(source string) string

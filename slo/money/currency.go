@@ -26,10 +26,9 @@ func MinorDigits(currency string) (digits int, known bool) {
 		return 0, false
 	}
 	for i, codes := range byDigits() {
-		for at := 0; at < len(codes); at += len("EUR ") {
-			if codes[at:at+3] == currency {
-				return i, true
-			}
+		// What stands elsewhere than at a code's beginning has a space in it, as no code has.
+		if at := strings.Index(codes, currency); at >= 0 && at%len("EUR ") == 0 {
+			return i, true
 		}
 	}
 	return 0, false

@@ -126,10 +126,10 @@ func (a *Anomaly) sentence() string {
 // NewShares watches nothing yet.
 func NewShares() *Shares { return &Shares{groups: map[string]*group{}} }
 
-// Observe counts one movement that has finished with an outcome of that class; Info and InDoubt are not outcomes
-// and are left out. atMs is when it was learned of, by the caller's clock: one that lies before an earlier one
+// Observe counts n movements that have finished with an outcome of that class; Info and InDoubt are not outcomes
+// and are left out. atMs is when they were learned of, by the caller's clock: one that lies before an earlier one
 // counts as that. When there are MaxGroups, movements of others are dropped.
-func (s *Shares) Observe(atMs int64, name string, class Class) {
+func (s *Shares) Observe(atMs int64, name string, class Class, n uint32) {
 	if class == Info || class == InDoubt {
 		return
 	}
@@ -137,7 +137,7 @@ func (s *Shares) Observe(atMs int64, name string, class Class) {
 	g := s.groups[name]
 	if g == nil {
 		if len(s.groups) >= MaxGroups {
-			s.dropped++
+			s.dropped += int64(n)
 			return
 		}
 		g = &group{first: s.slot, slot: s.slot}
@@ -145,10 +145,10 @@ func (s *Shares) Observe(atMs int64, name string, class Class) {
 	}
 	g.advance(s.slot)
 	g.last = s.slot
-	g.filling.total++
+	g.filling.total += n
 	for i, c := range watched() {
 		if c == class {
-			g.filling.classes[i]++
+			g.filling.classes[i] += n
 		}
 	}
 }

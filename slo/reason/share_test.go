@@ -40,7 +40,7 @@ func (w *world) run(length int64, group string, perSecond float64, share func(at
 			if w.random.Float64() < share(w.now) {
 				class = reason.Business
 			}
-			w.shares.Observe(w.now, group, class)
+			w.shares.Observe(w.now, group, class, 1)
 		}
 		if found := w.shares.Anomalies(w.now); stop && len(found) > 0 {
 			return found
@@ -81,7 +81,7 @@ func TestNoFalseJumps(t *testing.T) {
 						tries = 1
 					}
 				}
-				w.shares.Observe(w.now, "a", class)
+				w.shares.Observe(w.now, "a", class, 1)
 			}
 			if found := w.shares.Anomalies(w.now); len(found) > 0 {
 				t.Fatalf("%v a second: %v", tc.perSecond, found[0])
@@ -176,16 +176,16 @@ func TestOtherGroupsAndClasses(t *testing.T) {
 	now := start
 	for ; now < start+3*hour; now += second {
 		for _, g := range []string{"a", "b"} {
-			s.Observe(now, g, reason.Good)
-			s.Observe(now, g, reason.Info)
+			s.Observe(now, g, reason.Good, 1)
+			s.Observe(now, g, reason.Info, 1)
 			if now%(50*second) == 0 {
-				s.Observe(now, g, reason.Fraud)
-				s.Observe(now, g, reason.Business)
+				s.Observe(now, g, reason.Fraud, 1)
+				s.Observe(now, g, reason.Business, 1)
 			}
 		}
 		if now > start+2*hour+50*minute {
-			s.Observe(now, "b", reason.Fraud)
-			s.Observe(now, "b", reason.TechnicalPeer)
+			s.Observe(now, "b", reason.Fraud, 1)
+			s.Observe(now, "b", reason.TechnicalPeer, 1)
 		}
 		s.Anomalies(now)
 	}
@@ -209,9 +209,9 @@ func TestOtherGroupsAndClasses(t *testing.T) {
 func TestGroupsAreBounded(t *testing.T) {
 	s := reason.NewShares()
 	for i := range reason.MaxGroups + 2 {
-		s.Observe(start, fmt.Sprint(i), reason.Good)
+		s.Observe(start, fmt.Sprint(i), reason.Good, 1)
 	}
-	s.Observe(start+47*hour, "0", reason.Good)
+	s.Observe(start+47*hour, "0", reason.Good, 1)
 	if s.Groups() != reason.MaxGroups || s.Dropped() != 2 {
 		t.Errorf("%d groups, %d dropped", s.Groups(), s.Dropped())
 	}
@@ -219,8 +219,8 @@ func TestGroupsAreBounded(t *testing.T) {
 	if s.Groups() != 1 {
 		t.Errorf("%d groups are left, want the one that had an event lately", s.Groups())
 	}
-	s.Observe(start+49*hour, "other", reason.Good)
-	s.Observe(start, "other", reason.Good) // a clock that went back
+	s.Observe(start+49*hour, "other", reason.Good, 1)
+	s.Observe(start, "other", reason.Good, 1) // a clock that went back
 	if s.Groups() != 2 || s.Dropped() != 2 {
 		t.Errorf("%d groups, %d dropped", s.Groups(), s.Dropped())
 	}
@@ -229,10 +229,10 @@ func TestGroupsAreBounded(t *testing.T) {
 func TestObserveAllocatesNothing(t *testing.T) {
 	s := reason.NewShares()
 	now := start
-	s.Observe(now, "a", reason.Good)
+	s.Observe(now, "a", reason.Good, 1)
 	if n := testing.AllocsPerRun(1000, func() {
 		now += 10 * second
-		s.Observe(now, "a", reason.Business)
+		s.Observe(now, "a", reason.Business, 1)
 		s.Anomalies(now)
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
@@ -247,7 +247,7 @@ func BenchmarkObserve(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
-		s.Observe(start+int64(i)/1000, names[i%1000], reason.Business)
+		s.Observe(start+int64(i)/1000, names[i%1000], reason.Business, 1)
 	}
 }
 
@@ -255,7 +255,7 @@ func BenchmarkAnomalies(b *testing.B) {
 	s := reason.NewShares()
 	for i := range 1000 {
 		for at := range 2 * hour / (20 * second) {
-			s.Observe(start+at*20*second, fmt.Sprint("sct-inst/BANK", i), reason.Business)
+			s.Observe(start+at*20*second, fmt.Sprint("sct-inst/BANK", i), reason.Business, 1)
 		}
 	}
 	b.ReportAllocs()

@@ -282,7 +282,7 @@ func (s *Source) skipLine(t *tailed, final bool) (again bool, err error) {
 
 // putLines decodes whole lines, of which before lines are before, and puts them.
 func (s *Source) putLines(ctx context.Context, path string, data []byte, before int64) error {
-	events, bad := transactions.DecodeLines(s.dec, data)
+	events, bad := transactions.DecodeLines(s.dec, data, nil)
 	for _, b := range bad {
 		s.complain.Tell("a line cannot be read and was left out", "file", path, "line", before+int64(b.Line)+1, "err", b.Err)
 	}

@@ -29,7 +29,7 @@ type intake struct {
 	in  *body
 	dec transactions.Decoder
 
-	events []transactions.Event // decoded, not put yet
+	events []transactions.Event // decoded, not put yet; of lines, put already
 }
 
 // document reads a body that one decoder takes whole, putting a part whenever it is complete.
@@ -66,8 +66,9 @@ func (t *intake) flush() error {
 
 // linesBuffer is memory for reading lines.
 type linesBuffer struct {
-	in   *bufio.Reader
-	part []byte
+	in     *bufio.Reader
+	part   []byte
+	events []transactions.Event
 }
 
 // lines reads NDJSON in parts of at most a thousand lines, and fewer if they are long.
@@ -78,10 +79,14 @@ func (t *intake) lines() error {
 	}
 	in, part, n := spare.in, spare.part[:0], 0
 	in.Reset(t.in)
+	t.events = spare.events
 	defer func() {
 		in.Reset(nil)
 		if spare.part = part; cap(part) > 2*chunkBytes {
 			spare.part = nil // of one very long line
+		}
+		if spare.events = t.events; cap(t.events) > 2*chunk {
+			spare.events = nil // of arrays in lines
 		}
 		t.h.spare.Put(spare)
 	}()
@@ -112,7 +117,9 @@ func (t *intake) lines() error {
 
 // putLines puts n lines.
 func (t *intake) putLines(part []byte, n int) error {
-	events, bad := transactions.DecodeLines(t.dec, part)
+	events, bad := transactions.DecodeLines(t.dec, part, t.events)
+	t.events = events
+	defer clear(events) // of what identifies somebody
 	if t.a.Taken+max(len(events), n) > t.h.d.Limits.MaxEvents {
 		return errTooMany
 	}

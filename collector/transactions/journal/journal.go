@@ -165,7 +165,7 @@ func open(d disk, o Options) (*Journal, error) {
 func newJournal(d disk, o Options) *Journal {
 	j := &Journal{
 		disk: d, log: o.Log, maxRecords: o.MaxRecords, checkpointBytes: o.CheckpointBytes, beforeSync: o.BeforeSync,
-		meta: map[string][]byte{}, work: work{refs: map[Ref]refChange{}}, slotTable: newSlotTable(), last: &Flight{done: make(chan struct{})},
+		meta: map[string][]byte{}, slotTable: newSlotTable(), last: &Flight{done: make(chan struct{})},
 	}
 	close(j.last.done)
 	if j.log == nil {
@@ -269,15 +269,16 @@ func (j *Journal) apply(f *frame) {
 	for _, s := range w.deleted {
 		j.slotTable.release(s)
 	}
-	for ref, c := range w.refs {
+	for i := range w.refs.changes {
+		c := &w.refs.changes[i]
 		if c.old == c.new {
 			continue
 		}
 		if c.old != 0 {
-			j.index.remove(ref.hash(), c.old)
+			j.index.remove(c.hash, c.old)
 		}
 		if c.new != 0 {
-			j.index.add(ref.hash(), c.new)
+			j.index.add(c.hash, c.new)
 		}
 	}
 	j.applyMeta(f)

@@ -15,11 +15,11 @@ type Tx struct {
 
 // work is the state of the transaction that is open. There is one for each journal, used again and again.
 type work struct {
-	buf     []byte            // the frame to be: room for the header, and the records changed
-	meta    []byte            // named values changed, as in a frame
-	places  table             // of changed slots: which record of buf
-	refs    map[Ref]refChange // of refs that change owner
-	fresh   []Slot            // slots taken
+	buf     []byte   // the frame to be: room for the header, and the records changed
+	meta    []byte   // named values changed, as in a frame
+	places  table    // of changed slots: which record of buf
+	refs    refTable // that change owner
+	fresh   []Slot   // slots taken
 	deleted []Slot
 
 	free, high Slot  // as of slotTable, with this transaction's own
@@ -29,7 +29,58 @@ type work struct {
 }
 
 // refChange is the slot that a ref leads to before and after a transaction, 0 for none.
-type refChange struct{ old, new Slot }
+type refChange struct {
+	hash     uint64
+	ref      Ref
+	old, new Slot
+}
+
+// refTable finds changes by ref: open addressing, never more than half full, emptied only as a whole.
+type refTable struct {
+	cells   []uint32 // place in changes + 1
+	changes []refChange
+}
+
+// find is the change of ref, nil if it has none. It is valid until the next one is added.
+func (t *refTable) find(ref Ref, hash uint64) *refChange {
+	if len(t.changes) == 0 {
+		return nil
+	}
+	mask := len(t.cells) - 1
+	for i := int(uint32(hash)) & mask; t.cells[i] != 0; i = (i + 1) & mask {
+		if c := &t.changes[t.cells[i]-1]; c.ref == ref {
+			return c
+		}
+	}
+	return nil
+}
+
+// add enters a change; there must be none of its ref.
+func (t *refTable) add(c refChange) {
+	t.changes = append(t.changes, c)
+	if 2*len(t.changes) <= len(t.cells) {
+		t.place(len(t.changes) - 1)
+		return
+	}
+	t.cells = make([]uint32, max(1024, 2*len(t.cells)))
+	for i := range t.changes {
+		t.place(i)
+	}
+}
+
+func (t *refTable) place(n int) {
+	mask := len(t.cells) - 1
+	i := int(uint32(t.changes[n].hash)) & mask
+	for t.cells[i] != 0 {
+		i = (i + 1) & mask
+	}
+	t.cells[i] = uint32(n + 1)
+}
+
+func (t *refTable) clear() {
+	clear(t.cells)
+	t.changes = t.changes[:0]
+}
 
 // largeTx is more records than most transactions change.
 const largeTx = 4096
@@ -38,10 +89,10 @@ func (w *work) reset(t *slotTable) {
 	w.buf = append(w.buf[:0], make([]byte, frameHeader)...)
 	w.meta, w.fresh, w.deleted = w.meta[:0], w.fresh[:0], w.deleted[:0]
 	if w.records() > largeTx { // do not clear as much again for each small transaction that follows
-		w.places, w.refs = table{}, map[Ref]refChange{}
+		w.places, w.refs = table{}, refTable{}
 	}
 	w.places.clear()
-	clear(w.refs)
+	w.refs.clear()
 	w.free, w.high, w.live, w.metaGrowth, w.err = t.free, t.high, 0, 0, nil
 }
 
@@ -79,12 +130,10 @@ func (t *Tx) owner(ref Ref) (Slot, error) {
 	if ref == (Ref{}) {
 		return 0, nil
 	}
-	if len(t.j.work.refs) > 0 {
-		if c, ok := t.j.work.refs[ref]; ok {
-			return c.new, nil
-		}
-	}
 	hash := ref.hash()
+	if c := t.j.work.refs.find(ref, hash); c != nil {
+		return c.new, nil
+	}
 	p, print := t.j.index.part(hash)
 	for s, i := p.next(print, p.home(print)); s != 0; s, i = p.next(print, i) {
 		image, err := t.j.slots.get(s)
@@ -266,12 +315,12 @@ func (t *Tx) setRefs(s Slot, old, r *Record) error {
 
 // setRef notes that ref, which so far leads to owner, will lead to s.
 func (w *work) setRef(ref Ref, owner, s Slot) {
-	c, ok := w.refs[ref]
-	if !ok {
-		c.old = owner
+	hash := ref.hash()
+	if c := w.refs.find(ref, hash); c != nil {
+		c.new = s
+		return
 	}
-	c.new = s
-	w.refs[ref] = c
+	w.refs.add(refChange{hash: hash, ref: ref, old: owner, new: s})
 }
 
 // SetMeta keeps a small value, such as a counter or a position, under a name; nil takes the name away. A name has

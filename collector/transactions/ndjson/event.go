@@ -6,19 +6,22 @@ import (
 	"github.com/assayer-io/assayer/collector/transactions"
 )
 
-// outermost reads the parser's whole object: an event or a CloudEvent.
+// outermost reads the parser's whole object: an event or a CloudEvent, which says so by a key that events do not have.
 func (p *parser) outermost(e *transactions.Event) *mistake {
-	// A CloudEvent says so by this key. It may stand elsewhere too, so the envelope is then looked at key by key.
-	if bytes.Contains(p.raw, []byte(`"specversion"`)) {
-		c, wrong := p.envelope()
-		if wrong != nil {
-			return wrong
-		}
-		if c.version != nil {
-			return p.cloudEvent(e, c)
-		}
+	wrong := p.event(e, p.raw, true)
+	if !p.other && (wrong == nil || !bytes.Contains(p.raw, []byte(`"specversion"`))) {
+		return wrong
 	}
-	return p.event(e, p.raw, true)
+	// The key may stand elsewhere too, so the envelope is then looked at key by key.
+	c, bad := p.envelope()
+	switch {
+	case bad != nil:
+		return bad
+	case c.version == nil:
+		return wrong
+	}
+	*e = transactions.Event{}
+	return p.cloudEvent(e, c)
 }
 
 // event reads the object val. Originals are one level deep.
@@ -33,6 +36,7 @@ func (p *parser) event(e *transactions.Event, val []byte, outer bool) *mistake {
 			bit, wrong = 1<<20, p.original(e, f.value)
 		}
 		if bit == 0 {
+			p.other = p.other || string(f.key) == "specversion"
 			return p.ignored(f.value)
 		}
 		return seen.finish(bit, f, wrong)

@@ -18,6 +18,7 @@ type parser struct {
 	raw   []byte // the outermost object, for line numbers
 	line  int    // where it begins
 	names map[string]string
+	other bool // a key of CloudEvents was seen
 }
 
 // mistake is what is wrong with an object, and where. It never holds a value.
