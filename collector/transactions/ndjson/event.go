@@ -1,24 +1,24 @@
 package ndjson
 
 import (
-	"bytes"
-
 	"github.com/assayer-io/assayer/collector/transactions"
 )
 
 // outermost reads the parser's whole object: an event or a CloudEvent, which says so by a key that events do not have.
 func (p *parser) outermost(e *transactions.Event) *mistake {
 	wrong := p.event(e, p.raw, true)
-	if !p.other && (wrong == nil || !bytes.Contains(p.raw, []byte(`"specversion"`))) {
-		return wrong
+	if wrong == nil && !p.other {
+		return nil
 	}
-	// The key may stand elsewhere too, so the envelope is then looked at key by key.
+	// The key may stand elsewhere, or behind what is wrong, so the envelope is then looked at key by key.
 	c, bad := p.envelope()
 	switch {
+	case c.version == nil && wrong != nil:
+		return wrong
 	case bad != nil:
 		return bad
 	case c.version == nil:
-		return wrong
+		return nil
 	}
 	*e = transactions.Event{}
 	return p.cloudEvent(e, c)
