@@ -47,7 +47,7 @@ func counters(tr *oracle.Trace) bool {
 // TestGroupsEqualOracle: each group counts as if there were no other series, and where no gap was cut, they
 // add up to the whole.
 func TestGroupsEqualOracle(t *testing.T) {
-	stories(t, 60, 250, func(t *testing.T, _ uint64, tr *oracle.Trace) {
+	stories(t, 25, 250, func(t *testing.T, _ uint64, tr *oracle.Trace) {
 		if !counters(tr) {
 			return
 		}
@@ -119,7 +119,7 @@ func TestAmountsEqualOracle(t *testing.T) {
 // TestHistogramsEqualOracle: observations between two bounds of a classic histogram are parted in whole
 // events, as cumulative counts, so that no look rounds anew.
 func TestHistogramsEqualOracle(t *testing.T) {
-	stories(t, 60, 250, func(t *testing.T, seed uint64, tr *oracle.Trace) {
+	stories(t, 25, 250, func(t *testing.T, seed uint64, tr *oracle.Trace) {
 		rng := rand.New(rand.NewPCG(seed, 29))
 		tr.Shape = oracle.GoodOfTotal
 		tr.Objective = oracle.Objective{HasTotal: true, GivenGood: true, WatchedMs: tr.Objective.WatchedMs}
@@ -225,7 +225,7 @@ func (b *buckets) expose(rng *rand.Rand, l *oracle.Look) (collector.Cycle, oracl
 // TestBusinessTimeEqualsOracle: what happens while business is closed is excluded, and gaps are cut at its
 // edges.
 func TestBusinessTimeEqualsOracle(t *testing.T) {
-	stories(t, 60, 250, func(t *testing.T, seed uint64, tr *oracle.Trace) {
+	stories(t, 25, 250, func(t *testing.T, seed uint64, tr *oracle.Trace) {
 		if !counters(tr) {
 			return
 		}
@@ -282,7 +282,7 @@ func openAt(b *calendar.Business, t time.Time) bool {
 // TestExclusionsEqualOracle: excluded time counts as excluded, overlaps once; cut into parts it is the same,
 // and taken back it leaves no trace.
 func TestExclusionsEqualOracle(t *testing.T) {
-	stories(t, 60, 250, func(t *testing.T, seed uint64, tr *oracle.Trace) {
+	stories(t, 25, 250, func(t *testing.T, seed uint64, tr *oracle.Trace) {
 		if !counters(tr) {
 			return
 		}

@@ -88,7 +88,7 @@ func TestAskingTwiceAnswersTheSame(t *testing.T) {
 // TestAskingChangesNothing: an agent that evaluates more often comes to the same numbers. Only when a
 // tier began to fire depends on when somebody asked.
 func TestAskingChangesNothing(t *testing.T) {
-	stories(t, 60, 250, func(t *testing.T, seed uint64, tr *oracle.Trace) {
+	stories(t, 25, 250, func(t *testing.T, seed uint64, tr *oracle.Trace) {
 		rng := rand.New(rand.NewPCG(seed, 3))
 		var more []oracle.Step
 		var asked []bool // by the trace itself
@@ -153,7 +153,7 @@ func wantNumbers(t *testing.T, tr *oracle.Trace, got, want []slo.Status) {
 
 // TestMoreFailuresNeverRaiseTheBudget and more good events never lower it, whenever they happen.
 func TestMoreFailuresNeverRaiseTheBudget(t *testing.T) {
-	stories(t, 60, 250, func(t *testing.T, seed uint64, tr *oracle.Trace) {
+	stories(t, 25, 250, func(t *testing.T, seed uint64, tr *oracle.Trace) {
 		if tr.Shape == oracle.GaugeBelow {
 			tr.Shape, tr.Objective.HasTotal, tr.Objective.Limit = oracle.BadOfTotal, true, 0
 			tr.Steps = oracle.EachLook(tr.Steps, func(l *oracle.Look) { l.Samples = nil })
@@ -230,7 +230,7 @@ func withExtra(tr *oracle.Trace, rng *rand.Rand, goodOnes, badOnes []*oracle.Ser
 
 // TestSplittingASeriesChangesNothing: a new label that parts a counter in two leaves every number as it was.
 func TestSplittingASeriesChangesNothing(t *testing.T) {
-	stories(t, 60, 250, func(t *testing.T, _ uint64, tr *oracle.Trace) {
+	stories(t, 25, 250, func(t *testing.T, _ uint64, tr *oracle.Trace) {
 		if tr.Shape == oracle.GaugeBelow {
 			return // samples of gauges are events themselves
 		}
@@ -308,7 +308,7 @@ func (h *halves) follow(v float64) float64 {
 // spread in whole events for each target, so where gaps are a window's edge may part each of them at
 // another event; without gaps nothing differs.
 func TestSplittingATargetChangesNoCounts(t *testing.T) {
-	stories(t, 60, 250, func(t *testing.T, _ uint64, tr *oracle.Trace) {
+	stories(t, 25, 250, func(t *testing.T, _ uint64, tr *oracle.Trace) {
 		steps := oracle.Plain(tr.Steps)
 		var parted []oracle.Step
 		for _, s := range steps {
@@ -436,7 +436,7 @@ func TestStricterTargetsLeaveLess(t *testing.T) {
 // nothing had happened. What is owed by targets that were silent is known again once each has been
 // tried, so states and shares are compared from then on, counts always.
 func TestRestoredEngineAnswersTheSame(t *testing.T) {
-	stories(t, 60, 250, func(t *testing.T, seed uint64, tr *oracle.Trace) {
+	stories(t, 25, 250, func(t *testing.T, seed uint64, tr *oracle.Trace) {
 		rng := rand.New(rand.NewPCG(seed, 17))
 		live, stopped, db := newReplayed(t, tr), newReplayed(t, tr), storage.NewMemory()
 		untried := map[string]bool{}
@@ -468,7 +468,7 @@ func TestRestoredEngineAnswersTheSame(t *testing.T) {
 // TestHostileValuesStayFinite: whatever a target says, all that the engine says is a number.
 func TestHostileValuesStayFinite(t *testing.T) {
 	values := []float64{math.NaN(), math.Inf(1), math.Inf(-1), math.MaxFloat64, -math.MaxFloat64, math.SmallestNonzeroFloat64, math.Copysign(0, -1), 0, 0.1, 1, 1 << 53, 1<<53 + 2, 1 << 62, 1e300, 1e-300}
-	stories(t, 60, 200, func(t *testing.T, seed uint64, tr *oracle.Trace) {
+	stories(t, 25, 200, func(t *testing.T, seed uint64, tr *oracle.Trace) {
 		rng := rand.New(rand.NewPCG(seed, 19))
 		steps := oracle.EachLook(tr.Steps, func(l *oracle.Look) {
 			for i := range l.Samples {

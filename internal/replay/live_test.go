@@ -135,7 +135,7 @@ func (c *captured) Next() (collector.Cycle, error) {
 }
 
 // evaluation never falls together with a look: which of them comes first is then anybody's guess.
-const evaluation = 5003 * time.Millisecond
+const evaluation = 15013 * time.Millisecond
 
 // live runs the real runner and engine, and judges when the agent does: every interval, and within half
 // a second of bad events.
