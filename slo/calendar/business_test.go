@@ -364,7 +364,7 @@ var transitions = []string{"2026-03-27T00:00:00Z", "2026-10-23T00:00:00Z", "2026
 	"2026-04-03T00:00:00Z", "2026-10-02T00:00:00Z", "2011-12-28T00:00:00Z", "2018-11-02T00:00:00Z", "2018-02-16T00:00:00Z"}
 
 func TestAgainstOracle(t *testing.T) {
-	for seed := range uint64(60) {
+	for seed := range uint64(25) {
 		rng := rand.New(rand.NewPCG(seed, 1))
 		loc := zone(t, oracleZones[rng.IntN(len(oracleZones))])
 		start := instant(t, transitions[rng.IntN(len(transitions))])

@@ -9,6 +9,6 @@ const (
 	outagesTested   = 15
 	outagesOfEach   = 1
 	spikesTested    = 2
-	daysOfFirings   = 3
+	daysOfFirings   = 2
 	familiesCovered = 4 // every fourth
 )
