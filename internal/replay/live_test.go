@@ -268,11 +268,18 @@ func TestReplayOfALiveRunSaysTheSame(t *testing.T) {
 	wantSame(t, have, want)
 }
 
-// TestReplayOfARecordingSaysTheSame takes the way through a file: what a Prometheus beside the agent would
-// have recorded, in OpenMetrics text, sorted by series.
-func TestReplayOfARecordingSaysTheSame(t *testing.T) {
+// TestRecordings replays what would have been recorded of one live run.
+func TestRecordings(t *testing.T) {
 	all := objectives(t, document)
 	got := live(t, all, jobs(), false)
+	t.Run("a recording", func(t *testing.T) { testRecordingSaysTheSame(t, all, got) })
+	t.Run("every source", func(t *testing.T) { testEverySourceGivesTheSame(t, all, got) })
+	t.Run("deleted samples", func(t *testing.T) { testDeletedSamplesAreNotReplayed(t, all, got) })
+}
+
+// testRecordingSaysTheSame takes the way through a file: what a Prometheus beside the agent would
+// have recorded, in OpenMetrics text, sorted by series.
+func testRecordingSaysTheSame(t *testing.T, all []spec.Objective, got *captured) {
 	want := said(t, got.statuses)
 	reader := read(t, all, text(got.cycles))
 	_, have := run(t, reader, all)

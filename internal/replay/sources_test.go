@@ -232,11 +232,9 @@ func readParts(t *testing.T, w recording.Wanted, parts ...recording.Part) *recor
 	return reader
 }
 
-// TestEverySourceGivesTheSame: the same samples from text, from a data directory with overlapping blocks and a
+// testEverySourceGivesTheSame: the same samples from text, from a data directory with overlapping blocks and a
 // head, and over HTTP lead to the same statuses and firings.
-func TestEverySourceGivesTheSame(t *testing.T) {
-	all := objectives(t, document)
-	got := live(t, all, jobs(), false)
+func testEverySourceGivesTheSame(t *testing.T, all []spec.Objective, got *captured) {
 	samples := recorded(got.cycles)
 	w := wanted(t, all)
 	want, wantSaid := run(t, read(t, all, text(got.cycles)), all)
@@ -276,10 +274,8 @@ func TestEverySourceGivesTheSame(t *testing.T) {
 	check("HTTP", readParts(t, w, spool))
 }
 
-// TestDeletedSamplesAreNotReplayed: an hour that was deleted is an hour not seen.
-func TestDeletedSamplesAreNotReplayed(t *testing.T) {
-	all := objectives(t, document)
-	got := live(t, all, jobs(), false)
+// testDeletedSamplesAreNotReplayed: an hour that was deleted is an hour not seen. It takes the live run apart.
+func testDeletedSamplesAreNotReplayed(t *testing.T, all []spec.Objective, got *captured) {
 	start, end := got.cycles[0].At.UnixMilli(), got.cycles[len(got.cycles)-1].At.UnixMilli()
 	from, to := start+2*time.Hour.Milliseconds(), start+3*time.Hour.Milliseconds()
 	dir := t.TempDir()
