@@ -7,6 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
+	"os"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -66,6 +69,8 @@ func runDiscover(ctx context.Context, f discoverFlags, where string, s Streams) 
 	}
 	isURL := strings.Contains(where, "://")
 	switch {
+	case !isURL && isAddress(where):
+		return errors.New("what is named is no file, allowed: an agent file, or a URL such as http://HOST:PORT/metrics") // it may hold a password
 	case f.json && !f.coverage:
 		return errors.New("--json is for --coverage; the proposal is YAML")
 	case f.coverage && isURL:
@@ -78,6 +83,9 @@ func runDiscover(ctx context.Context, f discoverFlags, where string, s Streams) 
 	services, failures, err := readServices(ctx, where, f)
 	if err != nil {
 		return err
+	}
+	if len(services) == 0 {
+		return errors.New("service discovery has found no target")
 	}
 	tellFailures(s.Err, services, failures)
 	docs, left := discover.Propose(services, table)
@@ -96,6 +104,17 @@ func runDiscover(ctx context.Context, f discoverFlags, where string, s Streams) 
 		return errSaid
 	}
 	return err
+}
+
+// isAddress reports whether what should be a file is none and looks like host:port or user@host.
+func isAddress(where string) bool {
+	if _, err := os.Stat(where); err == nil {
+		return false
+	}
+	host, _, _ := strings.Cut(where, "/")
+	_, port, err := net.SplitHostPort(host)
+	_, number := strconv.Atoi(port)
+	return err == nil && number == nil || strings.Contains(where, "@")
 }
 
 // readServices looks at the target at a URL, or at those of an agent file.

@@ -66,6 +66,9 @@ func importFiles(f importFlags, args []string, s Streams) error {
 		return errors.New("--json: standard output has the documents, allowed: with --out DIR")
 	}
 	files, problems := spec.ReadGlobs(args, "")
+	for i := range problems {
+		problems[i].Warning = false // what is named here is meant
+	}
 	result := convert.Convert(files, known, convert.Options{Window: f.window})
 	result.Problems = append(problems, result.Problems...)
 	failed := result.Problems.Err() != nil || f.strict && len(result.Notices) > 0 || result.Converted() == 0
@@ -106,6 +109,9 @@ func whyNothing(r convert.Result) string {
 	return count(len(r.Notices), "thing") + " would be lost, which --strict forbids"
 }
 
+// mostTold is how many problems and losses are printed: nobody reads more.
+const mostTold = 1000
+
 // tellImport prints every problem and loss, one a line. In strict mode losses are errors.
 func tellImport(w io.Writer, r convert.Result, strict bool) {
 	all := append(problem.List{}, r.Problems...)
@@ -114,8 +120,11 @@ func tellImport(w io.Writer, r convert.Result, strict bool) {
 		all = append(all, n.Problem)
 	}
 	all.Sort()
-	for _, p := range all {
+	for _, p := range all[:min(len(all), mostTold)] {
 		fmt.Fprintln(w, p)
+	}
+	if len(all) > mostTold {
+		fmt.Fprintf(w, "assayer: and %d more; --json lists all\n", len(all)-mostTold)
 	}
 }
 

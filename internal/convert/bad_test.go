@@ -19,6 +19,9 @@ func TestBadFiles(t *testing.T) {
 		"many aliases":    {"a: &a [1,1,1,1,1,1,1,1,1,1]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: [*d,*d,*d,*d,*d,*d,*d,*d,*d,*d]", "aliases stand for too many values"},
 		"unknown version": {"apiVersion: openslo/v9\nkind: SLO", `in.yaml:1:13: error: apiVersion: is no document that can be converted, got "openslo/v9 SLO", allowed: version prometheus/v1`},
 		"no version":      {"kind: SLO", `is no document that can be converted, got "a mapping"`},
+		"empty":           {"", "in.yaml: error: holds no document"},
+		"comments alone":  {"# nothing\n---\n", "in.yaml: error: holds no document"},
+		"a long list":     {"[" + strings.Repeat("1,", 20_000) + "]", `in.yaml:1:1: error: too many documents in a list, got "20000", allowed: at most 10000`},
 		"a text":          {"hello", `got "hello"`},
 	} {
 		r := convert.Convert([]spec.File{{Name: "in.yaml", Data: []byte(c.text)}}, formats(), convert.Options{})

@@ -86,9 +86,17 @@ func Convert(files []spec.File, formats []Format, o Options) Result {
 	for _, f := range files {
 		found, problems := strictyaml.Parse(f.Name, f.Data, spec.MaxFileBytes)
 		result.Problems = append(result.Problems, problems...)
+		if len(found) == 0 && len(problems) == 0 {
+			result.Problems = append(result.Problems, problem.Problem{File: f.Name, Message: "holds no document"})
+		}
 		for i, root := range found {
 			outputs.add(root, i, len(found))
-			for _, doc := range flatten(root) {
+			list := flatten(root)
+			if len(list) > maxDocuments {
+				result.Problems = append(result.Problems, root.Problem(problem.Problem{Message: "too many documents in a list", Got: strconv.Itoa(len(list)), Allowed: fmt.Sprint("at most ", maxDocuments)}))
+				continue
+			}
+			for _, doc := range list {
 				at := slices.IndexFunc(formats, func(f Format) bool { return f.Reads(doc) })
 				if at < 0 {
 					result.Problems = append(result.Problems, unknown(doc, formats))
@@ -106,6 +114,9 @@ func Convert(files []spec.File, formats []Format, o Options) Result {
 	r.collect(&result, outputs)
 	return result
 }
+
+// maxDocuments bounds how many documents a list holds.
+const maxDocuments = 10_000
 
 // flatten returns the documents that one of YAML holds: itself, or what is in a list, be it Kubernetes' own.
 func flatten(root strictyaml.Node) []strictyaml.Node {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -27,7 +28,7 @@ func TestHostileTargets(t *testing.T) {
 		"a page": {func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "text/html")
 			_, _ = io.WriteString(w, "<html>Sign in</html>")
-		}, "no metrics format"},
+		}, "a page for people, so name the path of its metrics"},
 		"a page that says it is text": {func(w http.ResponseWriter, _ *http.Request) {
 			text(w)
 			_, _ = io.WriteString(w, "<html>Sign in</html>\n")
@@ -96,6 +97,18 @@ func TestHostileTargets(t *testing.T) {
 	}
 }
 
+// TestOwnCertificate: a certificate of no known authority is refused, and the message says what to do.
+func TestOwnCertificate(t *testing.T) {
+	s := httptest.NewUnstartedServer(http.NotFoundHandler())
+	s.Config.ErrorLog = log.New(io.Discard, "", 0)
+	s.StartTLS()
+	t.Cleanup(s.Close)
+	_, failures := read(t, s.URL, options())
+	if len(failures) != 1 || !strings.Contains(failures[0].Err.Error(), "tls_config of an agent file's scrape config") {
+		t.Errorf("failures are %v", failures)
+	}
+}
+
 // TestSlow: a target that never ends its answer takes the time it is given, and no more.
 func TestSlow(t *testing.T) {
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -135,7 +148,7 @@ func TestMadeUpNames(t *testing.T) {
 
 func TestTargetConfig(t *testing.T) {
 	for address, want := range map[string]string{
-		"http://user:hunter2@localhost:9090/metrics": "credentials", "ftp://localhost/metrics": "scheme", "http:///metrics": "host", "http://%zz/": "cannot be read",
+		"http://user:hunter2@localhost:9090/metrics": "credentials", "http://user:1/hunter2@localhost/": "credentials", "ftp://localhost/metrics": "scheme", "http:///metrics": "host", "http://%zz/": "cannot be read",
 	} {
 		if _, err := discover.TargetConfig(address, "", time.Second); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%s: %v, want %q", address, err, want)

@@ -59,7 +59,7 @@ func TargetConfig(address, job string, timeout time.Duration) (prometheus.Config
 	switch {
 	case err != nil:
 		return prometheus.Config{}, fmt.Errorf("the target's URL cannot be read, %s", allowed) // the error repeats it
-	case u.User != nil:
+	case u.User != nil || strings.Contains(u.Path, "@"): // a slash in a password ends the host before it
 		return prometheus.Config{}, errors.New("the target's URL has credentials in it, which every list of processes shows; allowed: an agent file whose scrape config has basic_auth")
 	case u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
 		return prometheus.Config{}, fmt.Errorf("the target's URL has the scheme %.20q and the host %.100q, %s", u.Scheme, u.Host, allowed)
@@ -294,8 +294,14 @@ func (r *reader) once(ctx context.Context, l *look) {
 // readable is an error without anything sensitive that it repeats of an answer.
 func readable(err error) error {
 	text := maskText(err.Error())
-	if strings.Contains(text, "answers HTTP status 30") {
-		text += ", and the redirect is not followed: name the address itself"
+	for sign, hint := range map[string]string{
+		"answers HTTP status 30": ", and the redirect is not followed: name the address itself",
+		"x509: ":                 "; tls_config of an agent file's scrape config says which authority is trusted",
+		`"text/html`:             ": it is a page for people, so name the path of its metrics, such as /metrics",
+	} {
+		if strings.Contains(text, sign) {
+			return errors.New(text + hint)
+		}
 	}
 	return errors.New(text)
 }

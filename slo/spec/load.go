@@ -93,6 +93,9 @@ func ReadGlobs(patterns []string, baseDir string) ([]File, problem.List) {
 			full = filepath.Join(baseDir, pattern)
 		}
 		found, err := filepath.Glob(full)
+		if _, named := os.Lstat(full); named == nil {
+			found, err = []string{full}, nil // a file may be called a[1].yaml
+		}
 		switch {
 		case err != nil:
 			problems = append(problems, problem.Problem{File: full, Message: "not a pattern", Got: pattern, Allowed: "a path with *, ? and [a-z]"})

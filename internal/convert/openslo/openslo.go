@@ -108,9 +108,11 @@ func (in *reader) other(doc strictyaml.Node, kind string) {
 	identity := "" // such documents may be there twice
 	switch kind {
 	case "DataSource":
-		details := doc.At("spec.connectionDetails")
-		if delete(fields, "connectionDetails"); details.Exists() {
-			it.Warn(convert.DataSource, details, "", problem.Problem{Message: "is left out, since it may hold secrets; the agent file says what is collected"})
+		for _, e := range doc.At("spec").Entries() {
+			if e.Key != "type" && e.Key != "description" {
+				delete(fields, e.Key)
+				it.Warn(convert.DataSource, e.Value, "", problem.Problem{Message: "is left out, since it may hold secrets; the agent file says what is collected"})
+			}
 		}
 	case "AlertPolicy", "AlertCondition", "AlertNotificationTarget":
 		it.Warn(convert.AlertPolicy, doc, "kind", problem.Problem{Message: "is kept but not used; every objective has alerts of its own, and the agent file says which (burn_alerts)", Got: kind})

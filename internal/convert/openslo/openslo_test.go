@@ -54,12 +54,12 @@ spec:
 apiVersion: openslo/v1
 kind: DataSource
 metadata: {name: prod}
-spec: {type: Prometheus, connectionDetails: {url: "http://user:password@prom"}}
+spec: {type: Prometheus, connectionDetails: {url: "http://user:password@prom"}, token: password}
 `
 
 func TestReferences(t *testing.T) {
 	r, found := convertOne(t, first)
-	if got := losses(r); got != "renamed data-source" || len(found) != 2 {
+	if got := losses(r); got != "renamed data-source data-source" || len(found) != 2 {
 		t.Fatalf("lost %q, made %v", got, found)
 	}
 	o := found[0]
@@ -151,7 +151,7 @@ func TestV2Alpha(t *testing.T) {
 		"metricSource: {metricSourceRef: prod, type: Prometheus, spec: {query: 'sum by (region) (rate(auth_total[{{.window}}]))'}}",
 		"dataSourceRef: prod, spec: {query: auth_total}").Replace(first)
 	r, found := convertOne(t, text)
-	if len(found) != 2 || losses(r) != "renamed data-source" || found[0].Service != "card-auth" || found[0].Indicator.Ratio.Total.Text != "auth_total" {
+	if len(found) != 2 || losses(r) != "renamed data-source data-source" || found[0].Service != "card-auth" || found[0].Indicator.Ratio.Total.Text != "auth_total" {
 		t.Errorf("made %+v, lost %s", found, losses(r))
 	}
 }
