@@ -161,3 +161,23 @@ spec: {errors: {bad: 'assayer_transactions_total{outcome="bad"}', total: 'assaye
 		}
 	}
 }
+
+// TestLastWordAtTheSlowestPace: evaluations as far apart as Prometheus takes a sample for present.
+func TestLastWordAtTheSlowestPace(t *testing.T) {
+	const pace = 5 * time.Minute
+	w := newWorld(t, Agent(nil, alerts.Options{AgentSelector: `job="assayer"`, Interval: pace}))
+	ill := troubled(t).samples(t)
+	for i := range 8 {
+		if i == 4 {
+			ill = nil
+		}
+		if err := w.Step(time.Duration(epoch.UnixNano())+time.Duration(i)*pace, ill); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, want := range []string{overdue, burning} {
+		if _, ok := w.firing()[want]; !ok {
+			t.Errorf("not held is %s", want)
+		}
+	}
+}
