@@ -153,5 +153,5 @@ func emptied(p Plan) []string {
 }
 
 func gerund(o Op) string {
-	return map[Op]string{Create: "creating", Update: "updating", Delete: "deleting"}[o]
+	return map[Op]string{Create: "creating", Update: "updating", Adopt: "adopting", Delete: "deleting"}[o]
 }

@@ -45,6 +45,7 @@ type Found struct {
 	Object
 	Ours    bool
 	Foreign string // why it is not, and what to do next; set when Ours is not
+	Free    bool   // it is not, and nobody else is known to keep it up: it becomes ours when it is as wanted
 	// Same says that it is what was wanted though its text differs: the server keeps another form of the same.
 	Same   bool
 	Edited string // it is known to have been changed since it was last applied: by whom and when, as far as known

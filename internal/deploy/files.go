@@ -192,7 +192,7 @@ func look(root *os.Root, name string, m manifest) (*Found, error) {
 	case known && f.Version != e.SHA256 && (!interrupted || f.Version != *e.Next):
 		f.Edited = "at " + info.ModTime().UTC().Format("2006-01-02T15:04:05Z") + ", since it was last applied"
 	}
-	f.Ours = known
+	f.Ours, f.Free = known, !known
 	if !known {
 		f.Foreign = "a file of this name is there that assayer has not written; move it away, or deploy to another folder"
 	}

@@ -85,7 +85,7 @@ func (s *FileSession) checkOwners(p Plan) error {
 	}
 	tried := map[place]bool{}
 	for _, step := range p.Steps {
-		if !step.Changes() || step.Was == nil {
+		if step.Op != Update && step.Op != Delete {
 			continue
 		}
 		name := filepath.FromSlash(step.Name)
@@ -124,6 +124,9 @@ func (s *FileSession) intend(step Step) {
 			e.SHA256 = *e.Next
 		}
 		s.manifest.Files[step.Name] = entry{SHA256: e.SHA256}
+		return
+	case Adopt: // ours from Commit on; until then only while it is as it is
+		s.manifest.Files[step.Name] = entry{Next: &step.Was.Version}
 		return
 	case Unchanged:
 		e = entry{SHA256: step.Was.Version} // an apply that was killed may have made it
@@ -191,7 +194,10 @@ func (s *FileSession) Do(_ context.Context, step Step) error {
 	if is != was {
 		return ErrChanged
 	}
-	if step.Op == Delete {
+	switch step.Op {
+	case Adopt:
+		return nil
+	case Delete:
 		if err := ignoreMissing(s.root.Remove(name)); err != nil {
 			return err
 		}

@@ -434,3 +434,40 @@ func TestPlanOfBeforeAnotherApply(t *testing.T) {
 		wantOps(t, plan(t, one, set(map[string]string{"a": "1"})), "create a", "delete b", "delete c")
 	}
 }
+
+// A file that is as it was generated is no conflict, such as when the manifest was lost: it becomes ours as it is.
+func TestFilesThatAreAsGeneratedBecomeOurs(t *testing.T) {
+	dir := t.TempDir()
+	put(t, dir, "a", "1\n")
+	before, err := os.Stat(filepath.Join(dir, "a"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	one := target(t, dir)
+	files := set(map[string]string{"a": "1\n", "b": "2\n"})
+	wantOps(t, plan(t, one, files), "adopt a", "create b")
+	apply(t, one, files)
+	wantOps(t, plan(t, one, files))
+	if after, err := os.Stat(filepath.Join(dir, "a")); err != nil || !os.SameFile(before, after) {
+		t.Errorf("it was written anew, %v", err)
+	}
+	wantOps(t, plan(t, one, set(map[string]string{"a": "one\n", "b": "2\n"})), "update a")
+	if err := os.Remove(filepath.Join(dir, deploy.ManifestName)); err != nil {
+		t.Fatal(err)
+	}
+	put(t, dir, "b", "edited\n")
+	p := plan(t, one, files)
+	wantOps(t, p, "adopt a", "conflict b")
+	put(t, dir, "b", "2\n")
+	p = plan(t, one, files)
+	wantOps(t, p, "adopt a", "adopt b")
+	put(t, dir, "b", "edited meanwhile\n")
+	if err := deploy.Apply(t.Context(), one, p, deploy.ApplyOptions{}); !errors.Is(err, deploy.ErrChanged) {
+		t.Errorf("changed after the plan: %v", err)
+	}
+	wantOps(t, plan(t, one, files), "conflict b")
+	put(t, dir, "b", "2\n")
+	apply(t, one, files)
+	apply(t, one, nil)
+	wantTree(t, dir, map[string]string{})
+}

@@ -17,6 +17,7 @@ const (
 	Create    Op = "create"
 	Update    Op = "update"
 	Delete    Op = "delete"
+	Adopt     Op = "adopt"     // it is as wanted and not ours: it becomes ours
 	Conflict  Op = "conflict"  // it is not ours: nothing is done
 	Unchanged Op = "unchanged" // nothing is to be done
 	Kept      Op = "kept"      // it is ours, nothing was generated for it, and it is not to go; see [Plan.Keep]
@@ -37,7 +38,9 @@ type Step struct {
 }
 
 // Changes reports whether the step does something.
-func (s Step) Changes() bool { return s.Op == Create || s.Op == Update || s.Op == Delete }
+func (s Step) Changes() bool {
+	return s.Op == Create || s.Op == Update || s.Op == Adopt || s.Op == Delete
+}
 
 // Plan is what is to be done at one target: first what is to be made, then what is to go.
 type Plan struct {
@@ -108,6 +111,8 @@ func compare(w *Object, f *Found) Step {
 	switch {
 	case f == nil:
 		s.Op = Create
+	case f.Free && bytes.Equal(f.Text, w.Text):
+		s.Op, s.Why = Adopt, "it is there as it was generated, and becomes ours"
 	case !f.Ours:
 		s.Op, s.Why = Conflict, f.Foreign
 	case f.Same || bytes.Equal(f.Text, w.Text):
