@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"os"
@@ -10,8 +11,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
+	"github.com/prometheus/common/model"
 	"go.yaml.in/yaml/v3"
 
 	"github.com/assayer-io/assayer/alerts"
@@ -25,9 +26,8 @@ import (
 
 // ruleSet is generated rules with their tests.
 type ruleSet struct {
-	objectives []alerts.Objective
-	rules      []alerts.File
-	tests      []promtool.File
+	rules []alerts.File
+	tests []promtool.File
 }
 
 // objectivesIn are those of some files.
@@ -54,13 +54,13 @@ func ruleSetOf(t *testing.T, joined bool, objs []alerts.Objective) ruleSet {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return ruleSet{objs, files, tests}
+	return ruleSet{files, tests}
 }
 
-// pressed is what tells how the rules of an objective judge what was counted: tests that are fed with what rules record
+// judged is what tells how the rules of an objective judge what was counted: tests that are fed with what rules record
 // differ in nothing else.
-func pressed(o *alerts.Objective) string {
-	return fmt.Sprint(o.Weight != nil, o.GroupBy != nil, o.Target == 1, o.Window.Rolling, o.Window.Length < 7*24*time.Hour)
+func judged(o *alerts.Objective) string {
+	return fmt.Sprint(o.Weight != nil, o.GroupBy != nil, o.Target == 1, o.Window.Rolling)
 }
 
 // shape is what tells how the rules of an objective count, and judge what they counted.
@@ -70,11 +70,11 @@ func shape(o *alerts.Objective) string {
 	if r != nil {
 		kind = fmt.Sprint("counters", r.Good != nil, r.Bad != nil, r.Total != nil, r.Latency)
 	}
-	return fmt.Sprint(kind, o.Method, pressed(o))
+	return fmt.Sprint(kind, o.Method, judged(o))
 }
 
 // oneOfEach leaves one objective of each shape.
-func oneOfEach(objs []alerts.Objective) []alerts.Objective {
+func oneOfEach(objs []alerts.Objective, shape func(*alerts.Objective) string) []alerts.Objective {
 	seen := map[string]bool{}
 	return slices.DeleteFunc(slices.Clone(objs), func(o alerts.Objective) bool {
 		before := seen[shape(&o)]
@@ -83,23 +83,11 @@ func oneOfEach(objs []alerts.Objective) []alerts.Objective {
 	})
 }
 
-// telling are the names of the tests that show something new: those of the agent's rules, those that are fed with raw
-// series, and others of a service of which some objective is judged like none of the services before.
-func (s ruleSet) telling() []string {
-	seen := map[string]bool{}
-	var names []string
-	for _, f := range s.rules {
-		anew := false
-		for i := range s.objectives {
-			if o := &s.objectives[i]; slices.Contains(f.Objectives, o.Name) && !seen[pressed(o)] {
-				seen[pressed(o)], anew = true, true
-			}
-		}
-		for _, test := range s.tests {
-			of := strings.TrimSuffix(test.Name, ".yaml") == f.Name || test.Name[:strings.LastIndexByte(test.Name, '-')] == f.Name
-			if of && (anew || f.Name == prometheus.AgentFile || strings.HasSuffix(test.Name, "-30s.yaml")) {
-				names = append(names, test.Name)
-			}
+// names are those of the tests that are fed with raw series, or with what rules record of them.
+func (s ruleSet) names(fedRaw bool) (names []string) {
+	for _, f := range s.tests {
+		if (f.Name == agentTests || strings.HasSuffix(f.Name, "-30s.yaml")) == fedRaw {
+			names = append(names, f.Name)
 		}
 	}
 	return names
@@ -142,9 +130,11 @@ func TestGeneratedRulesPassTheirTests(t *testing.T) {
 		if out, ok := servers.Promtool(t, s.write(t), check...); !ok {
 			t.Error(out)
 		}
-		s = ruleSetOf(t, joined, oneOfEach(objs))
-		if out, ok := servers.Promtool(t, s.write(t), append([]string{"test", "rules"}, s.telling()...)...); !ok {
-			t.Error(out)
+		for fedRaw, kind := range map[bool]func(*alerts.Objective) string{true: shape, false: judged} {
+			s := ruleSetOf(t, joined, oneOfEach(objs, kind))
+			if out, ok := servers.Promtool(t, s.write(t), append([]string{"test", "rules"}, s.names(fedRaw)...)...); !ok {
+				t.Error(out)
+			}
 		}
 	}
 }
@@ -153,7 +143,7 @@ func TestGeneratedRulesPassTheirTests(t *testing.T) {
 // and records of groups, of money and of an objective that allows no failures.
 func TestGeneratedRulesPassInTheNewestEngine(t *testing.T) {
 	t.Parallel()
-	s := ruleSetOf(t, false, oneOfEach(objectivesIn(t, "alerts/promtool/testdata/*.yaml")))
+	s := ruleSetOf(t, false, oneOfEach(objectivesIn(t, "alerts/promtool/testdata/*.yaml"), shape))
 	for test, rules := range map[string]string{
 		"native-wire-30s": "native-wire", "native-transfers-5m": "native-transfers", "native-queue-30s": "native-queue", "native-ledger-20m": "native-ledger", "native-feed-30s": "native-feed",
 	} {
@@ -272,14 +262,26 @@ func joinedMutations() map[string]mutation {
 	}
 }
 
-// apart makes a file of each test of a file of tests.
+// apart makes a file of each test of a file of tests, the shortest first.
 func apart(t *testing.T, f promtool.File) (each []promtool.File) {
 	t.Helper()
 	var all map[string]any
 	if err := yaml.Unmarshal(f.Data, &all); err != nil {
 		t.Fatal(err)
 	}
-	for i, test := range all["tests"].([]any) {
+	lasts := func(test any) (last model.Duration) {
+		for _, e := range test.(map[string]any)["promql_expr_test"].([]any) {
+			at, err := model.ParseDuration(e.(map[string]any)["eval_time"].(string))
+			if err != nil {
+				t.Fatal(err)
+			}
+			last = max(last, at)
+		}
+		return last
+	}
+	tests := all["tests"].([]any)
+	slices.SortStableFunc(tests, func(a, b any) int { return cmp.Compare(lasts(a), lasts(b)) })
+	for i, test := range tests {
 		one := maps.Clone(all)
 		one["tests"] = []any{test}
 		data, err := yaml.Marshal(one)
@@ -303,18 +305,9 @@ func TestMistakesInRulesAreCaught(t *testing.T) {
 			tests[f.Name] = apart(t, f)
 		}
 		for name, m := range all {
-			if joined {
-				name = "joined: " + name
-			}
-			found := false
-			mutant := ruleSet{tests: tests[m.caught]}
-			for _, f := range s.rules {
-				changed, hit := m.in(f)
-				found = found || hit
-				mutant.rules = append(mutant.rules, changed)
-			}
-			if !found {
-				t.Errorf("%s: there is no such rule", name)
+			mutant := ruleSet{tests: tests[m.caught], rules: s.rules}
+			if !mutant.mistake(m) {
+				t.Errorf("%s (joined: %t): there is no such rule", name, joined)
 				continue
 			}
 			dir := mutant.write(t)
@@ -322,8 +315,21 @@ func TestMistakesInRulesAreCaught(t *testing.T) {
 				out, ok := servers.Promtool(t, dir, "test", "rules", f.Name)
 				return !ok && strings.Contains(out, "exp")
 			}) {
-				t.Errorf("%s: nothing fails", name)
+				t.Errorf("%s (joined: %t): nothing fails", name, joined)
 			}
 		}
 	}
+}
+
+// mistake makes one in the rules and reports whether there is such a rule.
+func (s *ruleSet) mistake(m mutation) bool {
+	found := false
+	var rules []alerts.File
+	for _, f := range s.rules {
+		changed, hit := m.in(f)
+		found = found || hit
+		rules = append(rules, changed)
+	}
+	s.rules = rules
+	return found
 }

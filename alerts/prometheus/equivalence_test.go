@@ -207,6 +207,7 @@ func differences() map[string]string {
 // The two modes agree on when each leg fires and when it ends, within one evaluation of each, over every family of
 // traces, but for what is listed. Of a family with many cases each run of the test takes some.
 func TestModesAgree(t *testing.T) {
+	t.Parallel()
 	known := differences()
 	cases := map[string]bool{}
 	for _, family := range traces.Families() {
@@ -223,6 +224,7 @@ func TestModesAgree(t *testing.T) {
 		for _, c := range every(family) {
 			name := family.Name + " / " + c.Name
 			t.Run(name, func(t *testing.T) {
+				t.Parallel()
 				trace := c.Make(traces.Test().Seed(0))
 				p := play(t, &trace, time.Minute)
 				found := p.compare()

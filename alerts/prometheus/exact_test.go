@@ -166,6 +166,7 @@ func (w *world) recorded() map[string][2]float64 {
 // written: births, restarts, failed scrapes, new targets and groups. After any number of tiles that is so, and so it is
 // for any window.
 func TestTilesAddUpToWhatTheEngineCounts(t *testing.T) {
+	t.Parallel()
 	grouped := objective("grouped", 0.99, ratio(t, "", `tx_total{outcome="bad"}`, "tx_total"))
 	grouped.GroupBy = &spec.GroupBy{Labels: []string{"region", "scheme"}, Max: 100, Expires: day}
 	objs := []alerts.Objective{

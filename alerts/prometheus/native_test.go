@@ -91,6 +91,7 @@ func single(t *testing.T, p *promrules.Prometheus, at time.Time, expr string) fl
 // A total outage pages at both page legs with the labels of the agent's alerts, and falls silent when it is over and
 // the short windows are empty of it; while the agent sees the objective, nothing is said.
 func TestOutage(t *testing.T) {
+	t.Parallel()
 	for _, seen := range []float64{0, 1} {
 		p := promrules.New(t, native(t, objective("card-auth", 0.999, ratio(t, "", `tx_total{outcome="bad"}`, "tx_total"))), begin())
 		s := &scraped{p: p, instance: "a", at: begin()}
@@ -170,6 +171,7 @@ func BenchmarkNative(b *testing.B) {
 // failure, with which its counter is born, is one failure, also where up is read of one job alone. A sample that is no
 // number, before any failure, leaves the budget known.
 func TestTraps(t *testing.T) {
+	t.Parallel()
 	objs := []alerts.Objective{
 		objective("clearing", 0.999, ratio(t, "", `tx_total{kind="clearing",outcome="bad"}`, `tx_total{kind="clearing"}`)),
 		objective("idle", 0.999, ratio(t, "", `tx_total{kind="idle",outcome="bad"}`, `tx_total{kind="idle"}`)),

@@ -1,6 +1,7 @@
 package promtool_test
 
 import (
+	"fmt"
 	"reflect"
 	"slices"
 	"strings"
@@ -72,6 +73,7 @@ func filesOf(t *testing.T, files []alerts.File, test promtool.File) (out [][]byt
 // TestRulesPass runs one objective's tests with the newest engine, of rules that are deployed together and of those that
 // each stand alone; the end-to-end tests run many with both versions.
 func TestRulesPass(t *testing.T) {
+	t.Parallel()
 	scenarios := map[string]int{}
 	for _, joined := range []bool{false, true} {
 		how := options
@@ -89,9 +91,12 @@ func TestRulesPass(t *testing.T) {
 			if strings.HasSuffix(test.Name, "-1h.yaml") {
 				continue // it takes as long as all others
 			}
-			for _, err := range promrules.Run(t.Context(), test.Data, filesOf(t, files, test)...) {
-				t.Errorf("%s, joined: %t: %v", test.Name, joined, err)
-			}
+			t.Run(fmt.Sprintf("%s, joined: %t", test.Name, joined), func(t *testing.T) {
+				t.Parallel()
+				for _, err := range promrules.Run(t.Context(), test.Data, filesOf(t, files, test)...) {
+					t.Error(err)
+				}
+			})
 		}
 	}
 }
@@ -135,6 +140,7 @@ func (w written) changes(slo, tier string) (begins, ends int) {
 // TestEveryLegIsTried holds that no leg that has a rule is left out, and that the tests say to the evaluation when it
 // fires and when it resets.
 func TestEveryLegIsTried(t *testing.T) {
+	t.Parallel()
 	objs := objectives(t, "testdata/*.yaml")
 	files, tests := generated(t, objs, options)
 	var all []written
@@ -173,6 +179,7 @@ func TestEveryLegIsTried(t *testing.T) {
 }
 
 func TestSameInputSameTests(t *testing.T) {
+	t.Parallel()
 	objs := objectives(t, "testdata/*.yaml")
 	_, first := generated(t, objs, options)
 	_, second := generated(t, objs, options)

@@ -92,6 +92,8 @@ type run struct {
 	data   *store
 	step   time.Duration
 	rules  []*stepped
+
+	speaks bool // what alerts say is asked for
 }
 
 func (r *run) test(tg *testGroup, groups []rulefmt.RuleGroup) error {

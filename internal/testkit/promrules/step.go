@@ -117,7 +117,7 @@ func (u *stepped) alert(r *run, v promql.Vector, at time.Duration) (map[string]l
 	return wrote, nil
 }
 
-// expand gives the alert's labels and annotations.
+// expand gives the alert's labels and annotations, these as they were when the alert began if nobody asks for them.
 func (u *stepped) expand(r *run, s promql.Sample, at time.Duration) (labels.Labels, map[string]string, error) {
 	data := template.AlertTemplateData(s.Metric.Map(), nil, "", s)
 	query := func(_ context.Context, q string, t time.Time) (promql.Vector, error) {
@@ -135,6 +135,10 @@ func (u *stepped) expand(r *run, s promql.Sample, at time.Duration) (labels.Labe
 		}
 		b.Set(k, expanded)
 	}
+	ls := b.Set(labels.AlertName, u.Alert).Labels()
+	if was := u.active[ls.String()]; was != nil && !r.speaks {
+		return ls, was.said, nil
+	}
 	said := map[string]string{}
 	for k, v := range u.Annotations {
 		expanded, err := text(v)
@@ -143,5 +147,5 @@ func (u *stepped) expand(r *run, s promql.Sample, at time.Duration) (labels.Labe
 		}
 		said[k] = expanded
 	}
-	return b.Set(labels.AlertName, u.Alert).Labels(), said, nil
+	return ls, said, nil
 }

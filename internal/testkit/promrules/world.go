@@ -36,7 +36,7 @@ func NewWorld(ctx context.Context, rules ...[]byte) (*World, error) {
 	if len(errs) > 0 {
 		return nil, errors.Join(errs...)
 	}
-	w := &World{run: &run{ctx: ctx, parser: p, engine: newEngine(), data: newStore()}, seen: map[string]labels.Labels{}}
+	w := &World{run: &run{ctx: ctx, parser: p, engine: newEngine(), data: newStore(), speaks: true}, seen: map[string]labels.Labels{}}
 	for _, g := range groups {
 		for _, one := range g.Rules {
 			w.run.rules = append(w.run.rules, newStepped(one))
