@@ -321,7 +321,7 @@ spec:
 			t.Fatal(err)
 		}
 		for want, spellings := range map[bool]string{true: tt.same, false: tt.others} {
-			for _, s := range strings.Fields(spellings) {
+			for s := range strings.FieldsSeq(spellings) {
 				if matchers[0].Matches(s) != want {
 					t.Errorf("%s takes %s: %t", m[1], s, !want)
 				}

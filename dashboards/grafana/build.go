@@ -160,16 +160,17 @@ func (p panel) build() *dashboard.PanelBuilder {
 
 // description is the panel's text, and in words what its colours say.
 func (p *panel) description() string {
-	said := p.text
+	var said strings.Builder
+	said.WriteString(p.text)
 	if len(p.limits) > 0 {
-		said += " " + limitsText(p.limits, p.unit)
+		said.WriteString(" " + limitsText(p.limits, p.unit))
 	}
 	for _, c := range p.columns {
 		if len(c.limits) > 0 {
-			said += " " + c.title + ": " + limitsText(c.limits, c.unit)
+			said.WriteString(" " + c.title + ": " + limitsText(c.limits, c.unit))
 		}
 	}
-	return said
+	return said.String()
 }
 
 func refID(i int) string { return string(rune('A' + i)) }

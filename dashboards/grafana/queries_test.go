@@ -204,7 +204,7 @@ func TestQueries(t *testing.T) {
 				n++
 				of := resultLabels(known, check(t, known, d.UID+", annotation "+a.Name, a.Expr, agent))
 				legends(d.UID+", annotation "+a.Name, a.TitleFormat+a.TextFormat, of)
-				for _, key := range strings.Split(a.TagKeys, ",") {
+				for key := range strings.SplitSeq(a.TagKeys, ",") {
 					legends(d.UID+", annotation "+a.Name, "{{"+key+"}}", of)
 				}
 			}

@@ -46,7 +46,7 @@ func TestDiffHidesWhatServersHide(t *testing.T) {
 			t.Errorf("%s was not found, only %v", known, keys)
 		}
 	}
-	for _, key := range strings.Fields(`access_key alert_source_token api_key api_secret api_url app_token auth_password auth_secret
+	for key := range strings.FieldsSeq(`access_key alert_source_token api_key api_secret api_url app_token auth_password auth_secret
 		bot_token mattermost_webhook_url opsgenie_api_key rocketchat_token rocketchat_token_id routing_key secret_key service_key
 		slack_api_url slack_app_token smtp_auth_password smtp_auth_secret telegram_bot_token token token_id url user_key
 		victorops_api_key webhook_url wechat_api_secret`) {

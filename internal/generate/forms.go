@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"path"
 	"strings"
 
@@ -87,9 +88,7 @@ func (in *Input) metadata(name string, labels ...string) metadata {
 	for i := 0; i+1 < len(labels); i += 2 {
 		m.Labels[labels[i]] = labels[i+1]
 	}
-	for k, v := range in.Kubernetes.Labels {
-		m.Labels[k] = v
-	}
+	maps.Copy(m.Labels, in.Kubernetes.Labels)
 	return m
 }
 

@@ -164,7 +164,7 @@ func readable(f artifact.File) error {
 		dec := yaml.NewDecoder(bytes.NewReader(f.Data))
 		for {
 			var v map[string]any
-			if err := dec.Decode(&v); err == io.EOF {
+			if err := dec.Decode(&v); errors.Is(err, io.EOF) {
 				return nil
 			} else if err != nil {
 				return err
