@@ -57,6 +57,7 @@ type Found struct {
 type State struct {
 	Found   []Found
 	Pending string // why what is deployed is not in force; empty: it is
+	Busy    bool   // an apply is under way, or was while this was read: what is told is of a moment that has passed
 	Version string // of what is noted as ours; Begin refuses a plan once it is another one. Empty: nothing is noted, or nobody knows
 }
 

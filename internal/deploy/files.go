@@ -144,7 +144,13 @@ func (f Files) Deployed(wanted []Object) (State, error) {
 	}
 	s := State{Version: version(raw)}
 	if m.Pending {
+		if s.Busy, err = locked(root); err != nil {
+			return State{}, fmt.Errorf("asking whether an apply is under way: %w", err)
+		}
 		s.Pending = "an apply was interrupted before it had ended"
+		if s.Busy {
+			s.Pending = "an apply is under way"
+		}
 	}
 	names := map[string]bool{}
 	for name := range m.Files {
@@ -162,7 +168,22 @@ func (f Files) Deployed(wanted []Object) (State, error) {
 			s.Found = append(s.Found, *found)
 		}
 	}
+	_, now, err := f.readManifest(root)
+	if err != nil {
+		return State{}, err
+	}
+	s.Busy = s.Busy || version(now) != s.Version
 	return s, nil
+}
+
+// locked reports whether an apply has the folder locked.
+func locked(root *os.Root) (bool, error) {
+	dir, err := root.Open(".")
+	if err != nil {
+		return false, err
+	}
+	defer dir.Close()
+	return busy(dir)
 }
 
 // look reads one file; nil: it is not there.

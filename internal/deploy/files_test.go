@@ -220,6 +220,9 @@ func TestHalfApplied(t *testing.T) {
 			if _, err := one.Begin(t.Context(), p); err == nil || !strings.Contains(err.Error(), "another apply") {
 				t.Errorf("two applies at a time: %v", err)
 			}
+			if under := plan(t, one, now); !under.Busy || under.Pending != "an apply is under way" {
+				t.Errorf("under way it is called %t, %q", under.Busy, under.Pending)
+			}
 			done := 0
 			for _, s := range p.Steps {
 				if s.Changes() && done < k {
@@ -234,7 +237,7 @@ func TestHalfApplied(t *testing.T) {
 			}
 			put(t, dir, ".upd1.assayer-tmp-ABC", "half")
 			p = plan(t, one, now)
-			if !p.Drifted() || p.Pending == "" {
+			if !p.Drifted() || p.Busy || p.Pending != "an apply was interrupted before it had ended" {
 				t.Error("half of an apply is not told of")
 			}
 			for _, s := range p.Steps {

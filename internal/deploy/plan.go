@@ -47,6 +47,7 @@ type Plan struct {
 	Target  string `json:"target"`
 	Steps   []Step `json:"steps"`
 	Pending string `json:"pending,omitempty"` // why what is deployed is not in force
+	Busy    bool   `json:"-"`                 // an apply was under way while it was made
 	Version string `json:"-"`                 // the State's
 }
 
@@ -85,7 +86,7 @@ func Compare(name string, wanted []Object, state State) Plan {
 		f := &state.Found[i]
 		there[key{f.Kind, f.Name}] = f
 	}
-	p := Plan{Target: name, Steps: []Step{}, Pending: state.Pending, Version: state.Version}
+	p := Plan{Target: name, Steps: []Step{}, Pending: state.Pending, Busy: state.Busy, Version: state.Version}
 	for i := range wanted {
 		w := &wanted[i]
 		k := key{w.Kind, w.Name}

@@ -122,7 +122,9 @@ func (w *Watcher) keep(ctx context.Context, one Watched, round chan struct{}) {
 		if ctx.Err() != nil {
 			return // what is half looked at says nothing
 		}
-		w.note(round, one.Name, p, err)
+		if err != nil || !p.Busy { // what an apply is halfway through says nothing either
+			w.note(round, one.Name, p, err)
+		}
 		timer.Reset(one.Every - one.Every/10 + rand.N(one.Every/5+1))
 	}
 }
