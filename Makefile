@@ -28,9 +28,10 @@ demo: build ## the same, but end by itself once the simulated incidents are over
 # The examples that assayer import is held to are in the modules of other tools, which the test of internal/convert downloads.
 # The race detector lets a process sleep a second before it ends, for goroutines that nobody waits for. Ours are waited for.
 test e2e: export GORACE = atexit_sleep_ms=0
+# More tests at a time than there are cores: many wait for a server, or are of one package that is alone at the end.
 test: ## vet, all unit tests with the race detector, a short run of every fuzz target
 	go vet ./...
-	go test -race ./...
+	go test -race -p 4 ./...
 	scripts/fuzz.sh $(FUZZTIME)
 
 fuzz: ## every fuzz target for longer (FUZZTIME=…)
@@ -46,7 +47,7 @@ check: ## format, vet, linters, known vulnerabilities, import directions
 e2e: ## the agent against real servers; installs those that are missing with apt-get, and builds geth once
 	scripts/install-servers.sh
 	scripts/build-geth.sh
-	go test -tags e2e -race -timeout 25m ./e2e/... ./internal/testkit/servers ./internal/testkit/accuracy ./internal/convert ./internal/deploy/...
+	go test -tags e2e -race -parallel 4 -timeout 25m ./e2e/... ./internal/testkit/servers ./internal/testkit/accuracy ./internal/convert ./internal/deploy/...
 	go test -tags e2e -run 'Promtool|OldPrometheus' ./alerts/prometheus
 
 bench: build ## measure the agent in a quarter of an hour and print the table of docs/performance.md (PARTS=go,objectives,scraping,hook: three)

@@ -92,8 +92,32 @@ type run struct {
 	data   *store
 	step   time.Duration
 	rules  []*stepped
+	inputs []*input
 
 	speaks bool // what alerts say is asked for
+}
+
+// input is a series that a test gives. Like promtool, run stores each sample when its time has come, so that a rule may
+// record what its gaps leave out.
+type input struct {
+	labels   labels.Labels
+	samples  []parser.SequenceValue
+	interval time.Duration
+	next     int
+}
+
+// feed stores what is given up to a time.
+func (in *input) feed(to *store, until time.Duration) error {
+	for ; in.next < len(in.samples) && time.Duration(in.next)*in.interval <= until; in.next++ {
+		v := in.samples[in.next]
+		if v.Omitted {
+			continue
+		}
+		if err := to.put(in.labels, (time.Duration(in.next) * in.interval).Milliseconds(), v.Value); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (r *run) test(tg *testGroup, groups []rulefmt.RuleGroup) error {
@@ -105,13 +129,7 @@ func (r *run) test(tg *testGroup, groups []rulefmt.RuleGroup) error {
 		if err != nil {
 			return fmt.Errorf("series %s: %w", s.Series, err)
 		}
-		for i, v := range samples {
-			if !v.Omitted {
-				if err := r.data.put(ls, int64(i)*time.Duration(tg.Interval).Milliseconds(), v.Value); err != nil {
-					return err
-				}
-			}
-		}
+		r.inputs = append(r.inputs, &input{labels: ls, samples: samples, interval: time.Duration(tg.Interval)})
 	}
 	for _, g := range groups {
 		for _, one := range g.Rules {
@@ -127,6 +145,11 @@ func (r *run) test(tg *testGroup, groups []rulefmt.RuleGroup) error {
 	}
 	var errs []error
 	for at := time.Duration(0); at <= time.Duration(end); at += r.step {
+		for _, in := range r.inputs {
+			if err := in.feed(r.data, at); err != nil {
+				return fmt.Errorf("%s: %w", at, err)
+			}
+		}
 		for _, one := range r.rules {
 			if err := one.eval(r, at); err != nil {
 				return fmt.Errorf("%s: %s%s: %w", at, one.Record, one.Alert, err)
@@ -141,6 +164,11 @@ func (r *run) test(tg *testGroup, groups []rulefmt.RuleGroup) error {
 				want = append(want, labels.NewBuilder(labels.FromMap(exp.Labels)).Set(labels.AlertName, a.Alertname).Labels().String())
 			}
 			errs = append(errs, differ(at, a.Alertname, r.firing(a.Alertname), want))
+		}
+	}
+	for _, in := range r.inputs {
+		if err := in.feed(r.data, time.Duration(end)); err != nil {
+			return err
 		}
 	}
 	for _, e := range tg.ExprTests {
