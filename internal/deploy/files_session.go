@@ -85,7 +85,7 @@ func (s *FileSession) checkOwners(p Plan) error {
 	}
 	tried := map[place]bool{}
 	for _, step := range p.Steps {
-		if step.Op != Update && step.Op != Delete {
+		if step.Op != Update && (step.Op != Delete || !s.files.Undo) { // what is deleted may have to come back
 			continue
 		}
 		name := filepath.FromSlash(step.Name)
@@ -180,14 +180,11 @@ func (s *FileSession) writeManifest() error {
 // Do implements [Session]. Several files may be changed at the same time.
 func (s *FileSession) Do(_ context.Context, step Step) error {
 	name := filepath.FromSlash(step.Name)
-	found, err := look(s.root, step.Name, s.manifest)
+	is, err := s.version(step.Name)
 	if err != nil {
 		return err
 	}
-	is, was := "", ""
-	if found != nil {
-		is = found.Version
-	}
+	was := ""
 	if step.Was != nil {
 		was = step.Was.Version
 	}
@@ -205,7 +202,7 @@ func (s *FileSession) Do(_ context.Context, step Step) error {
 		return nil
 	}
 	as := newBits(cmp.Or(step.Want.Mode, s.files.mode()))
-	if found != nil {
+	if step.Was != nil {
 		info, err := s.root.Lstat(name)
 		if err != nil {
 			return err
