@@ -24,6 +24,8 @@ import (
 	"io/fs"
 	"time"
 
+	"github.com/prometheus/common/model"
+
 	"github.com/assayer-io/assayer/internal/artifact"
 	"github.com/assayer-io/assayer/internal/problem"
 )
@@ -33,9 +35,9 @@ type Object struct {
 	Kind string // file, dashboard, folder, rule-group
 	Name string // unique with Kind at one target: a path, a UID
 	// Text is the content in its canonical form, for people to compare: equal texts mean the same. It is what is
-	// written when Data is nil.
+	// written into a file.
 	Text []byte
-	Data any // for the target itself
+	Data any // what was read out of it, for the target itself
 	// Mode has the bits of a file that is new; 0: those that its target gives new files.
 	Mode fs.FileMode
 }
@@ -95,6 +97,17 @@ var ErrChanged = errors.New("it was changed by somebody else meanwhile; nothing 
 func Sum(data []byte) string {
 	sum := sha256.Sum256(data)
 	return hex.EncodeToString(sum[:])
+}
+
+// Span gives a duration, which servers tell again in a spelling of their own, in one spelling; what is none stays.
+func Span(text string) string {
+	if d, err := model.ParseDuration(text); err == nil {
+		return d.String()
+	}
+	if d, err := time.ParseDuration(text); err == nil {
+		return model.Duration(d).String()
+	}
+	return text
 }
 
 // Entry is what every entry of the section deploy has, whatever its kind.

@@ -42,6 +42,9 @@ func (s Step) Changes() bool {
 	return s.Op == Create || s.Op == Update || s.Op == Adopt || s.Op == Delete
 }
 
+// drifts reports whether what is there is not what was generated. What is kept is: nothing was generated to compare.
+func (s Step) drifts() bool { return s.Op != Unchanged && s.Op != Kept }
+
 // Plan is what is to be done at one target: first what is to be made, then what is to go.
 type Plan struct {
 	Target  string `json:"target"`
@@ -53,7 +56,7 @@ type Plan struct {
 
 // Drifted reports whether what is deployed is not what was generated.
 func (p Plan) Drifted() bool {
-	return p.Pending != "" || slices.ContainsFunc(p.Steps, func(s Step) bool { return s.Op != Unchanged && s.Op != Kept })
+	return p.Pending != "" || slices.ContainsFunc(p.Steps, Step.drifts)
 }
 
 // Keep lets what would be deleted stay where it answers true: nobody asked this time for what would have made it.

@@ -172,7 +172,7 @@ func (p Plan) drift() (byKind map[string]int, first string) {
 	all := 0
 	for _, s := range p.Steps {
 		byKind[s.Kind] += 0
-		if s.Op == Unchanged {
+		if !s.drifts() {
 			continue
 		}
 		byKind[s.Kind]++

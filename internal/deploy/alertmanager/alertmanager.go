@@ -12,6 +12,7 @@
 package alertmanager
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -20,6 +21,7 @@ import (
 	"path"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"time"
 
 	"github.com/assayer-io/assayer/internal/artifact"
@@ -78,11 +80,17 @@ func (t *Target) Wanted(files []artifact.File) ([]deploy.Object, error) {
 		// Without this, the file would be deleted, and the server would not start again.
 		return nil, errors.New("no configuration of Alertmanager was generated: it needs receivers, in generate.alertmanager.receivers")
 	}
-	if _, err := read(found.Data); err != nil {
+	whole, err := read(found.Data)
+	if err != nil {
 		return nil, fmt.Errorf("checking %s: %w", found.Path, err)
 	}
 	names, data = append(names, t.name), append(data, found.Data)
-	return t.files.Objects(names, func(i int) []byte { return data[i] })
+	out, err := t.files.Objects(names, func(i int) []byte { return data[i] })
+	if err != nil {
+		return nil, err
+	}
+	out[len(out)-1].Data = whole
+	return out, nil
 }
 
 // Deployed implements [deploy.Target]. A file that is as wanted and that the server does not run is pending.
@@ -95,11 +103,10 @@ func (t *Target) Deployed(ctx context.Context, wanted []deploy.Object) (deploy.S
 	if err != nil || s.Pending != "" {
 		return s, err
 	}
-	for _, f := range s.Found {
-		if f.Name == t.name && string(f.Text) == string(wanted[len(wanted)-1].Text) {
-			if err := same(f.Text, running); err != nil {
-				s.Pending = "the file is in place, but " + err.Error()
-			}
+	want := wanted[len(wanted)-1]
+	if slices.ContainsFunc(s.Found, func(f deploy.Found) bool { return f.Name == t.name && bytes.Equal(f.Text, want.Text) }) {
+		if err := same(want, running); err != nil {
+			s.Pending = "the file is in place, but " + err.Error()
 		}
 	}
 	return s, nil
@@ -114,7 +121,7 @@ func (t *Target) Begin(_ context.Context, p deploy.Plan) (deploy.Session, error)
 	s := &session{FileSession: files, target: t}
 	for _, step := range p.Steps {
 		if step.Want != nil && step.Name == t.name {
-			s.wanted = step.Want.Text
+			s.wanted = *step.Want
 		}
 	}
 	return s, nil
@@ -124,7 +131,7 @@ func (t *Target) Begin(_ context.Context, p deploy.Plan) (deploy.Session, error)
 type session struct {
 	*deploy.FileSession
 	target *Target
-	wanted []byte
+	wanted deploy.Object
 }
 
 // Do implements [deploy.Session]: what is there is kept beside it first.
@@ -184,12 +191,12 @@ func (t *Target) running(ctx context.Context) ([]byte, error) {
 	return []byte(status.Config.Original), nil
 }
 
-// same reports whether the configuration that runs is the one of the file. The server writes it anew, with defaults and
+// same reports whether the configuration that runs is the one that is wanted. The server writes it anew, with defaults and
 // hidden secrets, so what is compared is its structure.
-func same(file, running []byte) error {
-	want, err := read(file)
-	if err != nil {
-		return err
+func same(wanted deploy.Object, running []byte) error {
+	want, ok := wanted.Data.(*file)
+	if !ok {
+		return errors.New("the plan is none of Alertmanager's")
 	}
 	have, err := decode(running, false)
 	if err != nil {

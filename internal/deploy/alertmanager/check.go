@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/assayer-io/assayer/internal/deploy"
 )
 
 // file is what of Alertmanager's configuration has to fit together.
@@ -168,7 +170,7 @@ func (r *route) outline(out []string, at string) []string {
 	if r == nil {
 		return out
 	}
-	out = append(out, fmt.Sprint(at, " ", r.Receiver, r.GroupBy, r.Continue, r.matchers(), r.Mute, r.Active, " ", span(r.Wait), span(r.Interval), span(r.Repeat)))
+	out = append(out, fmt.Sprint(at, " ", r.Receiver, r.GroupBy, r.Continue, r.matchers(), r.Mute, r.Active, " ", deploy.Span(r.Wait), deploy.Span(r.Interval), deploy.Span(r.Repeat)))
 	for _, sub := range r.Routes {
 		out = sub.outline(out, at+" >")
 	}

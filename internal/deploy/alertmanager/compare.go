@@ -4,11 +4,11 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/prometheus/alertmanager/timeinterval"
-	"github.com/prometheus/common/model"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/assayer-io/assayer/internal/deploy"
 )
 
 // differs names a time interval or a receiver that is not the same, of two files with the same outline; empty: all are. What
@@ -67,7 +67,7 @@ func agree(want, have any) bool {
 		}
 	case string:
 		h, ok := have.(string)
-		return !ok || h == "<secret>" || span(w) == span(h) || address(w) == address(h)
+		return !ok || h == "<secret>" || deploy.Span(w) == deploy.Span(h) || address(w) == address(h)
 	case bool:
 		h, ok := have.(bool)
 		return !ok || w == h
@@ -76,17 +76,6 @@ func agree(want, have any) bool {
 		return !ok || w == h
 	}
 	return true
-}
-
-// span gives a time in one spelling; what is none stays.
-func span(text string) string {
-	if d, err := model.ParseDuration(text); err == nil {
-		return d.String()
-	}
-	if d, err := time.ParseDuration(text); err == nil {
-		return model.Duration(d).String()
-	}
-	return text
 }
 
 var userInfo = regexp.MustCompile(`://[^/\s@]+@`)

@@ -131,12 +131,7 @@ func groupText(g ruleGroup) ([]byte, error) {
 		r["annotations"] = a
 		for _, key := range []string{"for", "keep_firing_for"} {
 			if text, ok := r[key].(string); ok {
-				if d, err := model.ParseDuration(text); err == nil {
-					r[key] = d.String()
-				} else if d, err := time.ParseDuration(text); err == nil {
-					r[key] = model.Duration(d).String()
-				}
-				if r[key] == "0s" {
+				if r[key] = deploy.Span(text); r[key] == "0s" {
 					delete(r, key)
 				}
 			}
@@ -308,8 +303,9 @@ func foundGroup(g ruleGroup) (*deploy.Found, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &deploy.Found{Object: deploy.Object{Kind: KindRuleGroup, Name: g.FolderUID + "/" + g.Title, Text: text, Data: g}, Ours: true, Version: deploy.Sum(text)}
-	if !slices.ContainsFunc(g.Rules, func(r map[string]any) bool { return annotations(r)[stamp] == deploy.Sum(text)[:sumLength] }) {
+	sum := deploy.Sum(text)
+	f := &deploy.Found{Object: deploy.Object{Kind: KindRuleGroup, Name: g.FolderUID + "/" + g.Title, Text: text, Data: g}, Ours: true, Version: sum}
+	if !slices.ContainsFunc(g.Rules, func(r map[string]any) bool { return annotations(r)[stamp] == sum[:sumLength] }) {
 		updated := slices.MaxFunc(g.Rules, func(a, b map[string]any) int {
 			return strings.Compare(fmt.Sprint(a["updated"]), fmt.Sprint(b["updated"]))
 		})

@@ -6,14 +6,15 @@
 //	GET  /api/v1/rules            has the groups card-auth-page and card-auth-ticket, with these rules
 //
 // When the server refuses the reload, or does not have the rules in time, or the apply stops before, the files are put back
-// as they were when they were last in force, and it reloads again: a file that it refuses would keep it from starting later. vmalert reloads after it has answered, so that the
-// check alone tells.
+// as they were when they were last in force, and it reloads again: a file that it refuses would keep it from starting
+// later. vmalert reloads after it has answered, so that the check alone tells.
 package prometheus
 
 import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -54,8 +55,8 @@ func New(c Config, d Deps) (*Target, error) {
 // read as the server will.
 func (t *Target) Wanted(files []artifact.File) ([]deploy.Object, error) {
 	rules := slices.DeleteFunc(slices.Clone(files), func(f artifact.File) bool { return f.Kind != artifact.Rules })
-	names := make([]string, len(rules))
-	groups := map[string]string{}
+	names, groups := make([]string, len(rules)), make([][]group, len(rules))
+	fileOf := map[string]string{}
 	for i, f := range rules {
 		names[i] = path.Base(f.Path)
 		found, err := check(f.Data)
@@ -63,13 +64,31 @@ func (t *Target) Wanted(files []artifact.File) ([]deploy.Object, error) {
 			return nil, fmt.Errorf("checking %s: %w", f.Path, err)
 		}
 		for _, g := range found {
-			if other, twice := groups[g.name]; twice {
+			if other, twice := fileOf[g.name]; twice {
 				return nil, fmt.Errorf("%s and %s both have a group %s", other, f.Path, g.name)
 			}
-			groups[g.name] = f.Path
+			fileOf[g.name] = f.Path
 		}
+		groups[i] = found
 	}
-	return t.files.Objects(names, func(i int) []byte { return rules[i].Data })
+	out, err := t.files.Objects(names, func(i int) []byte { return rules[i].Data })
+	for i := range out {
+		out[i].Data = groups[i]
+	}
+	return out, err
+}
+
+// written gives the groups that Wanted has read.
+func written(wanted []deploy.Object) ([]group, error) {
+	var out []group
+	for _, w := range wanted {
+		groups, ok := w.Data.([]group)
+		if !ok {
+			return nil, errors.New("the plan is none of Prometheus'")
+		}
+		out = append(out, groups...)
+	}
+	return out, nil
 }
 
 // Deployed implements [deploy.Target]. Files that are as wanted and that the server does not run are pending.
@@ -95,7 +114,11 @@ func (t *Target) Deployed(ctx context.Context, wanted []deploy.Object) (deploy.S
 			there = append(there, w)
 		}
 	}
-	if err := missing(there, running); err != nil {
+	groups, err := written(there)
+	if err != nil {
+		return s, err
+	}
+	if err := missing(groups, running); err != nil {
 		s.Pending = "the files are in place, but " + err.Error()
 	}
 	return s, nil
@@ -103,24 +126,28 @@ func (t *Target) Deployed(ctx context.Context, wanted []deploy.Object) (deploy.S
 
 // Begin implements [deploy.Target].
 func (t *Target) Begin(_ context.Context, p deploy.Plan) (deploy.Session, error) {
+	var wanted []deploy.Object
+	for _, step := range p.Steps {
+		if step.Want != nil {
+			wanted = append(wanted, *step.Want)
+		}
+	}
+	groups, err := written(wanted)
+	if err != nil {
+		return nil, err
+	}
 	files, err := t.files.Begin(p)
 	if err != nil {
 		return nil, err
 	}
-	s := &session{FileSession: files, target: t}
-	for _, step := range p.Steps {
-		if step.Want != nil {
-			s.wanted = append(s.wanted, *step.Want)
-		}
-	}
-	return s, nil
+	return &session{files, t, groups}, nil
 }
 
 // session is a session of files that ends with a reload.
 type session struct {
 	*deploy.FileSession
 	target *Target
-	wanted []deploy.Object
+	wanted []group
 }
 
 // Commit implements [deploy.Session].
@@ -199,26 +226,20 @@ func (t *Target) running(ctx context.Context) ([]runningGroup, error) {
 	return answer.Data.Groups, nil
 }
 
-// missing says which groups of rule files the server does not have as they are written.
-func missing(wanted []deploy.Object, running []runningGroup) error {
+// missing says which groups the server does not have as they are written.
+func missing(wanted []group, running []runningGroup) error {
 	have, common := map[string][]runningGroup{}, everywhere(running)
 	for _, g := range running {
 		have[g.Name] = append(have[g.Name], g)
 	}
 	var absent, other []string
-	for _, w := range wanted {
-		groups, err := check(w.Text)
-		if err != nil {
-			return err // Wanted has read it before
-		}
-		for _, g := range groups {
-			switch {
-			case len(g.rules) == 0: // servers may leave it out
-			case len(have[g.name]) == 0:
-				absent = append(absent, g.name)
-			case !slices.ContainsFunc(have[g.name], func(r runningGroup) bool { return g.runs(r, common) }):
-				other = append(other, g.name)
-			}
+	for _, g := range wanted {
+		switch {
+		case len(g.rules) == 0: // servers may leave it out
+		case len(have[g.name]) == 0:
+			absent = append(absent, g.name)
+		case !slices.ContainsFunc(have[g.name], func(r runningGroup) bool { return g.runs(r, common) }):
+			other = append(other, g.name)
 		}
 	}
 	switch {
@@ -278,16 +299,10 @@ func everywhere(running []runningGroup) map[string]bool {
 }
 
 // failing says which of the rules the server cannot evaluate.
-func failing(wanted []deploy.Object, running []runningGroup) error {
+func failing(wanted []group, running []runningGroup) error {
 	ours := map[string]bool{}
-	for _, w := range wanted {
-		groups, err := check(w.Text)
-		if err != nil {
-			return err
-		}
-		for _, g := range groups {
-			ours[g.name] = true
-		}
+	for _, g := range wanted {
+		ours[g.name] = true
 	}
 	var bad []string
 	for _, g := range running {
