@@ -15,6 +15,7 @@ import (
 	"github.com/assayer-io/assayer/internal/artifact"
 	"github.com/assayer-io/assayer/internal/deploy"
 	"github.com/assayer-io/assayer/internal/deploy/directory"
+	"github.com/assayer-io/assayer/internal/testkit/applied"
 )
 
 // set makes generated files of paths and texts.
@@ -73,32 +74,6 @@ func wantOps(t *testing.T, p deploy.Plan, want ...string) {
 	}
 }
 
-// tree reads a folder, without the manifest.
-func tree(t *testing.T, dir string) map[string]string {
-	t.Helper()
-	out := map[string]string{}
-	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || d.Name() == deploy.ManifestName {
-			return err
-		}
-		data, err := os.ReadFile(path)
-		name, _ := filepath.Rel(dir, path)
-		out[filepath.ToSlash(name)] = string(data)
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return out
-}
-
-func wantTree(t *testing.T, dir string, want map[string]string) {
-	t.Helper()
-	if got := tree(t, dir); !maps.Equal(got, want) {
-		t.Errorf("the folder holds %q, want %q", got, want)
-	}
-}
-
 func put(t *testing.T, dir, name, text string) {
 	t.Helper()
 	path := filepath.Join(dir, filepath.FromSlash(name))
@@ -129,12 +104,12 @@ func TestFolderFollowsWhatIsGenerated(t *testing.T) {
 		t.Errorf("difference is\n%s\nwant\n%s", p.Steps[0].Diff, want)
 	}
 	apply(t, one, second)
-	wantTree(t, dir, map[string]string{"a.yaml": "one\n", "sub/b.yaml": "2\n", "theirs.yaml": "x\n"})
+	applied.WantTree(t, dir, map[string]string{"a.yaml": "one\n", "sub/b.yaml": "2\n", "theirs.yaml": "x\n"})
 	if info, err := os.Stat(filepath.Join(dir, "a.yaml")); err != nil || info.Mode().Perm() != 0o604 {
 		t.Errorf("mode is %v, %v, want that of before", info.Mode(), err)
 	}
 	apply(t, one, nil)
-	wantTree(t, dir, map[string]string{"theirs.yaml": "x\n"})
+	applied.WantTree(t, dir, map[string]string{"theirs.yaml": "x\n"})
 }
 
 // A file of the same name that is not ours is never touched, and neither is anything else then.
@@ -175,14 +150,14 @@ func TestHandEdits(t *testing.T) {
 		t.Errorf("step is %+v, want to be told of the edit", s)
 	}
 	err := deploy.Apply(t.Context(), one, p, deploy.ApplyOptions{KeepEdits: true})
-	if err == nil || tree(t, dir)["a"] != "edited\n" {
-		t.Errorf("with edits kept: %v, %q", err, tree(t, dir))
+	if err == nil || applied.Tree(t, dir)["a"] != "edited\n" {
+		t.Errorf("with edits kept: %v, %q", err, applied.Tree(t, dir))
 	}
 	put(t, dir, "a", "again\n")
 	if err := deploy.Apply(t.Context(), one, p, deploy.ApplyOptions{}); !errors.Is(err, deploy.ErrChanged) {
 		t.Errorf("changed after the plan: %v", err)
 	}
-	if got := tree(t, dir)["a"]; got != "again\n" {
+	if got := applied.Tree(t, dir)["a"]; got != "again\n" {
 		t.Errorf("the file is %q", got)
 	}
 	p = plan(t, one, files)
@@ -190,7 +165,7 @@ func TestHandEdits(t *testing.T) {
 		t.Error("an apply that failed is not told of")
 	}
 	apply(t, one, files)
-	wantTree(t, dir, map[string]string{"a": "1\n", "b": "2\n"})
+	applied.WantTree(t, dir, map[string]string{"a": "1\n", "b": "2\n"})
 	// What was generated anew without an edit is no edit.
 	if p := plan(t, one, set(map[string]string{"a": "new\n", "b": "2\n"})); p.Steps[0].Edited {
 		t.Error("a newer version of ours is called an edit")
@@ -246,7 +221,7 @@ func TestHalfApplied(t *testing.T) {
 				}
 			}
 			apply(t, one, now)
-			wantTree(t, dir, want)
+			applied.WantTree(t, dir, want)
 			wantOps(t, plan(t, one, now))
 		})
 	}
@@ -271,7 +246,7 @@ func TestFilesMadeByOthersAfterAKillAreTheirs(t *testing.T) {
 		t.Fatal(err)
 	}
 	apply(t, one, now)
-	wantTree(t, dir, map[string]string{"new": "a", "gone": "theirs too"})
+	applied.WantTree(t, dir, map[string]string{"new": "a", "gone": "theirs too"})
 }
 
 // What of ours somebody deleted, and somebody else made anew when it was no longer wanted, is not ours.
@@ -318,8 +293,8 @@ func TestLinksAreNotFollowedOut(t *testing.T) {
 		p := deploy.Compare("out", []deploy.Object{{Kind: deploy.KindFile, Name: "sub/a", Text: []byte("1")}}, deploy.State{})
 		err = deploy.Apply(t.Context(), one, p, deploy.ApplyOptions{})
 	}
-	if err == nil || tree(t, outside)["a"] != "theirs" {
-		t.Errorf("error is %v, outside is %v", err, tree(t, outside))
+	if err == nil || applied.Tree(t, outside)["a"] != "theirs" {
+		t.Errorf("error is %v, outside is %v", err, applied.Tree(t, outside))
 	}
 	// A link in the place of a file of ours is not ours, and what it points at is not read.
 	dir = t.TempDir()
@@ -363,9 +338,9 @@ func TestApplyIsCancelled(t *testing.T) {
 	if !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "after 2 of 3") {
 		t.Errorf("error is %v", err)
 	}
-	wantTree(t, dir, map[string]string{"a": "1", "b": "2"})
+	applied.WantTree(t, dir, map[string]string{"a": "1", "b": "2"})
 	apply(t, one, files)
-	wantTree(t, dir, map[string]string{"a": "1", "b": "2", "c": "3"})
+	applied.WantTree(t, dir, map[string]string{"a": "1", "b": "2", "c": "3"})
 }
 
 func FuzzManifest(f *testing.F) {
@@ -433,7 +408,7 @@ func TestPlanOfBeforeAnotherApply(t *testing.T) {
 		if !errors.Is(err, deploy.ErrChanged) || !strings.Contains(err.Error(), "another apply has worked here since this one was planned") {
 			t.Errorf("error is %v", err)
 		}
-		wantTree(t, dir, map[string]string{"b": "2", "c": "3"})
+		applied.WantTree(t, dir, map[string]string{"b": "2", "c": "3"})
 		wantOps(t, plan(t, one, set(map[string]string{"a": "1"})), "create a", "delete b", "delete c")
 	}
 }
@@ -472,5 +447,5 @@ func TestFilesThatAreAsGeneratedBecomeOurs(t *testing.T) {
 	put(t, dir, "b", "2\n")
 	apply(t, one, files)
 	apply(t, one, nil)
-	wantTree(t, dir, map[string]string{})
+	applied.WantTree(t, dir, map[string]string{})
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/assayer-io/assayer/internal/deploy"
+	"github.com/assayer-io/assayer/internal/testkit/applied"
 )
 
 const ownerVariable = "ASSAYER_TEST_OWNER_IN"
@@ -52,7 +53,7 @@ func TestOwnersAreKept(t *testing.T) {
 	if u, g, mode := owned(t, name); int(u) != uid || int(g) != gid || mode != 0o640 {
 		t.Errorf("it belongs to %d and %d with %v, want %d and %d with 0640", u, g, mode, uid, gid)
 	}
-	wantTree(t, dir, map[string]string{"a": "2"})
+	applied.WantTree(t, dir, map[string]string{"a": "2"})
 }
 
 // Who may not keep the owner of what is replaced changes nothing at all. Only who may give files away can try this, by a process that may not.
@@ -63,7 +64,7 @@ func TestOwnersThatCannotBeKept(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "nothing was changed: b belongs to user 65533 and group 65532, and what replaces it has to, too") {
 			t.Errorf("error is %v", err)
 		}
-		wantTree(t, dir, map[string]string{"a": "1", "b": "1"})
+		applied.WantTree(t, dir, map[string]string{"a": "1", "b": "1"})
 		if p := plan(t, one, set(map[string]string{"a": "1", "b": "1"})); p.Drifted() {
 			t.Errorf("left is %+v", p)
 		}
@@ -104,5 +105,5 @@ func TestOwnersThatCannotBeKept(t *testing.T) {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)
 	}
-	wantTree(t, dir, map[string]string{"a": "2"})
+	applied.WantTree(t, dir, map[string]string{"a": "2"})
 }

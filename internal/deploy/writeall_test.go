@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/assayer-io/assayer/internal/deploy"
+	"github.com/assayer-io/assayer/internal/testkit/applied"
 )
 
 // writeAll writes files with a text each, that of their names.
@@ -22,29 +23,12 @@ func writeAll(t *testing.T, dir string, replace bool, names ...string) error {
 	return f.WriteAll(objects, replace)
 }
 
-// within lists the folder's files with their texts.
-func within(t *testing.T, dir string) string {
-	t.Helper()
-	var all []string
-	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		data, err := os.ReadFile(path)
-		all = append(all, d.Name()+"="+string(data))
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return strings.Join(all, " ")
-}
-
 func TestAllFilesAreWrittenOrNone(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "new")
-	if err := writeAll(t, dir, false, "a", "b/c"); err != nil || within(t, dir) != "a=a c=b/c" {
-		t.Fatalf("%v: there is %s", err, within(t, dir))
+	if err := writeAll(t, dir, false, "a", "b/c"); err != nil {
+		t.Fatal(err)
 	}
+	applied.WantTree(t, dir, map[string]string{"a": "a", "b/c": "b/c"})
 	for name, c := range map[string]struct {
 		replace bool
 		names   []string
@@ -55,20 +39,23 @@ func TestAllFilesAreWrittenOrNone(t *testing.T) {
 		"the last cannot be made":   {true, []string{"d", "a", strings.Repeat("x", 300)}, false},
 		"its folder cannot be made": {true, []string{"d", "a/e"}, false},
 	} {
-		if err := os.WriteFile(filepath.Join(dir, "a"), []byte("kept"), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		err := writeAll(t, dir, c.replace, c.names...)
-		if got := within(t, dir); err == nil || errors.Is(err, fs.ErrExist) != c.exists || got != "a=kept c=b/c" {
-			t.Errorf("%s: %v: there is %s", name, err, got)
-		}
+		t.Run(name, func(t *testing.T) {
+			if err := os.WriteFile(filepath.Join(dir, "a"), []byte("kept"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if err := writeAll(t, dir, c.replace, c.names...); err == nil || errors.Is(err, fs.ErrExist) != c.exists {
+				t.Errorf("error is %v", err)
+			}
+			applied.WantTree(t, dir, map[string]string{"a": "kept", "b/c": "b/c"})
+		})
 	}
 	if err := os.Chmod(filepath.Join(dir, "a"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := writeAll(t, dir, true, "a", "d"); err != nil || within(t, dir) != "a=a c=b/c d=d" {
-		t.Errorf("%v: there is %s", err, within(t, dir))
+	if err := writeAll(t, dir, true, "a", "d"); err != nil {
+		t.Error(err)
 	}
+	applied.WantTree(t, dir, map[string]string{"a": "a", "b/c": "b/c", "d": "d"})
 	if info, err := os.Stat(filepath.Join(dir, "a")); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("its mode is %v, %v, and was 0600", info.Mode(), err)
 	}

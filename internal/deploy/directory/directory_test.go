@@ -1,12 +1,10 @@
 package directory_test
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"maps"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -14,6 +12,7 @@ import (
 	"github.com/assayer-io/assayer/internal/artifact"
 	"github.com/assayer-io/assayer/internal/deploy"
 	"github.com/assayer-io/assayer/internal/deploy/directory"
+	"github.com/assayer-io/assayer/internal/testkit/applied"
 )
 
 const dirVariable = "ASSAYER_TEST_APPLY_TO"
@@ -50,12 +49,7 @@ func applyAll(dir string) error {
 	if err != nil {
 		return err
 	}
-	ctx := context.Background()
-	p, err := deploy.Make(ctx, "out", one, generated("new"))
-	if err != nil {
-		return err
-	}
-	return deploy.Apply(ctx, one, p, deploy.ApplyOptions{Progress: func(done, _ int, _ *deploy.Step) { fmt.Println("done", done) }})
+	return applied.Apply(context.Background(), one, generated("new"), applied.Tell)
 }
 
 // TestKilled kills a process in the middle of an apply. No file is ever half written, and the next apply does the rest.
@@ -67,19 +61,15 @@ func TestKilled(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			apply := func(version string) {
+			apply := func(files []artifact.File) {
 				t.Helper()
-				p, err := deploy.Make(t.Context(), "out", one, generated(version))
-				if err == nil {
-					err = deploy.Apply(t.Context(), one, p, deploy.ApplyOptions{})
-				}
-				if err != nil {
+				if err := applied.Apply(t.Context(), one, files, func(int) {}); err != nil {
 					t.Fatal(err)
 				}
 			}
-			apply("old")
-			kill(t, dir, after)
-			for name, text := range tree(t, dir) {
+			apply(generated("old"))
+			applied.Kill(t, after, nil, dirVariable+"="+dir)
+			for name, text := range applied.Tree(t, dir) {
 				if !strings.Contains(name, ".assayer-") && text != strings.Repeat("old\n", 5000) && text != strings.Repeat("new\n", 5000) {
 					t.Errorf("%s is broken: %d bytes", name, len(text))
 				}
@@ -87,62 +77,18 @@ func TestKilled(t *testing.T) {
 			if err := os.WriteFile(filepath.Join(dir, "rules", "theirs.yaml"), []byte("x"), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			apply("new")
+			apply(generated("new"))
 			want := map[string]string{"rules/theirs.yaml": "x"}
 			for _, f := range generated("new") {
 				want[f.Path] = string(f.Data)
 			}
-			got := tree(t, dir)
-			delete(got, deploy.ManifestName)
-			if !maps.Equal(got, want) {
-				t.Errorf("the folder holds %d files, want %d", len(got), len(want))
-			}
+			applied.WantTree(t, dir, want)
 			p, err := deploy.Make(t.Context(), "out", one, generated("new"))
 			if err != nil || p.Drifted() {
 				t.Errorf("left: %v, %v", p, err)
 			}
 		})
 	}
-}
-
-// kill starts an apply and kills it when it has said that so much is done.
-func kill(t *testing.T, dir string, after int) {
-	t.Helper()
-	cmd := exec.CommandContext(t.Context(), os.Args[0])
-	cmd.Env = append(os.Environ(), dirVariable+"="+dir)
-	out, err := cmd.StdoutPipe()
-	if err == nil {
-		err = cmd.Start()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	lines := bufio.NewScanner(out)
-	for lines.Scan() && lines.Text() != fmt.Sprint("done ", after) {
-		if !strings.HasPrefix(lines.Text(), "done ") {
-			t.Errorf("it says %q", lines.Text())
-		}
-	}
-	_ = cmd.Process.Kill() // it may have ended
-	_ = cmd.Wait()         // with the signal
-}
-
-func tree(t *testing.T, dir string) map[string]string {
-	t.Helper()
-	out := map[string]string{}
-	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		data, err := os.ReadFile(path)
-		name, _ := filepath.Rel(dir, path)
-		out[filepath.ToSlash(name)] = string(data)
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return out
 }
 
 // TestFolderThatWasGenerated: what ReadFolder reads and deploys is what is there, each file for its own destination.
@@ -178,11 +124,7 @@ func TestModes(t *testing.T) {
 	modes := func(text string) map[string]os.FileMode {
 		t.Helper()
 		all := []artifact.File{{Path: "am.yaml", Kind: artifact.Alertmanager, Data: []byte(text)}, {Path: "rules.yaml", Kind: artifact.Rules, Data: []byte(text)}}
-		p, err := deploy.Make(t.Context(), "out", one, all)
-		if err == nil {
-			err = deploy.Apply(t.Context(), one, p, deploy.ApplyOptions{})
-		}
-		if err != nil {
+		if err := applied.Apply(t.Context(), one, all, func(int) {}); err != nil {
 			t.Fatal(err)
 		}
 		out := map[string]os.FileMode{}

@@ -1,13 +1,10 @@
 package prometheus_test
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -16,6 +13,7 @@ import (
 	"github.com/assayer-io/assayer/internal/artifact"
 	"github.com/assayer-io/assayer/internal/deploy"
 	"github.com/assayer-io/assayer/internal/deploy/prometheus"
+	"github.com/assayer-io/assayer/internal/testkit/applied"
 )
 
 const toVariable, urlVariable = "ASSAYER_TEST_APPLY_TO", "ASSAYER_TEST_APPLY_URL"
@@ -30,20 +28,12 @@ func TestMain(m *testing.M) {
 	c.Dir, c.Server.URL, c.Settle = dir, os.Getenv(urlVariable), time.Minute
 	one, err := prometheus.New(c, prometheus.Deps{})
 	if err == nil {
-		err = applyHere(context.Background(), one, version("new"), func(done int) { fmt.Println("done", done) })
+		err = applied.Apply(context.Background(), one, version("new"), applied.Tell)
 	}
 	if err != nil {
 		fmt.Println(err)
 		os.Exit(1)
 	}
-}
-
-func applyHere(ctx context.Context, one deploy.Target, files []artifact.File, told func(done int)) error {
-	p, err := deploy.Make(ctx, "prometheus", one, files)
-	if err != nil {
-		return err
-	}
-	return deploy.Apply(ctx, one, p, deploy.ApplyOptions{Progress: func(done, _ int, _ *deploy.Step) { told(done) }})
 }
 
 // version is a set of rule files: a and b are of every version, the third is of this one alone. A new one has what the
@@ -65,60 +55,17 @@ func contents(files []artifact.File) map[string]string {
 	return out
 }
 
-// ruleFiles reads what the server would load. What else is there must be the manifest alone.
-func ruleFiles(t *testing.T, dir string) map[string]string {
-	t.Helper()
-	list, err := os.ReadDir(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	out := map[string]string{}
-	for _, e := range list {
-		if e.Name() == deploy.ManifestName {
-			continue
-		}
-		data, err := os.ReadFile(filepath.Join(dir, e.Name()))
-		if err != nil {
-			t.Fatal(err)
-		}
-		out[e.Name()] = string(data)
-	}
-	return out
-}
-
-func wantFiles(t *testing.T, dir string, want map[string]string) {
-	t.Helper()
-	if got := ruleFiles(t, dir); !maps.Equal(got, want) {
-		t.Errorf("the folder holds %q, want %q", got, want)
-	}
-}
-
 // killed starts an apply of the new version and kills it when it has made so many of its four changes; after the fourth,
 // while it waits for the server to have them in force.
 func killed(t *testing.T, s *server, after int) {
 	t.Helper()
-	reached := make(chan struct{}, 1)
-	s.set(func() { s.asked = reached })
-	cmd := exec.CommandContext(t.Context(), os.Args[0])
-	cmd.Env = append(os.Environ(), toVariable+"="+s.dir, urlVariable+"="+s.url)
-	out, err := cmd.StdoutPipe()
-	if err == nil {
-		err = cmd.Start()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	lines := bufio.NewScanner(out)
-	for lines.Scan() && lines.Text() != fmt.Sprint("done ", after) {
-		if !strings.HasPrefix(lines.Text(), "done ") {
-			t.Errorf("it says %q", lines.Text())
+	asked := make(chan struct{}, 1)
+	s.set(func() { s.asked = asked })
+	applied.Kill(t, after, func() {
+		if after == 4 {
+			<-asked
 		}
-	}
-	if after == 4 {
-		<-reached
-	}
-	_ = cmd.Process.Kill()
-	_ = cmd.Wait() // with the signal
+	}, toVariable+"="+s.dir, urlVariable+"="+s.url)
 	s.set(func() { s.asked = nil })
 }
 
@@ -144,13 +91,13 @@ func TestKilledApplyIsCompletedOrUndone(t *testing.T) {
 					if err != nil || plan(t, one, version("new")).Drifted() {
 						t.Errorf("the next apply: %v", err)
 					}
-					wantFiles(t, s.dir, contents(version("new")))
+					applied.WantTree(t, s.dir, contents(version("new")))
 					return
 				}
 				if err == nil || !strings.Contains(err.Error(), "bad rule; put back as before, and reloaded: a.yaml, b.yaml, new.yaml, old.yaml") {
 					t.Errorf("error is %v", err)
 				}
-				wantFiles(t, s.dir, contents(version("old")))
+				applied.WantTree(t, s.dir, contents(version("old")))
 				if p := plan(t, one, version("old")); p.Drifted() {
 					t.Errorf("left is %+v", p)
 				}
@@ -179,7 +126,7 @@ func TestUndoLeavesWhatOthersChanged(t *testing.T) {
 	}
 	want := contents(version("old"))
 	want["a.yaml"] = edited
-	wantFiles(t, s.dir, want)
+	applied.WantTree(t, s.dir, want)
 
 	s.set(func() {
 		s.onReload = func() {
@@ -194,7 +141,7 @@ func TestUndoLeavesWhatOthersChanged(t *testing.T) {
 		t.Errorf("error is %v", err)
 	}
 	want["b.yaml"] = "groups: []\n"
-	wantFiles(t, s.dir, want)
+	applied.WantTree(t, s.dir, want)
 }
 
 // An apply that stops between two files leaves none of them: a server that starts again must find what it ran.
@@ -213,7 +160,7 @@ func TestStoppedApplyIsUndone(t *testing.T) {
 			}
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
-			err := applyHere(ctx, one, version("new"), func(done int) {
+			err := applied.Apply(ctx, one, version("new"), func(done int) {
 				if done == 1 {
 					if err := stop(s.dir, cancel); err != nil {
 						t.Error(err)
@@ -227,7 +174,7 @@ func TestStoppedApplyIsUndone(t *testing.T) {
 			if name == "by an edit" {
 				want["b.yaml"] = "groups: []\n"
 			}
-			wantFiles(t, s.dir, want)
+			applied.WantTree(t, s.dir, want)
 			if p := plan(t, one, version("old")); p.Pending != "" {
 				t.Errorf("left is %+v", p)
 			}
