@@ -55,16 +55,9 @@ func deployOf[C any](defaults func() C, make func(C) (deploy.Target, error)) dep
 	}
 }
 
-// readDeploy reads the section deploy. The folder is that of Grafana for entries that name none; empty: that of the
-// section generate.
+// readDeploy reads the section deploy. The folder is that of Grafana for entries that name none.
 func (l *Loaded) readDeploy(folder string) problem.List {
 	var problems problem.List
-	if c := generate.Default(); folder == "" {
-		if l.Config.Generate.Written() {
-			_ = l.Config.Generate.Decode(&c) // what is wrong in it is told by others
-		}
-		folder = c.Grafana.Folder
-	}
 	for _, s := range l.Config.Deploy {
 		if s.Kind == "" {
 			continue // told of already
@@ -98,11 +91,16 @@ func (p deployPlan) destination() (Destination, error) {
 	if err != nil {
 		return Destination{}, fmt.Errorf("making %s: %w", p.Name, err)
 	}
-	d := Destination{Name: p.Name, Kind: p.Kind, Target: t, Form: generate.Files} // servers take nothing else
-	if p.Kind == "directory" {
+	return NewDestination(p.Name, p.Kind, t), nil
+}
+
+// NewDestination gives a target of a kind the form that it takes.
+func NewDestination(name, kind string, t deploy.Target) Destination {
+	d := Destination{Name: name, Kind: kind, Target: t, Form: generate.Files} // servers take nothing else
+	if kind == "directory" {
 		d.Form = ""
 	}
-	return d, nil
+	return d
 }
 
 // Destinations makes those of the names given, or all when none is given.
@@ -172,12 +170,7 @@ func (g *generated) get() ([]artifact.File, error) {
 }
 
 func (g *generated) make(now time.Time) ([]artifact.File, error) {
-	c := generate.Default()
-	if g.loaded.Config.Generate.Written() {
-		if err := g.loaded.Config.Generate.Decode(&c).Err(); err != nil {
-			return nil, err
-		}
-	}
+	c := g.loaded.generate
 	if g.form != "" {
 		c.Form = g.form
 	}

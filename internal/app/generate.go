@@ -37,7 +37,7 @@ type GenerateOptions struct {
 // LoadGenerate reads everything that `assayer generate` makes things from. With an error among the problems the Input is
 // not to be used.
 func LoadGenerate(o GenerateOptions) (generate.Input, problem.List) {
-	l := Loaded{Config: config.Default()}
+	l := Loaded{Config: config.Default(), generate: generate.Default()}
 	var problems problem.List
 	if o.Config != "" {
 		l, problems = Load(LoadOptions{Path: o.Config, Strict: o.Strict, Now: o.Now})
@@ -59,13 +59,10 @@ func LoadGenerate(o GenerateOptions) (generate.Input, problem.List) {
 			l.Objectives[i].MinTierWindow = minLooks * how.ScrapeInterval
 		}
 	}
-	c := generate.Default()
-	if l.Config.Generate.Written() {
-		problems = append(problems, l.Config.Generate.Decode(&c)...)
-	}
 	if problems.Errors() > 0 {
 		return generate.Input{}, problems
 	}
+	c := l.generate
 	if o.Change != nil {
 		o.Change(&c)
 		if err := c.Validate(); err != nil {

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 
 	"github.com/assayer-io/assayer/internal/config"
+	"github.com/assayer-io/assayer/internal/generate"
 	"github.com/assayer-io/assayer/internal/hooks"
 	"github.com/assayer-io/assayer/internal/problem"
 	"github.com/assayer-io/assayer/internal/strictyaml"
@@ -24,7 +26,7 @@ type LoadOptions struct {
 	Path   string    // the agent file
 	Strict bool      // refuse objectives that OpenSLO's schema forbids
 	Now    time.Time // to warn of built-in calendars whose data end; zero: no warning
-	Folder string    // of Grafana, in place of generate.grafana.folder; empty: that
+	Folder string    // of Grafana, in place of generate.grafana.folder; empty: that of the section
 }
 
 // Loaded is a configuration that has been read, with everything it names.
@@ -37,13 +39,14 @@ type Loaded struct {
 	plans      map[string]collectorPlan // by kind
 	hooks      []hookPlan
 	deploy     []deployPlan
+	generate   generate.Config
 }
 
 // Load reads the agent file, the objectives and every section, and checks them against each other.
 // It starts nothing and connects to nothing. With an error among the problems Loaded is incomplete.
 func Load(opts LoadOptions) (Loaded, problem.List) {
 	cfg, problems := config.Load(opts.Path)
-	l := Loaded{Config: cfg, plans: map[string]collectorPlan{}}
+	l := Loaded{Config: cfg, plans: map[string]collectorPlan{}, generate: generate.Default()}
 	for _, s := range cfg.Collectors {
 		read := collectorKinds()[s.Kind]
 		if read == nil {
@@ -76,7 +79,10 @@ func Load(opts LoadOptions) (Loaded, problem.List) {
 		l.hooks = append(l.hooks, plan)
 		problems = append(problems, found...)
 	}
-	problems = append(problems, l.readDeploy(opts.Folder)...)
+	if cfg.Generate.Written() {
+		problems = append(problems, cfg.Generate.Decode(&l.generate)...)
+	}
+	problems = append(problems, l.readDeploy(cmp.Or(opts.Folder, l.generate.Grafana.Folder))...)
 	how := spec.Options{Strict: opts.Strict, ScrapeInterval: l.interval(problems), Now: opts.Now, Currency: cfg.Global.ReportingCurrency}
 	if p := l.transactions(); p != nil {
 		how.Rails = p.rails

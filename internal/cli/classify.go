@@ -57,11 +57,8 @@ func classify(s Streams, f classifyFlags) error {
 		return fmt.Errorf("--direction: got %q, allowed: in, out", f.Direction)
 	}
 	table, problems := classifyTable(f)
-	for _, p := range problems {
-		fmt.Fprintln(s.Err, p)
-	}
-	if problems.Errors() > 0 {
-		return errSaid
+	if err := say(s, problems); err != nil {
+		return err
 	}
 	if err := choose(table, &f.Key); err != nil {
 		return err

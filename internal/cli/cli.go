@@ -41,6 +41,17 @@ var errNo = errors.New("the answer is no")
 // errSaid is returned by commands that failed and have told the user everything already.
 var errSaid = errors.New("failed")
 
+// say tells all problems, and fails if one of them is a reason to refuse.
+func say(s Streams, problems problem.List) error {
+	for _, p := range problems {
+		fmt.Fprintln(s.Err, p)
+	}
+	if problems.Errors() > 0 {
+		return errSaid
+	}
+	return nil
+}
+
 // Run executes one command line and returns the process's exit code.
 func Run(ctx context.Context, args []string, s Streams) int {
 	root := newRoot(s)

@@ -108,11 +108,8 @@ func (f *deployFlags) one() (*app.Destination, error) {
 	if len(f.targets) > 0 {
 		return nil, errors.New("--target names entries of the agent file, and other flags name a place of their own: use one of the two")
 	}
-	to := &app.Destination{Name: kind, Kind: kind, Target: target, Form: generate.Files}
-	if kind == "directory" {
-		to.Form = ""
-	}
-	return to, nil
+	to := app.NewDestination(kind, kind, target)
+	return &to, nil
 }
 
 // placement is a destination with what belongs there.
@@ -239,14 +236,6 @@ func (f *deployFlags) files(form generate.Form, s Streams) ([]artifact.File, err
 	return out.Files, err
 }
 
-// say tells all problems.
-func say(s Streams, problems problem.List) error {
-	for _, p := range problems {
-		fmt.Fprintln(s.Err, p)
-	}
-	return errSaid
-}
-
 func newDiff(s Streams) *cobra.Command {
 	var f deployFlags
 	var asJSON bool
@@ -310,11 +299,13 @@ func printPlans(out io.Writer, plans []deploy.Plan) error {
 			errs = append(errs, row(w, "TARGET", "DO", "KIND", "NAME", "WHY"))
 		}
 		for _, s := range p.Steps {
-			if s.Op == deploy.Unchanged || s.Op == deploy.Kept {
-				unchanged += map[deploy.Op]int{deploy.Unchanged: 1}[s.Op]
-				continue
+			switch s.Op {
+			case deploy.Unchanged:
+				unchanged++
+			case deploy.Kept:
+			default:
+				errs = append(errs, row(w, p.Target, string(s.Op), s.Kind, s.Name, s.Why))
 			}
-			errs = append(errs, row(w, p.Target, string(s.Op), s.Kind, s.Name, s.Why))
 		}
 		if p.Pending != "" {
 			errs = append(errs, row(w, p.Target, "reload", "-", "-", p.Pending))

@@ -16,11 +16,8 @@ func newExpand(s Streams) *cobra.Command {
 			files, problems := spec.ReadGlobs(args, "")
 			out, more := spec.Expand(files, spec.Options{})
 			problems = append(problems, more...)
-			for _, p := range problems {
-				fmt.Fprintln(s.Err, p)
-			}
-			if problems.Errors() > 0 {
-				return errSaid
+			if err := say(s, problems); err != nil {
+				return err
 			}
 			if len(out) == 0 {
 				return fmt.Errorf("nothing to expand: no document of kind GoldenSignals in %s", strings.Join(args, ", "))

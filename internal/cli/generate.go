@@ -108,21 +108,15 @@ func (f *generateFlags) output(s Streams) (generate.Output, error) {
 		return generate.Output{}, fmt.Errorf("nothing to generate from: give --objectives 'slo/*.yaml' or --config assayer.yaml")
 	}
 	in, problems := app.LoadGenerate(app.GenerateOptions{Config: f.config, Objectives: f.objectives, Strict: f.strict, Whole: f.whole, Now: time.Now(), Change: f.change})
-	for _, p := range problems {
-		fmt.Fprintln(s.Err, p)
-	}
-	if problems.Errors() > 0 {
-		return generate.Output{}, errSaid
+	if err := say(s, problems); err != nil {
+		return generate.Output{}, err
 	}
 	if len(in.Objectives) == 0 {
 		return generate.Output{}, fmt.Errorf("nothing to generate from: no objective in %s", strings.Join(append(f.objectives, f.config), " "))
 	}
 	out, err := generate.Generate(in)
 	if l, ok := errors.AsType[problem.List](err); ok {
-		for _, p := range l {
-			fmt.Fprintln(s.Err, p)
-		}
-		return out, errSaid
+		return out, say(s, l)
 	}
 	return out, err
 }

@@ -23,7 +23,6 @@ import (
 	"github.com/assayer-io/assayer/collector"
 	"github.com/assayer-io/assayer/internal/app"
 	"github.com/assayer-io/assayer/internal/hooks"
-	"github.com/assayer-io/assayer/internal/problem"
 	"github.com/assayer-io/assayer/internal/replay"
 	"github.com/assayer-io/assayer/internal/replay/openmetrics"
 	"github.com/assayer-io/assayer/internal/replay/promapi"
@@ -241,7 +240,7 @@ func (r *replaying) readObjectives() error {
 	}
 	if r.flags.config != "" {
 		loaded, problems := app.Load(app.LoadOptions{Path: r.flags.config})
-		if err := r.tell(problems); err != nil {
+		if err := say(r.streams, problems); err != nil {
 			return err
 		}
 		r.loaded = &loaded
@@ -275,18 +274,7 @@ func (r *replaying) readObjectives() error {
 // refused for holding too few looks.
 func (r *replaying) load(globs []string) ([]spec.Objective, error) {
 	set, problems := spec.LoadGlobs(globs, "", spec.Options{ScrapeInterval: time.Millisecond})
-	return set.Objectives, r.tell(problems)
-}
-
-// tell prints problems and fails if one of them is a reason to refuse.
-func (r *replaying) tell(problems problem.List) error {
-	for _, p := range problems {
-		fmt.Fprintln(r.streams.Err, p)
-	}
-	if problems.Errors() > 0 {
-		return errSaid
-	}
-	return nil
+	return set.Objectives, say(r.streams, problems)
 }
 
 func parseTime(flag, text string) (time.Time, error) {
