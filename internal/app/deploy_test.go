@@ -12,9 +12,9 @@ import (
 
 	"github.com/assayer-io/assayer/internal/app"
 	"github.com/assayer-io/assayer/internal/artifact"
-	"github.com/assayer-io/assayer/internal/deploy"
 	"github.com/assayer-io/assayer/internal/generate"
 	"github.com/assayer-io/assayer/internal/health"
+	"github.com/assayer-io/assayer/internal/testkit/applied"
 )
 
 // The agent tells of drift and repairs nothing; once what is deployed is as its objectives give it, also after a reload,
@@ -50,22 +50,7 @@ deploy:
 			t.Errorf("the agent made the folder %s", dir)
 		}
 	}
-
-	loaded, problems := app.Load(app.LoadOptions{Path: s.options().ConfigPath})
-	if problems.Err() != nil {
-		t.Fatal(problems)
-	}
-	places, err := loaded.Destinations([]string{"files"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	p, err := deploy.Make(t.Context(), "files", places[0].Target, s.generated())
-	if err == nil {
-		err = deploy.Apply(t.Context(), places[0].Target, p, deploy.ApplyOptions{})
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	s.deploy("files")
 	if err := a.Reload(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -78,6 +63,22 @@ deploy:
 	}
 	if text := s.get(a, "/metrics", http.StatusOK); strings.Contains(text, "\nassayer_drift") || s.problem(a, health.DriftUnchecked, "rules") != "" {
 		t.Error("what is no longer watched is told of")
+	}
+}
+
+// deploy applies what is generated at one place of the agent file.
+func (s site) deploy(name string) {
+	s.t.Helper()
+	loaded, problems := app.Load(app.LoadOptions{Path: s.options().ConfigPath})
+	if problems.Err() != nil {
+		s.t.Fatal(problems)
+	}
+	places, err := loaded.Destinations([]string{name})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if err := applied.Apply(s.t.Context(), places[0].Target, s.generated(), func(int) {}); err != nil {
+		s.t.Fatal(err)
 	}
 }
 

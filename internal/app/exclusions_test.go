@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -45,10 +46,43 @@ func (s site) exclude(a *app.App, body string) exclusions.Entry {
 func (s site) wantExactly(a *app.App, what string, want slo.Events) {
 	s.t.Helper()
 	var got slo.Events
-	s.eventually(fmt.Sprintf("%s: %+v, last %+v", what, want, got), func() bool {
+	defer func() { s.t.Logf("%s: the last seen was %+v", what, got) }()
+	s.eventually(fmt.Sprintf("%s: %+v", what, want), func() bool {
 		got = s.statuses(a)["sales"].Events
 		return got == want
 	})
+}
+
+// remove has ben remove an exclusion.
+func (s site) remove(a *app.App, id string) {
+	s.t.Helper()
+	if status, answer := s.send(a, http.MethodDelete, "/api/v1/exclusions/"+id, `{"by": "ben"}`); status != http.StatusOK || !strings.Contains(answer, `"removed_by":"ben"`) {
+		s.t.Fatalf("removing: %d %s", status, answer)
+	}
+}
+
+func (s site) wantLeft(a *app.App, want float64) {
+	s.t.Helper()
+	if got := s.statuses(a)["sales"].ErrorBudget.RemainingRatio; got != want {
+		s.t.Errorf("%v of the budget is left, want %v", got, want)
+	}
+}
+
+// wantAudited verifies the audit log of an agent that has stopped, and compares what it says of exclusions.
+func (s site) wantAudited(want ...string) {
+	s.t.Helper()
+	var got []string
+	if _, err := audit.VerifyFile(filepath.Join(s.dir, "data", "audit.jsonl"), audit.VerifyOptions{Each: func(e audit.Entry) error {
+		if strings.HasPrefix(e.Type, "exclusion_") {
+			got = append(got, e.Type+" "+e.Actor)
+		}
+		return nil
+	}}); err != nil {
+		s.t.Errorf("verifying the audit log: %v", err)
+	}
+	if !slices.Equal(got, want) {
+		s.t.Errorf("audited %q, want %q", got, want)
+	}
 }
 
 func TestExclusionsMoveNumbersAndGiveThemBack(t *testing.T) {
@@ -65,9 +99,7 @@ func TestExclusionsMoveNumbersAndGiveThemBack(t *testing.T) {
 	}
 	outage := s.exclude(a, `{"objectives": ["sal*"], `+hour(time.Hour, -time.Minute)+`, "who": "anna", "why": "data centre move"}`)
 	s.wantExactly(a, "all excluded", slo.Events{Excluded: 100})
-	if st := s.statuses(a)["sales"]; st.ErrorBudget.RemainingRatio != 1 {
-		t.Errorf("with everything excluded %v of the budget is left", st.ErrorBudget.RemainingRatio)
-	}
+	s.wantLeft(a, 1)
 	if page := s.get(a, "/slo/sales", http.StatusOK); !strings.Contains(page, "Data centre move.") || !strings.Contains(page, outage.ID) {
 		t.Error("the page does not say what is excluded")
 	}
@@ -84,23 +116,16 @@ func TestExclusionsMoveNumbersAndGiveThemBack(t *testing.T) {
 		outage.ID, outage.From.Format(time.RFC3339Nano), outage.To.Format(time.RFC3339Nano))); !again.CreatedAt.Equal(outage.CreatedAt) {
 		t.Errorf("again: %+v", again)
 	}
-	path := "/api/v1/exclusions/" + outage.ID
-	if status, answer := s.send(a, http.MethodDelete, path, ""); status != http.StatusBadRequest {
+	if status, answer := s.send(a, http.MethodDelete, "/api/v1/exclusions/"+outage.ID, ""); status != http.StatusBadRequest {
 		t.Errorf("removed by nobody: %d %s", status, answer)
 	}
-	if status, answer := s.send(a, http.MethodDelete, path, `{"by": "ben"}`); status != http.StatusOK || !strings.Contains(answer, `"removed_by":"ben"`) {
-		t.Fatalf("removing: %d %s", status, answer)
-	}
+	s.remove(a, outage.ID)
 	s.wantExactly(a, "as before", before.Events)
-	if st := s.statuses(a)["sales"]; st.ErrorBudget.RemainingRatio != before.ErrorBudget.RemainingRatio {
-		t.Errorf("%v of the budget is left, before it was %v", st.ErrorBudget.RemainingRatio, before.ErrorBudget.RemainingRatio)
-	}
+	s.wantLeft(a, before.ErrorBudget.RemainingRatio)
 
 	fix := s.exclude(a, `{"objectives": ["sales"], `+hour(time.Minute, 0)+`, "correction": {"good": 4, "bad": -4}, "who": "anna", "why": "retried by hand"}`)
 	s.wantExactly(a, "corrected", slo.Events{Good: 100})
-	if status, answer := s.send(a, http.MethodDelete, "/api/v1/exclusions/"+fix.ID, `{"by": "ben"}`); status != http.StatusOK {
-		t.Fatalf("removing: %d %s", status, answer)
-	}
+	s.remove(a, fix.ID)
 	s.wantExactly(a, "as before the correction", before.Events)
 
 	if list := s.get(a, "/api/v1/exclusions?objective=sales", http.StatusOK); strings.Count(list, `"removed_by":"ben"`) != 2 {
@@ -112,18 +137,7 @@ func TestExclusionsMoveNumbersAndGiveThemBack(t *testing.T) {
 	if err := a.Stop(context.WithoutCancel(t.Context())); err != nil {
 		t.Fatal(err)
 	}
-	var kinds []string
-	if _, err := audit.VerifyFile(filepath.Join(s.dir, "data", "audit.jsonl"), audit.VerifyOptions{Each: func(e audit.Entry) error {
-		if strings.HasPrefix(e.Type, "exclusion_") {
-			kinds = append(kinds, e.Type+" "+e.Actor)
-		}
-		return nil
-	}}); err != nil {
-		t.Errorf("verifying the audit log: %v", err)
-	}
-	if got, want := strings.Join(kinds, ", "), "exclusion_added anna, exclusion_removed ben, exclusion_added anna, exclusion_removed ben"; got != want {
-		t.Errorf("audited %s, want %s", got, want)
-	}
+	s.wantAudited("exclusion_added anna", "exclusion_removed ben", "exclusion_added anna", "exclusion_removed ben")
 }
 
 func TestRefusedExclusions(t *testing.T) {

@@ -105,25 +105,52 @@ func (s site) failing() (stop func()) {
 	return func() { close(done); <-gone }
 }
 
-// TestBudgetPolicies is the whole story: a budget falls below two limits, a hook has to ask because of the first and
-// is called once because of the second, a reload and a restart change nothing, and each ends only past its own limit.
-func TestBudgetPolicies(t *testing.T) {
-	s := newSite(t)
-	var calls atomic.Int64
+// policed is a site with the policy, whose hook counts its calls.
+func policed(t *testing.T) (s site, calls *atomic.Int64) {
+	t.Helper()
+	s, calls = newSite(t), new(atomic.Int64)
 	receiver := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { calls.Add(1) }))
 	t.Cleanup(receiver.Close)
 	agent := strings.Replace(agentFile, "scrape_interval: 50ms, scrape_timeout: 50ms", "scrape_interval: 200ms, scrape_timeout: 200ms, min_coverage_ratio: 0.5", 1)
 	s.write("assayer.yaml", fmt.Sprintf(agent, s.shop.Listener.Addr())+fmt.Sprintf(
 		"hooks: [{name: undo, min_coverage_ratio: 0.5, kind: webhook, mode: auto, resume_on_start: true, require_change: false, tiers: [none], objectives: [sales], url: %q, secret: s}]\n", receiver.URL))
 	s.write("slo/policy.yaml", salesPolicy)
+	return s, calls
+}
+
+// asked waits until the hook asks, which it does because of both rules, and the metrics say so.
+func (s site) asked(a *app.App) hooks.Action {
+	s.t.Helper()
+	s.eventually("the policy to call the hook, which asks", func() bool { return len(s.actions(a, hooks.WaitingApproval)) == 1 })
+	asks := s.actions(a, hooks.WaitingApproval)[0]
+	if reasons := strings.Join(asks.Reasons, "\n"); asks.Policy != "sales/undo" || !strings.Contains(reasons, "undo has to ask: policy sales/ask demands approval: ") {
+		s.t.Errorf("action is %+v", asks)
+	}
+	metrics := s.get(a, "/metrics", http.StatusOK)
+	for _, want := range []string{`assayer_policy_active{policy="sales",rule="ask",service="shop",slo="sales",then="approval"} 1`, `rule="undo",service="shop",slo="sales",then="hook"} 1`} {
+		if !strings.Contains(metrics, want) {
+			s.t.Errorf("metrics lack %s", want)
+		}
+	}
+	return asks
+}
+
+func (s site) approve(a *app.App, id string) {
+	s.t.Helper()
+	s.eventually("the approval to be taken", func() bool { // on a slow machine a moment may be blind
+		status, answer := s.send(a, http.MethodPost, "/api/v1/actions/"+id+"/approve", `{"by": "anna"}`)
+		return status == http.StatusOK || status == http.StatusConflict && strings.Contains(answer, "does not wait")
+	})
+}
+
+// TestBudgetPolicies is the whole story: a budget falls below two limits, a hook has to ask because of the first and
+// is called once because of the second, a reload and a restart change nothing, and each ends only past its own limit.
+func TestBudgetPolicies(t *testing.T) {
+	s, calls := policed(t)
 	said := &said{}
 	opts := s.options()
 	opts.Log = slog.New(slog.NewTextHandler(said, nil))
-	a, err := app.New(t.Context(), opts)
-	if err != nil {
-		t.Fatal(err)
-	}
-	a.Start(t.Context())
+	a := s.startWith(opts)
 	s.baseline()
 	s.shop.good.Add(10_000)
 	s.wantEvents(a, "sales", 10_000, 0)
@@ -135,17 +162,7 @@ func TestBudgetPolicies(t *testing.T) {
 	began := *s.policies(a)["ask"].Since
 
 	stop := s.failing()
-	s.eventually("the policy to call the hook, which asks", func() bool { return len(s.actions(a, hooks.WaitingApproval)) == 1 })
-	asks := s.actions(a, hooks.WaitingApproval)[0]
-	if reasons := strings.Join(asks.Reasons, "\n"); asks.Policy != "sales/undo" || !strings.Contains(reasons, "undo has to ask: policy sales/ask demands approval: ") {
-		t.Errorf("action is %+v", asks)
-	}
-	metrics := s.get(a, "/metrics", http.StatusOK)
-	for _, want := range []string{`assayer_policy_active{policy="sales",rule="ask",service="shop",slo="sales",then="approval"} 1`, `rule="undo",service="shop",slo="sales",then="hook"} 1`} {
-		if !strings.Contains(metrics, want) {
-			t.Errorf("metrics lack %s", want)
-		}
-	}
+	asks := s.asked(a)
 	if calls.Load() != 0 {
 		t.Error("the hook was called before anybody approved")
 	}
@@ -154,14 +171,7 @@ func TestBudgetPolicies(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.eventually("the new message", func() bool { return s.policies(a)["ask"].Message == "Ask the owner." })
-	s.eventually("the approval to be taken", func() bool { // on a slow machine a moment may be blind
-		res, err := http.Post("http://"+a.Addr()+"/api/v1/actions/"+asks.ID+"/approve", "application/json", strings.NewReader(`{"by": "anna"}`))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer res.Body.Close()
-		return res.StatusCode == http.StatusOK || res.StatusCode == http.StatusConflict && strings.Contains(s.body(res), "does not wait")
-	})
+	s.approve(a, asks.ID)
 	s.eventually("the call", func() bool { return calls.Load() == 1 })
 	stop()
 	if err := a.Stop(t.Context()); err != nil {

@@ -82,17 +82,11 @@ func importFiles(f importFlags, args []string, s Streams) error {
 			return err
 		}
 	} else {
-		tellImport(s.Err, result, f.strict)
+		tellImport(s.Err, result, f.strict, !failed)
 	}
 	switch {
-	case failed && !f.json:
-		fmt.Fprintln(s.Err, "assayer: nothing was written: "+whyNothing(result))
-		return errSaid
 	case failed:
 		return errSaid
-	case result.Refused > 0 && !f.json:
-		fmt.Fprintf(s.Err, "assayer: %s written, and %s could not be converted\n", count(len(result.Objectives), "objective"), count(result.Refused, "document"))
-		return errNo
 	case result.Refused > 0:
 		return errNo
 	}
@@ -112,8 +106,9 @@ func whyNothing(r convert.Result) string {
 // mostTold is how many problems and losses are printed: nobody reads more.
 const mostTold = 1000
 
-// tellImport prints every problem and loss, one a line. In strict mode losses are errors.
-func tellImport(w io.Writer, r convert.Result, strict bool) {
+// tellImport prints every problem and loss, one a line, and what came of it if that is not all. In strict mode losses are
+// errors.
+func tellImport(w io.Writer, r convert.Result, strict, written bool) {
 	all := append(problem.List{}, r.Problems...)
 	for _, n := range r.Notices {
 		n.Warning = !strict
@@ -125,6 +120,12 @@ func tellImport(w io.Writer, r convert.Result, strict bool) {
 	}
 	if len(all) > mostTold {
 		fmt.Fprintf(w, "assayer: and %d more; --json lists all\n", len(all)-mostTold)
+	}
+	switch {
+	case !written:
+		fmt.Fprintln(w, "assayer: nothing was written: "+whyNothing(r))
+	case r.Refused > 0:
+		fmt.Fprintf(w, "assayer: %s written, and %s could not be converted\n", count(len(r.Objectives), "objective"), count(r.Refused, "document"))
 	}
 }
 

@@ -62,99 +62,125 @@ func backfillRecording(now time.Time, instance string) string {
 	return "# TYPE sales counter\n" + yes.String() + no.String() + "# TYPE up gauge\n" + up.String() + "# EOF\n"
 }
 
+// backfilled is a shop, an agent that is to watch it, and a recording of what the shop counted before.
+type backfilled struct {
+	t           *testing.T
+	dir         string
+	config      string
+	recording   string
+	looks, sold atomic.Int64
+}
+
+func newBackfilled(t *testing.T) *backfilled {
+	t.Helper()
+	b := &backfilled{t: t, dir: t.TempDir()}
+	now := time.Now()
+	shop := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		b.looks.Add(1)
+		w.Header().Set("Content-Type", "application/openmetrics-text; version=1.0.0")
+		created := now.Add(-10 * time.Minute).Unix() // after the recording began
+		fmt.Fprintf(w, "# TYPE sales counter\nsales_total{ok=\"yes\"} %d\nsales_created{ok=\"yes\"} %d\nsales_total{ok=\"no\"} 190\nsales_created{ok=\"no\"} %d\n# EOF\n", 6080+b.sold.Load(), created, created)
+	}))
+	t.Cleanup(shop.Close)
+	address := shop.Listener.Addr().String()
+	b.config = b.write("assayer.yaml", fmt.Sprintf(backfillAgent, address))
+	b.write("slo/sales.yaml", fmt.Sprintf(backfillSLO, "sales"))
+	b.recording = b.write("recording.om", backfillRecording(now, address))
+	return b
+}
+
+func (b *backfilled) write(name, text string) string {
+	b.t.Helper()
+	path := filepath.Join(b.dir, name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		b.t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		b.t.Fatal(err)
+	}
+	return path
+}
+
+// fill fills the agent from the recording, wants an exit code and gives what was printed.
+func (b *backfilled) fill(code int, args ...string) string {
+	b.t.Helper()
+	var out bytes.Buffer
+	if got := cli.Run(b.t.Context(), append([]string{"replay", "--backfill", "--from-openmetrics", b.recording}, args...), cli.Streams{In: &out, Out: &out, Err: &out}); got != code {
+		b.t.Fatalf("exit code %d, want %d:\n%s", got, code, &out)
+	}
+	return out.String()
+}
+
+func (b *backfilled) start() *app.App {
+	b.t.Helper()
+	a, err := app.New(b.t.Context(), app.Options{ConfigPath: b.config, ListenAddress: "127.0.0.1:0"})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.t.Cleanup(func() {
+		if err := a.Stop(context.WithoutCancel(b.t.Context())); err != nil {
+			b.t.Error(err)
+		}
+	})
+	a.Start(b.t.Context())
+	return a
+}
+
+func (b *backfilled) status(a *app.App) (s slo.Status) {
+	b.t.Helper()
+	res, err := http.Get("http://" + a.Addr() + "/api/v1/slos/sales-errors")
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if err := json.NewDecoder(res.Body).Decode(&s); err != nil {
+		b.t.Fatal(err)
+	}
+	return s
+}
+
+func (b *backfilled) until(a *app.App, what string, good func(slo.Status) bool) {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.t.Context(), time.Minute)
+	defer cancel()
+	err := servers.Poll(ctx, func(context.Context) error {
+		if s := b.status(a); !good(s) {
+			return fmt.Errorf("%s: got %+v", what, s.Events)
+		}
+		return nil
+	})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+}
+
 // TestBackfill: a new agent that is filled from a recording shows its history at once, goes on from there, and
 // counts nothing of what its target had counted before the first look, although the target says since when it
 // has. What the agent has counted itself is never touched.
 func TestBackfill(t *testing.T) {
-	var looks, sold atomic.Int64
-	now := time.Now()
-	shop := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		looks.Add(1)
-		w.Header().Set("Content-Type", "application/openmetrics-text; version=1.0.0")
-		created := now.Add(-10 * time.Minute).Unix() // after the recording began
-		fmt.Fprintf(w, "# TYPE sales counter\nsales_total{ok=\"yes\"} %d\nsales_created{ok=\"yes\"} %d\nsales_total{ok=\"no\"} 190\nsales_created{ok=\"no\"} %d\n# EOF\n", 6080+sold.Load(), created, created)
-	}))
-	defer shop.Close()
-	dir := t.TempDir()
-	address := shop.Listener.Addr().String()
-	write := func(name, text string) string {
-		path := filepath.Join(dir, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return path
-	}
-	config := write("assayer.yaml", fmt.Sprintf(backfillAgent, address))
-	write("slo/sales.yaml", fmt.Sprintf(backfillSLO, "sales"))
-	recording := write("recording.om", backfillRecording(now, address))
-	fill := func(code int, args ...string) string {
-		t.Helper()
-		var out bytes.Buffer
-		if got := cli.Run(t.Context(), append([]string{"replay", "--backfill", "--from-openmetrics", recording}, args...), cli.Streams{In: &out, Out: &out, Err: &out}); got != code {
-			t.Fatalf("exit code %d, want %d:\n%s", got, code, &out)
-		}
-		return out.String()
-	}
-	fill(1)                                          // no agent to fill
-	fill(1, "--config", config, "--objectives", "x") // not the agent's own
-	if out := fill(0, "--config", config); !strings.Contains(out, "\nfilled: sales-errors\n") || strings.Contains(out, "left as they are") {
+	b := newBackfilled(t)
+	b.fill(1)                                            // no agent to fill
+	b.fill(1, "--config", b.config, "--objectives", "x") // not the agent's own
+	if out := b.fill(0, "--config", b.config); !strings.Contains(out, "\nfilled: sales-errors\n") || strings.Contains(out, "left as they are") {
 		t.Errorf("it says\n%s", out)
 	}
-	if out := fill(1, "--config", config); !strings.Contains(out, "the agent has counts of every objective: sales-errors") {
+	if out := b.fill(1, "--config", b.config); !strings.Contains(out, "the agent has counts of every objective: sales-errors") {
 		t.Errorf("a second time it says\n%s", out)
 	}
-	a, err := app.New(t.Context(), app.Options{ConfigPath: config, ListenAddress: "127.0.0.1:0"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := a.Stop(context.WithoutCancel(t.Context())); err != nil {
-			t.Error(err)
-		}
-	}()
-	a.Start(t.Context())
-	status := func() slo.Status {
-		res, err := http.Get("http://" + a.Addr() + "/api/v1/slos/sales-errors")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer res.Body.Close()
-		var s slo.Status
-		if err := json.NewDecoder(res.Body).Decode(&s); err != nil {
-			t.Fatal(err)
-		}
-		return s
-	}
-	until := func(what string, good func(slo.Status) bool) {
-		t.Helper()
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-		defer cancel()
-		err := servers.Poll(ctx, func(context.Context) error {
-			if s := status(); !good(s) {
-				return fmt.Errorf("%s: got %+v", what, s.Events)
-			}
-			return nil
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	n := looks.Load()
-	until("the history, and nothing twice", func(s slo.Status) bool {
-		return looks.Load() >= n+5 && s.Events.Good == 1080 && s.Events.Bad == 120
+	a := b.start()
+	n := b.looks.Load()
+	b.until(a, "the history, and nothing twice", func(s slo.Status) bool {
+		return b.looks.Load() >= n+5 && s.Events.Good == 1080 && s.Events.Bad == 120
 	})
-	sold.Store(7)
-	until("what happens now", func(s slo.Status) bool { return s.Events.Good == 1087 && s.Events.Bad == 120 })
-	if s := status(); s.Filled < 0.16 || s.Filled > 0.18 || s.Coverage > 0.99 || s.Coverage < 0.97 {
+	b.sold.Store(7)
+	b.until(a, "what happens now", func(s slo.Status) bool { return s.Events.Good == 1087 && s.Events.Bad == 120 })
+	if s := b.status(a); s.Filled < 0.16 || s.Filled > 0.18 || s.Coverage > 0.99 || s.Coverage < 0.97 {
 		t.Errorf("filled %v, want an hour of six; covered %v, want all but the minute since the recording's end", s.Filled, s.Coverage)
 	}
-	if out := fill(1, "--config", config); !strings.Contains(out, "stop the agent first") {
+	if out := b.fill(1, "--config", b.config); !strings.Contains(out, "stop the agent first") {
 		t.Errorf("beside a running agent it says\n%s", out)
 	}
-	log, err := os.ReadFile(filepath.Join(dir, "data", "audit.jsonl"))
+	log, err := os.ReadFile(filepath.Join(b.dir, "data", "audit.jsonl"))
 	if err != nil || strings.Count(string(log), `"ledger_backfilled"`) != 1 {
 		t.Errorf("the audit log (%v) has\n%s", err, log)
 	}

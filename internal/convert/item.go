@@ -213,12 +213,12 @@ func (it *Item) Histogram(n strictyaml.Node, below float64) *Indicator {
 }
 
 func (it *Item) read(n strictyaml.Node, ind *Indicator, why *reason) *Indicator {
+	if why == nil {
+		why = it.counters(ind.bare)
+	}
 	if why != nil {
 		it.Refuse(why.kind, n, "", problem.Problem{Message: why.message, Got: n.Shown()})
 		return nil
-	}
-	if why := it.counters(ind.bare); why != nil {
-		return it.read(n, nil, why)
 	}
 	if len(ind.bare) > 0 && it.Bare == Unsaid {
 		it.Warn(Assumed, n, "", problem.Problem{Message: "nothing says whether this is a counter, and it is taken as one", Got: n.Shown()})

@@ -294,13 +294,13 @@ func (r *reader) once(ctx context.Context, l *look) {
 // readable is an error without anything sensitive that it repeats of an answer.
 func readable(err error) error {
 	text := maskText(err.Error())
-	for sign, hint := range map[string]string{
-		"answers HTTP status 30": ", and the redirect is not followed: name the address itself",
-		"x509: ":                 "; tls_config of an agent file's scrape config says which authority is trusted",
-		`"text/html`:             ": it is a page for people, so name the path of its metrics, such as /metrics",
+	for _, known := range []struct{ sign, hint string }{ // the first that fits
+		{"answers HTTP status 30", ", and the redirect is not followed: name the address itself"},
+		{"x509: ", "; tls_config of an agent file's scrape config says which authority is trusted"},
+		{`"text/html`, ": it is a page for people, so name the path of its metrics, such as /metrics"},
 	} {
-		if strings.Contains(text, sign) {
-			return errors.New(text + hint)
+		if strings.Contains(text, known.sign) {
+			return errors.New(text + known.hint)
 		}
 	}
 	return errors.New(text)
