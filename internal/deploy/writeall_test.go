@@ -61,24 +61,23 @@ func TestAllFilesAreWrittenOrNone(t *testing.T) {
 	}
 }
 
-// A link beside the place of a file, where something half written could go, is not written through.
+// A link in the place of a file, or of its folder, is not written through.
 func TestLinksAreNotFollowed(t *testing.T) {
-	dir, other := t.TempDir(), filepath.Join(t.TempDir(), "other")
+	dir, outside := t.TempDir(), t.TempDir()
+	other := filepath.Join(outside, "other")
 	if err := os.WriteFile(other, []byte("kept"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"a.half", "b"} {
-		if err := os.Symlink(other, filepath.Join(dir, name)); err != nil {
-			t.Fatal(err)
+	if err := errors.Join(os.Symlink(other, filepath.Join(dir, "file")), os.Symlink(outside, filepath.Join(dir, "folder"))); err != nil {
+		t.Fatal(err)
+	}
+	for name, says := range map[string]string{"file": "symbolic link", "folder": "symbolic link", "folder/other": "path escapes", "folder/new": "path escapes"} {
+		if err := writeAll(t, dir, true, "a", name); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if err := writeAll(t, dir, true, "a"); err != nil {
-		t.Error(err)
-	}
-	if err := writeAll(t, dir, true, "b"); err == nil || !strings.Contains(err.Error(), "symbolic link") {
-		t.Errorf("over a link: %v", err)
-	}
-	if data, err := os.ReadFile(other); err != nil || string(data) != "kept" {
-		t.Errorf("what the link leads to is %q, %v", data, err)
+	applied.WantTree(t, outside, map[string]string{"other": "kept"})
+	if _, err := os.Stat(filepath.Join(dir, "a")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the file beside it: %v", err)
 	}
 }

@@ -55,6 +55,17 @@ func contents(files []artifact.File) map[string]string {
 	return out
 }
 
+// inForce gives a server that runs the old version.
+func inForce(t *testing.T) (*server, *prometheus.Target) {
+	t.Helper()
+	s := serve(t, t.TempDir())
+	one := target(t, s)
+	if err := apply(t, one, version("old")); err != nil {
+		t.Fatal(err)
+	}
+	return s, one
+}
+
 // killed starts an apply of the new version and kills it when it has made so many of its four changes; after the fourth,
 // while it waits for the server to have them in force.
 func killed(t *testing.T, s *server, after int) {
@@ -76,11 +87,7 @@ func TestKilledApplyIsCompletedOrUndone(t *testing.T) {
 		for name, refuse := range map[string]string{"completed": "", "undone": "bad rule"} {
 			t.Run(fmt.Sprint(name, " after ", after), func(t *testing.T) {
 				t.Parallel() // they wait
-				s := serve(t, t.TempDir())
-				one := target(t, s)
-				if err := apply(t, one, version("old")); err != nil {
-					t.Fatal(err)
-				}
+				s, one := inForce(t)
 				s.set(func() { s.refuse = refuse })
 				killed(t, s, after)
 				if p := plan(t, one, version("new")); p.Pending == "" {
@@ -108,11 +115,7 @@ func TestKilledApplyIsCompletedOrUndone(t *testing.T) {
 
 // What somebody has edited after the kill is theirs, and so is what they edit while it is waited for the server.
 func TestUndoLeavesWhatOthersChanged(t *testing.T) {
-	s := serve(t, t.TempDir())
-	one := target(t, s)
-	if err := apply(t, one, version("old")); err != nil {
-		t.Fatal(err)
-	}
+	s, one := inForce(t)
 	killed(t, s, 3)
 	edited := "groups: [{name: a, rules: [{alert: edited, expr: up}]}]\n"
 	if err := os.WriteFile(filepath.Join(s.dir, "a.yaml"), []byte(edited), 0o600); err != nil {
@@ -153,11 +156,7 @@ func TestStoppedApplyIsUndone(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := serve(t, t.TempDir())
-			one := target(t, s)
-			if err := apply(t, one, version("old")); err != nil {
-				t.Fatal(err)
-			}
+			s, one := inForce(t)
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			err := applied.Apply(ctx, one, version("new"), func(done int) {
@@ -184,11 +183,7 @@ func TestStoppedApplyIsUndone(t *testing.T) {
 
 // Nothing is said to be put back when nothing had been changed.
 func TestNothingToPutBack(t *testing.T) {
-	s := serve(t, t.TempDir())
-	one := target(t, s)
-	if err := apply(t, one, version("old")); err != nil {
-		t.Fatal(err)
-	}
+	s, one := inForce(t)
 	theirs := filepath.Join(s.dir, "theirs.yaml")
 	if err := os.WriteFile(theirs, []byte("groups: [{name: x, rules: [{alert: REFUSE, expr: up}]}]\n"), 0o600); err != nil {
 		t.Fatal(err)
