@@ -34,7 +34,7 @@ type deployPlan struct {
 
 // deployOf makes a deployKind of a variant's defaults and constructor. The keys of every entry and those of the variant
 // stand side by side in one section.
-func deployOf[C any](defaults func() C, make func(C) (deploy.Target, error)) deployKind {
+func deployOf[C any, T deploy.Target](defaults func() C, make func(C) (T, error)) deployKind {
 	return func(s config.Section, dir, folder string) (deployPlan, problem.List) {
 		both := struct {
 			Entry   deploy.Entry `yaml:",inline"`

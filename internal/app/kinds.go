@@ -21,7 +21,6 @@ import (
 	"github.com/assayer-io/assayer/collector/transactions/ndjson"
 	"github.com/assayer-io/assayer/collector/transactions/postgresql"
 	"github.com/assayer-io/assayer/internal/config"
-	"github.com/assayer-io/assayer/internal/deploy"
 	"github.com/assayer-io/assayer/internal/deploy/alertmanager"
 	"github.com/assayer-io/assayer/internal/deploy/directory"
 	"github.com/assayer-io/assayer/internal/deploy/grafana"
@@ -84,16 +83,10 @@ func hookKinds() map[string]hookKind {
 
 func deployKinds() map[string]deployKind {
 	return map[string]deployKind{
-		"directory": deployOf(directory.Default, func(c directory.Config) (deploy.Target, error) { return directory.New(c) }),
-		"prometheus": deployOf(promrules.Default, func(c promrules.Config) (deploy.Target, error) {
-			return promrules.New(c, promrules.Deps{})
-		}),
-		"grafana": deployOf(grafana.Default, func(c grafana.Config) (deploy.Target, error) {
-			return grafana.New(c, grafana.Deps{})
-		}),
-		"alertmanager": deployOf(alertmanager.Default, func(c alertmanager.Config) (deploy.Target, error) {
-			return alertmanager.New(c, alertmanager.Deps{})
-		}),
+		"directory":    deployOf(directory.Default, directory.New),
+		"prometheus":   deployOf(promrules.Default, promrules.New),
+		"grafana":      deployOf(grafana.Default, grafana.New),
+		"alertmanager": deployOf(alertmanager.Default, alertmanager.New),
 	}
 }
 

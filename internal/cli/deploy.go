@@ -83,7 +83,7 @@ func (f *deployFlags) one() (*app.Destination, error) {
 	case "prometheus":
 		c := prometheus.Default()
 		c.Dir, c.Server.URL = f.rulesDir, f.rulesURL
-		target, err = prometheus.New(c, prometheus.Deps{})
+		target, err = prometheus.New(c)
 	case "grafana":
 		c := grafana.Default()
 		c.Server.URL = f.grafanaURL
@@ -91,11 +91,11 @@ func (f *deployFlags) one() (*app.Destination, error) {
 		if f.token != "" {
 			c.Server.HTTP.Authorization = &promconfig.Authorization{Type: "Bearer", CredentialsFile: f.token}
 		}
-		target, err = grafana.New(c, grafana.Deps{})
+		target, err = grafana.New(c)
 	case "alertmanager":
 		c := alertmanager.Default()
 		c.File, c.Server.URL = f.amFile, f.amURL
-		target, err = alertmanager.New(c, alertmanager.Deps{})
+		target, err = alertmanager.New(c)
 	}
 	if problems, ok := errors.AsType[problem.List](err); ok {
 		for i := range problems {

@@ -142,7 +142,7 @@ func reportImport(w io.Writer, r convert.Result, written bool) error {
 	}{written, r.Refused, append([]convert.Made{}, r.Objectives...), append([]convert.Notice{}, r.Notices...), append(problem.List{}, r.Problems...)})
 }
 
-// write puts the documents to standard output or into a folder, all of them or none.
+// write puts the documents to standard output or into a folder, where one that cannot be written leaves none.
 func write(f importFlags, outputs []convert.Output, stdout io.Writer) error {
 	if f.out == "-" {
 		for i, o := range outputs {

@@ -9,9 +9,10 @@ import (
 	"slices"
 )
 
-// WriteAll puts files, made by Objects, into the folder, all of them or none, without a manifest: they belong to whoever
-// asked for them. Every one is written beside its place and synced before the first is moved there. A file that is there
-// is an error that is fs.ErrExist, unless replace is set; what is there and no plain file is one always.
+// WriteAll puts files, made by Objects, into the folder without a manifest: they belong to whoever asked for them. Every
+// one is written beside its place and synced before the first is moved there, so that one that cannot be written leaves
+// none; only who is killed while they are moved leaves some. A file that is there is an error that is fs.ErrExist, unless
+// replace is set; what is there and no plain file is one always.
 func (f Files) WriteAll(objects []Object, replace bool) (err error) {
 	if err := os.MkdirAll(f.Dir, 0o755); err != nil { //nolint:gosec // as the files in it, others may read it
 		return fmt.Errorf("making the folder: %w", err)

@@ -198,9 +198,9 @@ func taken(t *testing.T, files []artifact.File) {
 	p.Dir, a.File = t.TempDir(), filepath.Join(t.TempDir(), "alertmanager.yml")
 	p.Server.URL, a.Server.URL, g.Server.URL = "http://127.0.0.1:1", "http://127.0.0.1:1", "http://127.0.0.1:1"
 	for name, make := range map[string]func() (deploy.Target, error){
-		"Prometheus":   func() (deploy.Target, error) { return prometheus.New(p, prometheus.Deps{}) },
-		"Alertmanager": func() (deploy.Target, error) { return alertmanager.New(a, alertmanager.Deps{}) },
-		"Grafana":      func() (deploy.Target, error) { return grafana.New(g, grafana.Deps{}) },
+		"Prometheus":   func() (deploy.Target, error) { return prometheus.New(p) },
+		"Alertmanager": func() (deploy.Target, error) { return alertmanager.New(a) },
+		"Grafana":      func() (deploy.Target, error) { return grafana.New(g) },
 	} {
 		to, err := make()
 		if err != nil {

@@ -41,17 +41,12 @@ type Target struct {
 	settle time.Duration
 }
 
-// Deps are what a target works with.
-type Deps struct {
-	Dial deploy.Dial // nil: the network
-}
-
 // New makes a target of a valid configuration. It calls nobody.
-func New(c Config, d Deps) (*Target, error) {
+func New(c Config) (*Target, error) {
 	if err := c.Validate(); err != nil {
 		return nil, fmt.Errorf("making alertmanager target: %w", err)
 	}
-	client, err := deploy.NewClient(c.Server, nil, d.Dial)
+	client, err := deploy.NewClient(c.Server, nil, nil)
 	if err != nil {
 		return nil, fmt.Errorf("making alertmanager target: %w", err)
 	}

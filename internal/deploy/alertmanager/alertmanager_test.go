@@ -59,7 +59,7 @@ func target(t *testing.T, s *server) *alertmanager.Target {
 	t.Helper()
 	c := alertmanager.Default()
 	c.File, c.Server.URL, c.Settle = s.file, s.url, time.Second
-	one, err := alertmanager.New(c, alertmanager.Deps{})
+	one, err := alertmanager.New(c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -305,7 +305,7 @@ func FuzzConfiguration(f *testing.F) {
 	f.Add([]byte("{route: {receiver: a, routes: [{routes: [null]}]}, receivers: [{name: a}]}"))
 	c := alertmanager.Default()
 	c.File, c.Server.URL = "none", "http://h"
-	one, err := alertmanager.New(c, alertmanager.Deps{})
+	one, err := alertmanager.New(c)
 	if err != nil {
 		f.Fatal(err)
 	}

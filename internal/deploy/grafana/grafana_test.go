@@ -37,7 +37,7 @@ func configured(g *fakegrafana.Grafana, change ...func(*grafana.Config)) grafana
 
 func target(t *testing.T, c grafana.Config) *grafana.Target {
 	t.Helper()
-	one, err := grafana.New(c, grafana.Deps{})
+	one, err := grafana.New(c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -456,7 +456,7 @@ func FuzzRules(f *testing.F) {
 	f.Add([]byte("groups: [{name: a, folder: A, interval: 1m, rules: [{uid: assayer-a, annotations: 1, data: [1, {model: {refId: {}}, refId: {}}]}]}]"))
 	c := grafana.Default()
 	c.Server.URL = "http://h"
-	one, err := grafana.New(c, grafana.Deps{})
+	one, err := grafana.New(c)
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -26,7 +26,7 @@ func TestMain(m *testing.M) {
 	}
 	c := prometheus.Default()
 	c.Dir, c.Server.URL, c.Settle = dir, os.Getenv(urlVariable), time.Minute
-	one, err := prometheus.New(c, prometheus.Deps{})
+	one, err := prometheus.New(c)
 	if err == nil {
 		err = applied.Apply(context.Background(), one, version("new"), applied.Tell)
 	}

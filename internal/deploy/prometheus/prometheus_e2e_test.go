@@ -77,7 +77,7 @@ func TestRealVMAlert(t *testing.T) {
 	vm := servers.StartVMAlert(t, dir+"/*.yaml", servers.StartPrometheus(t, "{}").URL(""))
 	c := prometheus.Default()
 	c.Dir, c.Server.URL, c.Settle = dir, vm.URL(""), 10*time.Second
-	one, err := prometheus.New(c, prometheus.Deps{})
+	one, err := prometheus.New(c)
 	if err != nil {
 		t.Fatal(err)
 	}

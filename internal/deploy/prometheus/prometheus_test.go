@@ -147,7 +147,7 @@ func target(t *testing.T, s *server) *prometheus.Target {
 	t.Helper()
 	c := prometheus.Default()
 	c.Dir, c.Server.URL, c.Settle = s.dir, s.url, time.Second
-	one, err := prometheus.New(c, prometheus.Deps{})
+	one, err := prometheus.New(c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -378,7 +378,7 @@ func FuzzRuleFile(f *testing.F) {
 	f.Add([]byte("groups: [{name: a, rules: [{alert: a, expr: up, labels: {a: b}}]}]"))
 	c := prometheus.Default()
 	c.Dir, c.Server.URL = "none", "http://h"
-	one, err := prometheus.New(c, prometheus.Deps{})
+	one, err := prometheus.New(c)
 	if err != nil {
 		f.Fatal(err)
 	}
