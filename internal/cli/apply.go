@@ -15,7 +15,7 @@ import (
 // applied is what came of one plan, for the JSON answer.
 type applied struct {
 	Target  string `json:"target"`
-	Changed int    `json:"changed"` // objects that were changed, also when a later change failed
+	Changed int    `json:"changed"` // objects that were changed, also when a later change failed and they were put back: the error tells
 	Error   string `json:"error,omitempty"`
 }
 

@@ -15,6 +15,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -50,6 +52,13 @@ func say(s Streams, problems problem.List) error {
 		return errSaid
 	}
 	return nil
+}
+
+// UntilSignal ends ctx when the process is told to end. Told a second time, it ends at once, whatever has not ended by itself.
+func UntilSignal(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	return ctx, stop
 }
 
 // Run executes one command line and returns the process's exit code.

@@ -163,11 +163,11 @@ func (c *Client) Do(ctx context.Context, call Call) ([]byte, error) {
 }
 
 func (c *Client) once(ctx context.Context, call Call, body []byte) ([]byte, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, c.timeout, fmt.Errorf("no answer within %s", c.timeout))
+	limited, cancel := context.WithTimeoutCause(ctx, c.timeout, fmt.Errorf("no answer within %s", c.timeout))
 	defer cancel()
 	u := c.base.JoinPath(escaped(call.Path)...)
 	u.RawQuery = call.Query.Encode()
-	req, err := http.NewRequestWithContext(ctx, call.Method, u.String(), bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(limited, call.Method, u.String(), bytes.NewReader(body))
 	if err != nil {
 		return nil, errors.New("making the request")
 	}
@@ -180,13 +180,13 @@ func (c *Client) once(ctx context.Context, call Call, body []byte) ([]byte, erro
 	}
 	resp, err := c.client.Do(req)
 	if err != nil {
-		return nil, &UnreachableError{c.base.Host, c.cause(ctx, err)}
+		return nil, c.unanswered(ctx, limited, err)
 	}
 	defer resp.Body.Close()
 	data, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswerBytes+1))
 	switch {
 	case err != nil:
-		return nil, &UnreachableError{c.base.Host, c.cause(ctx, err)}
+		return nil, c.unanswered(ctx, limited, err)
 	case len(data) > maxAnswerBytes:
 		return nil, fmt.Errorf("the answer of %s is larger than %d bytes", c.base.Host, maxAnswerBytes)
 	case resp.StatusCode/100 == 2:
@@ -206,15 +206,17 @@ func escaped(path []string) []string {
 	return out
 }
 
-// cause is why a call failed, without its URL.
-func (c *Client) cause(ctx context.Context, err error) error {
+// unanswered says why a call brought no answer, without its URL. It is no fault of the server that ctx has ended.
+func (c *Client) unanswered(ctx, limited context.Context, err error) error {
 	if cause := context.Cause(ctx); cause != nil {
-		return cause
+		return fmt.Errorf("calling %s: %w", c.base.Host, cause)
 	}
-	if u, ok := errors.AsType[*url.Error](err); ok {
-		return u.Err
+	if cause := context.Cause(limited); cause != nil {
+		err = cause
+	} else if u, ok := errors.AsType[*url.Error](err); ok {
+		err = u.Err
 	}
-	return err
+	return &UnreachableError{c.base.Host, err}
 }
 
 // UnreachableError is a call that brought no answer.

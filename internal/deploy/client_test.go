@@ -137,6 +137,19 @@ func TestNobodyAnswers(t *testing.T) {
 	})
 }
 
+// Whoever stops a call is not told to look after the server.
+func TestStoppedCall(t *testing.T) {
+	ctx, cancel := context.WithCancelCause(t.Context())
+	c := client(t, func(ctx context.Context, _, _ string) (net.Conn, error) {
+		cancel(errors.New("interrupted"))
+		<-ctx.Done()
+		return nil, ctx.Err()
+	})
+	if _, err := c.Do(ctx, deploy.Call{Method: http.MethodGet}); err == nil || err.Error() != "calling grafana.example: interrupted" {
+		t.Errorf("error is %v", err)
+	}
+}
+
 func TestAnswersAreBounded(t *testing.T) {
 	c := client(t, server(t, func(w http.ResponseWriter, _ *http.Request) {
 		part := make([]byte, 1<<20)
