@@ -19,6 +19,7 @@ import (
 	"github.com/assayer-io/assayer/alerts"
 	"github.com/assayer-io/assayer/alerts/alertmanager"
 	"github.com/assayer-io/assayer/alerts/prometheus"
+	"github.com/assayer-io/assayer/internal/testkit/golden"
 	"github.com/assayer-io/assayer/internal/testkit/promrules"
 	"github.com/assayer-io/assayer/slo/burnrate"
 	"github.com/assayer-io/assayer/slo/calendar"
@@ -76,19 +77,7 @@ func TestGolden(t *testing.T) {
 	if err != nil || !bytes.Equal(got, again) {
 		t.Errorf("a second run writes something else (%v)", err)
 	}
-	golden := filepath.Join("testdata", "teams", "alertmanager.yml")
-	if *update {
-		if err := os.WriteFile(golden, got, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got, want) {
-		t.Errorf("differs from %s; got:\n%s", golden, got)
-	}
+	golden.Want(t, *update, filepath.Join("testdata", "teams", "alertmanager.yml"), got)
 }
 
 // tree is a configuration as this test reads it.

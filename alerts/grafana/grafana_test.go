@@ -1,10 +1,8 @@
 package grafana
 
 import (
-	"bytes"
 	"encoding/json"
 	"flag"
-	"os"
 	"reflect"
 	"regexp"
 	"slices"
@@ -19,6 +17,7 @@ import (
 
 	"github.com/assayer-io/assayer/alerts"
 	"github.com/assayer-io/assayer/alerts/prometheus"
+	"github.com/assayer-io/assayer/internal/testkit/golden"
 	"github.com/assayer-io/assayer/slo/burnrate"
 	"github.com/assayer-io/assayer/slo/spec"
 )
@@ -61,19 +60,7 @@ func TestGolden(t *testing.T) {
 		t.Fatalf("%d groups, %v", len(groups), err)
 	}
 	for name, got := range map[string][]byte{"provisioning.json": file, "group.json": groups[0].JSON, "datasource.json": groups[1].JSON} {
-		name = "testdata/agent/" + name
-		if *update {
-			if err := os.WriteFile(name, got, 0o600); err != nil {
-				t.Fatal(err)
-			}
-		}
-		want, err := os.ReadFile(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !bytes.Equal(got, want) {
-			t.Errorf("differs from %s (refresh with -update):\n%s", name, got)
-		}
+		golden.Want(t, *update, "testdata/agent/"+name, got)
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"flag"
 	"fmt"
 	"net/url"
-	"os"
 	"reflect"
 	"strings"
 	"testing"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/assayer-io/assayer/alerts"
 	"github.com/assayer-io/assayer/dashboards"
+	"github.com/assayer-io/assayer/internal/testkit/golden"
 	"github.com/assayer-io/assayer/internal/testkit/promrules"
 	"github.com/assayer-io/assayer/slo"
 	"github.com/assayer-io/assayer/slo/burnrate"
@@ -393,20 +393,7 @@ func TestGroupsAreLinkedTo(t *testing.T) {
 }
 
 func TestAgentGolden(t *testing.T) {
-	got := Encode(agentRules()[0])
-	const golden = "testdata/agent/assayer-agent.yaml"
-	if *update {
-		if err := os.WriteFile(golden, got, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if string(got) != string(want) {
-		t.Errorf("rules differ from %s (refresh with -update):\n%s", golden, got)
-	}
+	golden.Want(t, *update, "testdata/agent/assayer-agent.yaml", Encode(agentRules()[0]))
 }
 
 func TestAgentRulesAreConstantInNumber(t *testing.T) {

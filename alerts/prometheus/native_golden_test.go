@@ -1,11 +1,11 @@
 package prometheus
 
 import (
-	"os"
 	"testing"
 	"time"
 
 	"github.com/assayer-io/assayer/alerts"
+	"github.com/assayer-io/assayer/internal/testkit/golden"
 	"github.com/assayer-io/assayer/slo"
 	"github.com/assayer-io/assayer/slo/spec"
 )
@@ -24,18 +24,5 @@ func TestGoldenNative(t *testing.T) {
 	if len(files) != 1 || len(refused) != 0 {
 		t.Fatalf("got %d files and refused %v, want the one of the service", len(files), refused)
 	}
-	const golden = "testdata/native/native-card-auth.yaml"
-	got := Encode(files[0])
-	if *update {
-		if err := os.WriteFile(golden, got, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if string(got) != string(want) {
-		t.Errorf("rules differ from %s (refresh with -update):\n%s", golden, got)
-	}
+	golden.Want(t, *update, "testdata/native/native-card-auth.yaml", Encode(files[0]))
 }

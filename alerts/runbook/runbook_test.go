@@ -16,6 +16,7 @@ import (
 	"github.com/assayer-io/assayer/alerts"
 	"github.com/assayer-io/assayer/alerts/runbook"
 	"github.com/assayer-io/assayer/internal/cli"
+	"github.com/assayer-io/assayer/internal/testkit/golden"
 	"github.com/assayer-io/assayer/slo/burnrate"
 	"github.com/assayer-io/assayer/slo/rail"
 	"github.com/assayer-io/assayer/slo/spec"
@@ -84,35 +85,18 @@ func inputs(t testing.TB) []runbook.Input {
 	return out
 }
 
-func wantGolden(t *testing.T, name string, got []byte) {
-	t.Helper()
-	file := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(file, got, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got, want) {
-		t.Errorf("differs from %s; got:\n%s", file, got)
-	}
-}
-
 func TestGolden(t *testing.T) {
 	written := 0
 	for _, in := range inputs(t) {
 		if name := in.Objective.Name; slices.Contains([]string{"debit-cards-errors", "transfers-value"}, name) {
 			written++
-			wantGolden(t, runbook.FileName(name), runbook.Markdown(in))
+			golden.Want(t, *update, filepath.Join("testdata", runbook.FileName(name)), runbook.Markdown(in))
 		}
 	}
 	if written != 2 {
 		t.Errorf("%d pages were compared", written)
 	}
-	wantGolden(t, runbook.IndexName, runbook.Index(own(t)))
+	golden.Want(t, *update, filepath.Join("testdata", runbook.IndexName), runbook.Index(own(t)))
 }
 
 var fenced = regexp.MustCompile("(?ms)^(`{3,})([a-z]+)\n(.*?)^(`{3,})$")

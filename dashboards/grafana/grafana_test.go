@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -17,6 +16,7 @@ import (
 
 	"github.com/assayer-io/assayer/alerts"
 	"github.com/assayer-io/assayer/dashboards"
+	"github.com/assayer-io/assayer/internal/testkit/golden"
 	"github.com/assayer-io/assayer/slo"
 	"github.com/assayer-io/assayer/slo/burnrate"
 	"github.com/assayer-io/assayer/slo/metricname"
@@ -154,22 +154,7 @@ func readBack(t *testing.T, d dashboards.Dashboard) shown {
 
 func TestGolden(t *testing.T) {
 	for _, d := range all(t, company(t)) {
-		golden := filepath.Join("testdata", "company", strings.TrimPrefix(d.UID, "assayer-")+".json")
-		if *update {
-			if err := os.MkdirAll(filepath.Dir(golden), 0o755); err != nil {
-				t.Fatal(err)
-			}
-			if err := os.WriteFile(golden, d.JSON, 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-		want, err := os.ReadFile(golden)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !bytes.Equal(d.JSON, want) {
-			t.Errorf("%s differs from %s (make golden rewrites it)", d.UID, golden)
-		}
+		golden.Want(t, *update, filepath.Join("testdata", "company", strings.TrimPrefix(d.UID, "assayer-")+".json"), d.JSON)
 	}
 }
 

@@ -7,7 +7,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"os"
 	"path"
 	"path/filepath"
 	"slices"
@@ -20,6 +19,7 @@ import (
 	"github.com/assayer-io/assayer/alerts"
 	"github.com/assayer-io/assayer/internal/artifact"
 	"github.com/assayer-io/assayer/internal/generate"
+	"github.com/assayer-io/assayer/internal/testkit/golden"
 	"github.com/assayer-io/assayer/slo/calendar"
 	"github.com/assayer-io/assayer/slo/spec"
 )
@@ -347,20 +347,7 @@ func TestGolden(t *testing.T) {
 			c.Kubernetes = generate.Kubernetes{Namespace: "monitoring", Labels: map[string]string{"release": "prom"}}
 		}).Files
 		for _, name := range names {
-			golden := filepath.Join("testdata", string(form), filepath.FromSlash(name))
-			got := find(t, files, name)
-			if *update {
-				if err := errors.Join(os.MkdirAll(filepath.Dir(golden), 0o700), os.WriteFile(golden, got, 0o600)); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(golden)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if !bytes.Equal(got, want) {
-				t.Errorf("%s differs (refresh with -update)", golden)
-			}
+			golden.Want(t, *update, filepath.Join("testdata", string(form), filepath.FromSlash(name)), find(t, files, name))
 		}
 	}
 }
