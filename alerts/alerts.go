@@ -62,6 +62,14 @@ type Options struct {
 	Movements bool
 }
 
+// Scrape is ScrapeInterval, or what 0 stands for.
+func (o *Options) Scrape() time.Duration {
+	if o.ScrapeInterval <= 0 {
+		return 15 * time.Second
+	}
+	return o.ScrapeInterval
+}
+
 // Links are addresses without a slash at the end. An empty one gives no link.
 type Links struct {
 	Runbooks   string // folder of the generated runbooks: <Runbooks>/<objective>.md

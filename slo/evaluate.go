@@ -8,6 +8,7 @@ import (
 
 	"github.com/prometheus/prometheus/model/labels"
 
+	"github.com/assayer-io/assayer/slo/burnrate"
 	"github.com/assayer-io/assayer/slo/metricname"
 	"github.com/assayer-io/assayer/slo/spec"
 )
@@ -225,9 +226,8 @@ func (lg *ledger) weigh(c counts, edge, now int64) measure {
 	return m
 }
 
-// allowed is the ratio of bad events that the objective allows. Twelve decimals undo the rounding of
-// 1 − 0.99 in binary, which would leave a crumb of a budget that is spent to the last event.
-func (o *objective) allowed() float64 { return math.Round((1-o.Target)*1e12) / 1e12 }
+// allowed is the ratio of bad events that the objective allows.
+func (o *objective) allowed() float64 { return burnrate.Allowed(o.Target) }
 
 // burn is the burn rate of a window: error ratio over the ratio the objective allows. An objective
 // of 1 allows nothing; its budget is then taken to be one event, so that the burn rate is how many

@@ -71,10 +71,7 @@ type settings struct {
 }
 
 func newSettings(o alerts.Options) settings {
-	s := settings{scrape: o.ScrapeInterval, interval: o.Interval, agent: o.AgentSelector, joined: o.Joined, links: o.Links}
-	if s.scrape <= 0 {
-		s.scrape = 15 * time.Second
-	}
+	s := settings{scrape: o.Scrape(), interval: o.Interval, agent: o.AgentSelector, joined: o.Joined, links: o.Links}
 	if s.interval <= 0 {
 		s.interval = 30 * time.Second
 	}

@@ -2,10 +2,10 @@ package prometheus
 
 import (
 	"fmt"
-	"math"
 	"time"
 
 	"github.com/assayer-io/assayer/alerts"
+	"github.com/assayer-io/assayer/slo/burnrate"
 	"github.com/assayer-io/assayer/slo/spec"
 )
 
@@ -82,7 +82,7 @@ func (c *counting) slices() {
 	verdict := c.verdict()
 	if i := &c.n.Indicator; c.n.Method == spec.Timeslices && i.Presence == nil && i.Traffic == nil {
 		// The share of good ones that a slice needs says which share of bad ones is too much.
-		verdict = "(\n" + indented(verdict) + "\n) > bool " + numeral(math.Round((1-c.n.SliceTarget)*1e12)/1e12)
+		verdict = "(\n" + indented(verdict) + "\n) > bool " + numeral(burnrate.Allowed(c.n.SliceTarget))
 	}
 	c.total(ended("count_over_time", verdict))
 	c.bad(ended("sum_over_time", verdict))

@@ -35,8 +35,8 @@ func guardOf(n *nativeObjective) guard {
 	return poisson
 }
 
-// allowed is the ratio of bad events that the target allows, rounded as the agent does.
-func (n *nativeObjective) allowed() float64 { return math.Round((1-n.Target)*1e12) / 1e12 }
+// allowed is the ratio of bad events that the target allows.
+func (n *nativeObjective) allowed() float64 { return burnrate.Allowed(n.Target) }
 
 // nativeLeg is one leg with the objectives of the service that have it.
 type nativeLeg struct {

@@ -39,6 +39,14 @@ func (p *plan) add(n int, bad, total float64) *plan {
 	return p
 }
 
+// down is for how many units targets are gone at the end.
+func (p *plan) down() (n int) {
+	for i := len(p.units) - 1; i >= 0 && p.units[i].down; i-- {
+		n++
+	}
+	return n
+}
+
 // pause takes the events out of the units at whose ends evaluations are.
 func (p *plan) pause(every int) {
 	for i := 0; i < len(p.units); i += every {
@@ -125,14 +133,14 @@ func (p *plan) held() []bool {
 }
 
 // addSources makes up the series that feed an objective, of one target of its own and, if there are groups, of one.
-func (s *subject) addSources(unit time.Duration) {
+func (s *subject) addSources(scrape time.Duration) {
 	switch i := &s.Indicator; {
 	case s.Method == spec.Occurrences && i.Ratio != nil:
 		s.sources = sourcesOf(i.Ratio)
 	case s.Method == spec.Occurrences && i.Histogram != nil:
 		s.sources = sourcesOfHistogram(i.Histogram)
 	default:
-		s.levels = levelsOf(s.Objective, unit)
+		s.levels = levelsOf(s.Objective, scrape)
 	}
 	var all []*labels.Labels
 	for i := range s.sources {

@@ -1,11 +1,9 @@
 package promtool
 
 import (
-	"fmt"
 	"slices"
 	"time"
 
-	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 
 	"github.com/assayer-io/assayer/alerts"
@@ -13,7 +11,7 @@ import (
 )
 
 // level is a series of an objective whose events are samples or slices: what it shows while all is well and while
-// nothing is. Of a counter that is what it grows by in a unit.
+// nothing is. Of a counter that is what it grows by from scrape to scrape.
 type level struct {
 	labels    labels.Labels
 	well, ill float64
@@ -21,7 +19,7 @@ type level struct {
 }
 
 // levelsOf makes up series for an objective that addSources has none for; none if there seem to be none.
-func levelsOf(o *alerts.Objective, unit time.Duration) []level {
+func levelsOf(o *alerts.Objective, scrape time.Duration) []level {
 	one := func(sel *spec.Selector, well, ill float64, counter bool) []level {
 		ls, ok := labelsFor([]*spec.Selector{sel}, nil)
 		if !ok {
@@ -38,7 +36,7 @@ func levelsOf(o *alerts.Objective, unit time.Duration) []level {
 	case i.Presence != nil:
 		return one(&i.Presence.Query, 1, stale(), false)
 	case i.Traffic != nil:
-		return one(&i.Traffic.Total, 2*i.Traffic.AtLeastPerSecond*unit.Seconds(), 0, true)
+		return one(&i.Traffic.Total, 2*i.Traffic.AtLeastPerSecond*scrape.Seconds(), 0, true)
 	case i.Ratio != nil:
 		return counterLevels(sourcesOf(i.Ratio))
 	case i.Histogram != nil:
@@ -90,7 +88,7 @@ func withoutName(s *spec.Selector) *spec.Selector {
 	return &spec.Selector{Matchers: ms}
 }
 
-// eventsOfLevels is how many events a unit has where slices are judged by them.
+// eventsOfLevels is how many events there are from scrape to scrape where slices are judged by them.
 const eventsOfLevels = 1000
 
 func counterLevels(sources []source) []level {
@@ -128,59 +126,75 @@ func (l level) samples(from, until, n int) []float64 {
 	return out
 }
 
-// playLevels tries the legs of an objective of samples or slices with raw series: nothing but failures for long enough.
-// What is known of when a slice, or a sample, is counted is within delay: expectations are only of moments at which a leg
-// fires, or does not, whatever the exact moment.
-func (b *bench) playLevels(s *subject) part {
-	const healthy = 12
-	delay := stepsOf(s.Slice+b.scrape, b.unit) + 2
-	perUnit := 1.0
-	switch {
-	case s.Method != spec.Occurrences:
-		perUnit = float64(b.unit) / float64(s.Slice)
-	case s.Indicator.RawRatio != nil && s.Indicator.RawRatio.Events != nil:
-		perUnit = eventsOfLevels
-	default:
-		perUnit = float64(b.unit) / float64(b.scrape)
-	}
+// longestOutage is how many units are waited at most for a leg to fire: a day and a half.
+const longestOutage = 4096
+
+// playLevels tries the legs of an objective of samples or slices with raw series, which have a sample a scrape: nothing
+// but failures until one of the legs fires for certain. Which slices an outage spoils, and when they are counted, is
+// known to within two slices and a scrape. What is expected is what holds both of the most that may count, and of the least.
+func (b *bench) playLevels(s *subject) (p part) {
+	slice := stepsOf(s.Slice, b.unit)
+	delay := 2*slice + stepsOf(b.rules.scrape, b.unit) + 2
+	begin := delay + 12
+	perUnit := b.eventsOf(s)
 	var seen []*tier
+	keep := 0
 	for i := range s.legs {
 		if t := &s.legs[i]; b.sees(t) {
 			seen = append(seen, t)
+			keep = max(keep, b.leg(s, t).short+b.leg(s, t).keep)
 		}
 	}
 	timelines := func(until, n int) (lines [][]verdict) {
 		for _, t := range seen {
 			l := b.leg(s, t)
-			early := l.timeline(outageUnits(healthy, until, n, perUnit), nil)
-			lines = append(lines, agree(early, l.timeline(outageUnits(healthy+delay, until+delay, n, perUnit), nil)))
+			most := l.timeline(outageUnits(begin-delay, until+delay, n, perUnit), nil)
+			lines = append(lines, agree(most, l.timeline(outageUnits(begin+delay, until-slice, n, perUnit), nil)))
 		}
 		return lines
 	}
-	// It takes as long as it takes until one leg fires for certain.
-	until := healthy + 4
-	for ; until < 5000; until += 4 {
-		if lines := timelines(until, until); slices.ContainsFunc(lines, func(l []verdict) bool { return l[len(l)-1] == fires }) {
-			break
-		}
+	until := 0
+	for n := 64; until == 0 && n <= longestOutage; n *= 2 {
+		until = certain(timelines(n+slice, n))
 	}
-	until += 4
-	end := until + delay + 3
-	for _, t := range seen {
-		end = max(end, until+delay+b.leg(s, t).short+b.leg(s, t).keep+3)
+	if until == 0 {
+		return p
 	}
-	lines := timelines(until, end)
-	p := part{}
+	until += slice + 4
+	end := until + delay + keep + 3
+	looks := func(units int) int { return int(time.Duration(units) * b.unit / b.rules.scrape) }
 	for _, l := range s.levels {
-		p.input = append(p.input, inputSeries{seriesText(l.labels), values(l.samples(healthy, until, end))})
+		p.input = append(p.input, inputSeries{seriesText(l.labels), values(l.samples(looks(begin), looks(until), looks(end)))})
 	}
-	p.input = append(p.input, inputSeries{seriesText(s.up), values(slices.Repeat([]float64{1}, end))})
-	for at := range lines[0] {
+	p.input = append(p.input, inputSeries{seriesText(s.up), values(slices.Repeat([]float64{1}, looks(end)))})
+	for at, lines := 0, timelines(until, end); at < end; at++ {
 		if b.telling(lines, at) {
 			p.tests = append(p.tests, b.expect(s, seen, lines, at, []string{""}))
 		}
 	}
 	return p
+}
+
+// eventsOf is how many events of an objective of samples or slices a unit has.
+func (b *bench) eventsOf(s *subject) float64 {
+	looks := float64(b.unit) / float64(b.rules.scrape)
+	switch {
+	case s.Method != spec.Occurrences:
+		return float64(b.unit) / float64(s.Slice)
+	case s.Indicator.RawRatio != nil && s.Indicator.RawRatio.Events != nil:
+		return eventsOfLevels * looks
+	}
+	return looks
+}
+
+// certain is after how many units, in fours, one of the timelines says for the first time that its leg fires; 0: none does.
+func certain(lines [][]verdict) int {
+	for until := 4; len(lines) > 0 && until <= len(lines[0]); until += 4 {
+		if slices.ContainsFunc(lines, func(l []verdict) bool { return l[until-1] == fires }) {
+			return until
+		}
+	}
+	return 0
 }
 
 // outageUnits has perUnit events in each of n units, all bad from one until another.
@@ -204,40 +218,4 @@ func agree(a, b []verdict) []verdict {
 		}
 	}
 	return out
-}
-
-// unobserved is a service of which nothing is seen: first nobody tells of it, so that rules do, then the agent does. That
-// rules keep still where something is seen is expected of outages, which take longer than the rule waits.
-func (b *bench) unobserved(subjects []*subject) *test {
-	rule := b.rules.alert(alerts.Unobserved)
-	if rule == nil {
-		return nil
-	}
-	wait, keep := stepsOf(rule.For, b.pace), stepsOf(rule.KeepFiringFor, b.pace)
-	told := wait + 2
-	t := &test{Name: "nothing is seen", Interval: model.Duration(b.unit)}
-	for _, s := range subjects {
-		agent := slices.Repeat([]float64{0}, told+keep+1)
-		for i := range told {
-			agent[i] = missing()
-		}
-		t.InputSeries = append(t.InputSeries, inputSeries{seriesText(named(b.observed, s, "")), values(agent)})
-		for _, e := range []struct {
-			at     int
-			firing bool
-		}{{wait - 1, false}, {wait, true}, {told + keep - 1, true}, {told + keep, false}} {
-			t.ExprTests = append(t.ExprTests, b.state(s, alerts.Unobserved, "", time.Duration(e.at)*b.pace, e.firing))
-		}
-	}
-	return t
-}
-
-// state expects an alert on an objective that is about none of its legs.
-func (b *bench) state(s *subject, alert, group string, at time.Duration, firing bool) exprTest {
-	ls := stateLabels(s.Objective, alert, group)
-	e := exprTest{Expr: fmt.Sprintf("ALERTS{alertname=%q,alertstate=\"firing\",slo=%q}", alert, s.Name), EvalTime: model.Duration(at), ExpSamples: []expSample{}}
-	if firing {
-		e.ExpSamples = append(e.ExpSamples, expSample{ls.String(), 1})
-	}
-	return e
 }

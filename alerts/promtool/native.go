@@ -48,6 +48,7 @@ func (t *tier) slow() bool { return !t.longFast || !t.shortFast }
 // rulesOf is a file of native rules with its two intervals.
 type rulesOf struct {
 	alerts.File
+	scrape         time.Duration // between samples of raw series
 	interval, slow time.Duration
 	proofs         []time.Duration // windows of which it is recorded whether their errors are more than chance
 	raisedBy       *alerts.File    // raises what these rules record; nil: they raise it themselves
@@ -82,7 +83,7 @@ func (f *rulesOf) subject(o *alerts.Objective) *subject {
 			continue // PromQL cannot judge it, or nothing is bad enough for it
 		}
 		one := tier{
-			Tier: t, labels: alertLabels(o, &t), first: first, keep: f.keeps(rule),
+			Tier: t, labels: legLabels(o, &t), first: first, keep: f.keeps(rule),
 			longFast: f.isFast(t.Long), shortFast: f.isFast(t.Short),
 		}
 		tile := f.slow
@@ -95,7 +96,7 @@ func (f *rulesOf) subject(o *alerts.Objective) *subject {
 		}
 		s.legs = append(s.legs, one)
 	}
-	s.addSources(f.interval)
+	s.addSources(f.scrape)
 	return s
 }
 
@@ -152,25 +153,26 @@ func pace(window, tile time.Duration) time.Duration {
 	return tile
 }
 
-// alertLabels are those of the series ALERTS of a firing leg.
-func alertLabels(o *alerts.Objective, t *burnrate.Tier) labels.Labels {
+// firing are the labels of the series ALERTS of a firing alert on an objective.
+func firing(o *alerts.Objective, alert string, severity burnrate.Urgency) *labels.Builder {
 	b := labels.NewBuilder(labels.FromStrings(
-		labels.MetricName, "ALERTS", labels.AlertName, alerts.BudgetBurn, "alertstate", "firing",
-		metricname.SLO, o.Name, metricname.Service, o.Service,
-		alerts.LabelTier, t.Name, alerts.LabelLongWindow, burnrate.Text(t.Long), alerts.LabelShortWindow, burnrate.Text(t.Short),
-		alerts.LabelFactor, t.FactorText(), alerts.LabelSeverity, string(burnrate.UrgencyOf(*t, o.Tiers)),
+		labels.MetricName, "ALERTS", labels.AlertName, alert, "alertstate", "firing",
+		metricname.SLO, o.Name, metricname.Service, o.Service, alerts.LabelSeverity, string(severity),
 	))
-	if team := alerts.Team(&o.Objective); team != "" {
-		b.Set(alerts.LabelTeam, team)
-	}
-	return b.Labels()
+	return b.Set(alerts.LabelTeam, alerts.Team(&o.Objective)) // an empty label is none
+}
+
+// legLabels are those of the series ALERTS of a firing leg.
+func legLabels(o *alerts.Objective, t *burnrate.Tier) labels.Labels {
+	return firing(o, alerts.BudgetBurn, burnrate.UrgencyOf(*t, o.Tiers)).
+		Set(alerts.LabelTier, t.Name).Set(alerts.LabelFactor, t.FactorText()).
+		Set(alerts.LabelLongWindow, burnrate.Text(t.Long)).Set(alerts.LabelShortWindow, burnrate.Text(t.Short)).Labels()
 }
 
 // bench makes the tests of one file of rules at one pace.
 type bench struct {
 	rules      *rulesOf
 	pace, unit time.Duration
-	scrape     time.Duration
 	raw        bool // raw series are fed
 	fast, slow bool // records of the first group are fed, of the second
 	last       bool // of the coarsest pace
@@ -233,7 +235,7 @@ func (b *bench) leg(s *subject, t *tier) leg {
 		return stepsOf(w, tile) * int(tile/b.unit)
 	}
 	l := leg{
-		long: window(t.Long, t.longFast), short: window(t.Short, t.shortFast), factor: t.Factor, allowed: math.Round((1-s.Target)*1e12) / 1e12,
+		long: window(t.Long, t.longFast), short: window(t.Short, t.shortFast), factor: t.Factor, allowed: burnrate.Allowed(s.Target),
 		budget: stepsOf(s.Window.Length, b.rules.slow) * int(b.rules.slow/b.unit), weighted: s.Weight != nil,
 		slow: int(b.rules.slow / b.unit), every: int(b.pace / b.unit), keep: stepsOf(t.keep, b.pace),
 	}
@@ -263,11 +265,15 @@ func (b *bench) play(s *subject, t *tier, sc scenario) (part, bool, error) {
 	if p.born && !slices.ContainsFunc(s.sources, func(x source) bool { return x.bad && !x.good }) {
 		return part{}, false, nil // nothing counts failures alone
 	}
-	kept := b.recordedBesides(s)
-	if kept != "" {
-		p.pause(b.leg(s, t).every)
+	besides := b.recordedBesides(s)
+	if besides != "" {
+		every := b.leg(s, t).every
+		if every == 1 {
+			return part{}, false, nil // rules record it whenever something is fed
+		}
+		p.pause(every)
 	}
-	c := part{input: b.feed(s, p, kept)}
+	c := part{input: b.feed(s, p, besides)}
 	if p.agent != nil {
 		for _, group := range b.groups(s) {
 			c.input = append(c.input, inputSeries{seriesText(named(b.observed, s, group)), values(p.agent)})
@@ -292,7 +298,7 @@ func (b *bench) play(s *subject, t *tier, sc scenario) (part, bool, error) {
 			c.tests = append(c.tests, b.expect(s, seen, lines, at, b.groups(s)))
 		}
 	}
-	if b.raw && p.agent == nil {
+	if unobserved := b.rules.alert(alerts.Unobserved); b.raw && p.agent == nil && unobserved != nil && p.down() < stepsOf(unobserved.For, b.unit) {
 		last := time.Duration(len(lines[0])-1) * b.pace
 		c.tests = append(c.tests, b.state(s, alerts.Unobserved, "", last, false))
 	}
@@ -355,7 +361,7 @@ func (b *bench) expect(s *subject, legs []*tier, lines [][]verdict, at int, grou
 func (b *bench) recordedBesides(s *subject) string {
 	r := s.Indicator.Ratio
 	switch {
-	case b.feedsRaw(s), s.GroupBy == nil, r == nil, r.Latency:
+	case b.feedsRaw(s), !b.feedsFast(), s.GroupBy == nil, r == nil, r.Latency:
 		return ""
 	case r.Total == nil:
 		return prometheus.NativeTotalEvents(b.rules.interval)
@@ -388,7 +394,7 @@ func (b *bench) feed(s *subject, p *plan, besides string) []inputSeries {
 		all = append(all, inputSeries{seriesText(record(name, s)), values(out)})
 	}
 	bad, total := func(c counts) float64 { return c.bad }, func(c counts) float64 { return c.total }
-	if b.fast || b.raw {
+	if b.feedsFast() {
 		add(prometheus.NativeBadEvents(b.rules.interval), 1, bad)
 		add(prometheus.NativeTotalEvents(b.rules.interval), 1, total)
 	}
@@ -401,6 +407,9 @@ func (b *bench) feed(s *subject, p *plan, besides string) []inputSeries {
 
 // feedsRaw reports whether a subject is fed with raw series.
 func (b *bench) feedsRaw(s *subject) bool { return b.raw && len(s.sources) > 0 }
+
+// feedsFast reports whether a subject that is not is fed with records of the first group.
+func (b *bench) feedsFast() bool { return b.fast || b.raw }
 
 // fedGroup is whose records are fed. Those of the whole would meet with what rules make of one of them: bad events of
 // the total.

@@ -59,8 +59,9 @@ type File struct {
 //   - of each objective of events: that somebody is told when nothing is seen of it.
 //   - once a file: that somebody is told of a spent budget, since one rule is for all of them.
 //
-// Not tried are legs whose factor asks for more failures than events, and spent budgets of windows beyond 31 days, which
-// promtool cannot read. The agent's rules are tried once, with two objectives.
+// Not tried are legs whose factor asks for more failures than events, raw series of slices so long that no outage of a day
+// and a half makes a leg fire, and spent budgets of windows beyond 31 days, which promtool cannot read. The agent's rules
+// are tried once, with two objectives.
 //
 // Objectives whose series do not meddle with each other's are tested together, so that a file costs little more than
 // its slowest objective. A file of tests is for one or all files of rules: they do not know of each other.
@@ -103,7 +104,7 @@ func native(file alerts.File, objs []alerts.Objective, observed labels.Labels, o
 	if len(file.Groups) != 2 {
 		return nil, fmt.Errorf("it has %d groups, native rules have 2", len(file.Groups))
 	}
-	f := &rulesOf{File: file, interval: file.Groups[0].Interval, slow: file.Groups[1].Interval}
+	f := &rulesOf{File: file, scrape: o.Scrape(), interval: file.Groups[0].Interval, slow: file.Groups[1].Interval}
 	if o.Joined {
 		f.raisedBy = &prometheus.Agent(nil, o)[0]
 	}
@@ -132,10 +133,6 @@ func native(file alerts.File, objs []alerts.Objective, observed labels.Labels, o
 	benches[len(benches)-1].last = true
 	var out []File
 	for _, b := range benches {
-		b.scrape = o.ScrapeInterval
-		if b.scrape <= 0 {
-			b.scrape = 15 * time.Second
-		}
 		data, err := b.file(subjects)
 		if err != nil {
 			return nil, err
@@ -156,8 +153,10 @@ func (b *bench) file(subjects []*subject) ([]byte, error) {
 		f.GroupEvalOrder = append(f.GroupEvalOrder, by.Groups[0].Name)
 	}
 	for _, batch := range b.batches(subjects) {
-		if t := b.levels(batch); b.raw && len(t.InputSeries) > 0 {
-			f.Tests = append(f.Tests, t)
+		if b.raw {
+			if t := b.levels(batch); len(t.InputSeries) > 0 {
+				f.Tests = append(f.Tests, t)
+			}
 		}
 		for _, sc := range scenarios() {
 			if sc.when == raw && !b.raw {
@@ -222,7 +221,7 @@ func (b *bench) test(batch []*subject, sc scenario, nth int) (test, bool, error)
 
 // levels tries all objectives of a batch whose events are samples or slices with raw series.
 func (b *bench) levels(batch []*subject) test {
-	t := test{Name: "nothing but failures for a while", Interval: model.Duration(b.unit)}
+	t := test{Name: "nothing but failures for a while", Interval: model.Duration(b.rules.scrape)}
 	for _, s := range batch {
 		if len(s.levels) > 0 {
 			p := b.playLevels(s)

@@ -216,3 +216,93 @@ func TestBadInput(t *testing.T) {
 		t.Errorf("no objectives: %v, %v", agentOnly, err)
 	}
 }
+
+// loaded are the objectives of one document.
+func loaded(t *testing.T, text string) (all []alerts.Objective) {
+	t.Helper()
+	set, problems := spec.Load([]spec.File{{Name: "slo.yaml", Data: []byte(text)}}, spec.Options{})
+	if err := problems.Err(); err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range set.Objectives {
+		all = append(all, alerts.Objective{Objective: o, Tiers: burnrate.Tiers(o.Window.Length)})
+	}
+	return all
+}
+
+// sampled is an objective about a gauge, in slices if that is how it is judged.
+func sampled(name, method, objective string) string {
+	return fmt.Sprintf(`---
+apiVersion: openslo/v1
+kind: SLO
+metadata: {name: %s}
+spec:
+  service: card
+  budgetingMethod: %s
+  timeWindow: [{duration: 30d, isRolling: true}]
+  indicator: {metadata: {name: %[1]s}, spec: {thresholdMetric: {metricSource: {type: Prometheus, spec: {query: card_queue}}}}}
+  objectives: [{op: lt, value: 5, %[3]s}]
+`, name, method, objective)
+}
+
+// TestNothingToTry: where nothing can make a leg fire, there is no test of that, and the others of the file are there.
+func TestNothingToTry(t *testing.T) {
+	const counted = `
+apiVersion: assayer.dev/v1
+kind: GoldenSignals
+metadata: {name: card}
+spec: {errors: {bad: 'card_total{outcome="bad"}', total: card_total, objective: 99.9%}}
+`
+	const tried = "nothing but failures for a while"
+	for name, tt := range map[string]struct {
+		objective string
+		tried     bool
+	}{
+		"it is tried":                            {sampled("queue", "Occurrences", "target: 0.99"), true},
+		"no leg of short windows can fire":       {sampled("queue", "Occurrences", "target: 0.8"), false},
+		"no leg can fire":                        {sampled("queue", "Occurrences", "target: 0.1"), false},
+		"slices are longer than what legs heed":  {sampled("queue", "Timeslices", "target: 0.99, timeSliceTarget: 1, timeSliceWindow: 6h"), false},
+		"slices of which a leg heeds one or two": {sampled("queue", "Timeslices", "target: 0.99, timeSliceTarget: 1, timeSliceWindow: 5m"), true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for _, others := range []string{"", counted} {
+				_, tests := generated(t, loaded(t, others+tt.objective), options)
+				text := ""
+				for _, f := range tests {
+					text += string(f.Data)
+				}
+				if strings.Contains(text, tried) != tt.tried || strings.Contains(text, `slo="card-errors"`) != (others != "") {
+					t.Errorf("the outage is tried: %t, the other objective: %t", !tt.tried, others == "")
+				}
+			}
+		})
+	}
+}
+
+// TestEveryPace: however far evaluations lie apart there are tests, and those with raw series hold. Those of groups take
+// long, and run with the others at the usual pace.
+func TestEveryPace(t *testing.T) {
+	t.Parallel()
+	objs := objectives(t, "testdata/samples.yaml")
+	others := slices.DeleteFunc(slices.Clone(objs), func(o alerts.Objective) bool { return o.GroupBy != nil })
+	for _, interval := range []time.Duration{time.Minute, 2 * time.Minute, 3 * time.Minute, 5 * time.Minute, 10 * time.Minute} {
+		how := options
+		how.Interval = interval
+		if _, tests := generated(t, objs, how); len(tests) < 5 {
+			t.Errorf("every %s there are %d files of tests", interval, len(tests))
+		}
+		if interval != 5*time.Minute {
+			continue
+		}
+		files, tests := generated(t, others, how)
+		for _, test := range tests {
+			if !strings.HasSuffix(test.Name, "-5m.yaml") {
+				continue
+			}
+			for _, err := range promrules.Run(t.Context(), test.Data, filesOf(t, files, test)...) {
+				t.Errorf("%s: %v", test.Name, err)
+			}
+		}
+	}
+}

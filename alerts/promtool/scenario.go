@@ -149,11 +149,11 @@ func restarted(l leg) *plan {
 	return p
 }
 
-// born has no counters of failures until the first ones, which are most of all events. Two units with more follow, since
-// of amounts it takes several.
+// born has no counters of failures until the first ones, which are most of all events. Three units with enough of them for
+// the shortest of windows follow, since of amounts it takes several.
 func born(l leg) *plan {
 	n, lead := l.volume(), l.lead(1.2)
-	p := new(plan).add(lead, 0, n).add(1, 30*n*float64(lead), 30*n*float64(lead)).add(3, 1, n)
+	p := new(plan).add(lead, 0, n).add(1, 30*n*float64(lead), 30*n*float64(lead)).add(3, l.burning(2, n), n)
 	p.born = true
 	return p
 }

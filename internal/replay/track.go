@@ -2,13 +2,13 @@ package replay
 
 import (
 	"maps"
-	"math"
 	"slices"
 	"time"
 
 	"github.com/prometheus/common/model"
 
 	"github.com/assayer-io/assayer/slo"
+	"github.com/assayer-io/assayer/slo/burnrate"
 )
 
 // judge is one engine with what its evaluations have shown.
@@ -140,8 +140,8 @@ func (t *track) tier(s *slo.Status, tier *slo.TierStatus, at time.Time) {
 	}
 }
 
-// allowed is the share of events that may be bad. Twelve decimals undo the rounding of 1 − 0.99.
-func allowed(s *slo.Status) float64 { return math.Round((1-s.Objective)*1e12) / 1e12 }
+// allowed is the share of events that may be bad.
+func allowed(s *slo.Status) float64 { return burnrate.Allowed(s.Objective) }
 
 // spent is the share of the budget that so many bad events are, by the events now in the window.
 func spent(s *slo.Status, bad float64) float64 {

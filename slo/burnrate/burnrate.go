@@ -18,6 +18,10 @@ import (
 	"time"
 )
 
+// Allowed is the ratio of bad events that a target allows. Twelve decimals undo the rounding of 1 − 0.99 in binary, which
+// would leave a crumb of a budget that is spent to the last event.
+func Allowed(target float64) float64 { return math.Round((1-target)*1e12) / 1e12 }
+
 // Severity says how fast somebody has to look.
 type Severity string
 

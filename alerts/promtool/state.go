@@ -1,27 +1,28 @@
 package promtool
 
 import (
+	"fmt"
 	"math"
 	"slices"
 	"time"
 
 	"github.com/prometheus/common/model"
-	"github.com/prometheus/prometheus/model/labels"
 
 	"github.com/assayer-io/assayer/alerts"
 	"github.com/assayer-io/assayer/alerts/prometheus"
+	"github.com/assayer-io/assayer/slo/burnrate"
 	"github.com/assayer-io/assayer/slo/metricname"
 )
 
 // spentFilled is the share of a budget window that must have been counted before rules call its budget spent.
 const spentFilled = 0.9
 
-// maxSamples is how many a query of a test may read, and a few less.
+// maxSamples is how many a query of a test may read, with some to spare: promtool refuses to read 10,000.
 const maxSamples = 9_900
 
 // spent tries ErrorBudgetExhausted of one objective, which has one rule for all; nil where that is too much for promtool,
-// which refuses queries that read 10,000 samples: windows of more than 31 days; or where the window is shorter than the test. A month takes 8,640 records of five
-// minutes. How far they lie apart makes no difference to how many there are, so they are fed within hours: forty
+// which are windows of more than 31 days, or where the window is shorter than the test. A month takes 8,640 records of
+// five minutes. How far they lie apart makes no difference to how many there are, so they are fed within hours: forty
 // evaluations until enough of the window was counted.
 //
 // The budget is overspent from the beginning, which nobody is told of before enough was counted; restored shortly before
@@ -69,14 +70,13 @@ func (b *bench) spent(s *subject) *test {
 // spending are bad and all events of n records: a little more bad ones than allowed, from restored on none and so many
 // good ones that nearly nothing of the budget is spent, and from again on more bad ones than all of that allows.
 func spending(s *subject, restored, again, n int) (bad, total []float64) {
-	allowed := math.Round((1-s.Target)*1e12) / 1e12
 	bad, total = make([]float64, n), make([]float64, n)
 	const events = 1e6
 	for i := range n {
 		total[i] = events
 		switch {
 		case i < restored:
-			bad[i] = math.Ceil(1.01 * allowed * events)
+			bad[i] = math.Ceil(1.01 * burnrate.Allowed(s.Target) * events)
 		case i == restored:
 			total[i] = 10 * events * float64(n)
 		case i == again:
@@ -87,12 +87,38 @@ func spending(s *subject, restored, again, n int) (bad, total []float64) {
 	return bad, total
 }
 
-// stateLabels are those of the series ALERTS of an alert on an objective that is about none of its legs.
-func stateLabels(o *alerts.Objective, alert, group string) labels.Labels {
-	b := labels.NewBuilder(labels.FromStrings(
-		labels.MetricName, "ALERTS", labels.AlertName, alert, "alertstate", "firing",
-		metricname.SLO, o.Name, metricname.Service, o.Service, alerts.LabelSeverity, string(prometheus.Severity(alert)),
-	))
-	b.Set(metricname.Group, group).Set(alerts.LabelTeam, alerts.Team(&o.Objective)) // empty labels are none
-	return b.Labels()
+// unobserved is a service of which nothing is seen: first nobody tells of it, so that rules do, then the agent does. That
+// rules keep still where something is seen is expected of outages, which take longer than the rule waits.
+func (b *bench) unobserved(subjects []*subject) *test {
+	rule := b.rules.alert(alerts.Unobserved)
+	if rule == nil {
+		return nil
+	}
+	wait, keep := stepsOf(rule.For, b.pace), stepsOf(rule.KeepFiringFor, b.pace)
+	told := wait + 2
+	t := &test{Name: "nothing is seen", Interval: model.Duration(b.unit)}
+	for _, s := range subjects {
+		agent := slices.Repeat([]float64{0}, told+keep+1)
+		for i := range told {
+			agent[i] = missing()
+		}
+		t.InputSeries = append(t.InputSeries, inputSeries{seriesText(named(b.observed, s, "")), values(agent)})
+		for _, e := range []struct {
+			at     int
+			firing bool
+		}{{wait - 1, false}, {wait, true}, {told + keep - 1, true}, {told + keep, false}} {
+			t.ExprTests = append(t.ExprTests, b.state(s, alerts.Unobserved, "", time.Duration(e.at)*b.pace, e.firing))
+		}
+	}
+	return t
+}
+
+// state expects an alert on an objective that is about none of its legs.
+func (b *bench) state(s *subject, alert, group string, at time.Duration, isFiring bool) exprTest {
+	e := exprTest{Expr: fmt.Sprintf("ALERTS{alertname=%q,alertstate=\"firing\",slo=%q}", alert, s.Name), EvalTime: model.Duration(at), ExpSamples: []expSample{}}
+	if isFiring {
+		ls := firing(s.Objective, alert, prometheus.Severity(alert)).Set(metricname.Group, group).Labels()
+		e.ExpSamples = append(e.ExpSamples, expSample{ls.String(), 1})
+	}
+	return e
 }
