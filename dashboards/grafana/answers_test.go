@@ -2,6 +2,7 @@ package grafana
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -184,6 +185,12 @@ func TestReturnsOfACH(t *testing.T) {
 	in := dashboards.Input{Rails: set.All()}
 	wantAnswers(t, queryOf(t, in, dashboards.UIDExecutive, "Returned payments", 0), "1h", "2d", held, map[string]float64{`{rail="ach"}`: 0.265, `{rail="sct"}`: 0.04})
 	wantAnswers(t, queryOf(t, in, dashboards.UIDExecutive, "Returned payments", 1), "1h", "2d", held, map[string]float64{`{rail="ach"}`: 0.2})
+	own := in.Rails[slices.IndexFunc(in.Rails, func(r rail.Rail) bool { return r.Name == "ach" })]
+	own.Name, own.Limits = "own", []rail.Limit{{Name: "returns", Value: "10% of debits"}}
+	held[`assayer_transactions_returns_total{rail="own",direction="out",class="business",outcome="excluded",end_to_end="bad"}`] = "0+5x48"
+	held[`assayer_transactions_total{rail="own",direction="out",class="good",outcome="good",end_to_end="good"}`] = "0+100x48"
+	both := dashboards.Input{Rails: append(slices.Clip(in.Rails), own)}
+	wantAnswers(t, queryOf(t, both, dashboards.UIDExecutive, "Returned payments", 1), "1h", "2d", held, map[string]float64{`{rail="ach"}`: 0.2, `{rail="own"}`: 0.5})
 	for _, p := range readBack(t, all(t, in)[1]).Panels {
 		if p.Title == "Returned payments" && (strings.Contains(p.Description, "Returned:") || !strings.Contains(p.Description, "Of ACH's 15 % in 60 days: Red from 100 %, amber from 75 %.")) {
 			t.Errorf("what colours returns: %s", p.Description)

@@ -1,9 +1,15 @@
 package grafana
 
 import (
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
 	"github.com/assayer-io/assayer/dashboards"
 	"github.com/assayer-io/assayer/slo/burnrate"
 	"github.com/assayer-io/assayer/slo/metricname"
+	"github.com/assayer-io/assayer/slo/rail"
 	"github.com/assayer-io/assayer/slo/reason"
 )
 
@@ -22,8 +28,8 @@ func overSpans(expr func(window string) string) []query {
 }
 
 const (
-	achCodes    = "nacha" // the scheme of reason codes on rails of ACH
-	achReturned = "0.15"  // the share of returned debits from which the network looks into it; the rail's limits say where it is written
+	achCodes    = "nacha"   // the scheme of reason codes on rails of ACH
+	achReturned = "returns" // the limit of such a rail that is the share of returned debits from which the network looks into it
 )
 
 // executive is few numbers in plain words, with money first.
@@ -172,18 +178,37 @@ func (g *gen) returned() ([]query, []column, string) {
 	}
 	queries := []query{{expr: of("$__range")}}
 	columns := []column{{title: "Returned", unit: percent}}
-	var ach []string
+	ach := map[float64][]string{}
 	for i := range g.in.Rails {
-		if g.in.Rails[i].Scheme == achCodes {
-			ach = append(ach, g.in.Rails[i].Name)
+		r := &g.in.Rails[i]
+		if allowed, ok := percentage(r.Limits, achReturned); ok && r.Scheme == achCodes {
+			ach[allowed] = append(ach[allowed], r.Name)
 		}
 	}
 	if len(ach) == 0 {
 		return queries, columns, ""
 	}
-	queries = append(queries, query{expr: of("60d", among(metricname.Rail, ach...), is(metricname.Direction, "out")) + " / " + achReturned})
-	columns = append(columns, column{title: "Of ACH's 15 % in 60 days", unit: percent, limits: above(0.75, 1), empty: "no such bound"})
-	return queries, columns, " Of ACH what we sent in the last 60 days is held against the 15 % of debits that Nacha's rules allow; credits are in it too, since nobody tells the agent which is which."
+	var shares, bounds []string
+	for _, allowed := range slices.Sorted(maps.Keys(ach)) {
+		sent := of("60d", among(metricname.Rail, ach[allowed]...), is(metricname.Direction, "out"))
+		shares = append(shares, sent+" / "+strconv.FormatFloat(allowed/100, 'f', -1, 64))
+		bounds = append(bounds, strconv.FormatFloat(allowed, 'f', -1, 64))
+	}
+	bound := strings.Join(bounds, " or ") + " %"
+	queries = append(queries, query{expr: either(shares)})
+	columns = append(columns, column{title: "Of ACH's " + bound + " in 60 days", unit: percent, limits: above(0.75, 1), empty: "no such bound"})
+	return queries, columns, " Of ACH what we sent in the last 60 days is held against the " + bound + " of debits that Nacha's rules allow; credits are in it too, since nobody tells the agent which is which."
+}
+
+// percentage is the number of a limit that begins with one: 15 of "15% of debits".
+func percentage(limits []rail.Limit, name string) (float64, bool) {
+	i := slices.IndexFunc(limits, func(l rail.Limit) bool { return l.Name == name })
+	if i < 0 {
+		return 0, false
+	}
+	number, _, _ := strings.Cut(limits[i].Value, "%")
+	v, err := strconv.ParseFloat(number, 64)
+	return v, err == nil && v > 0
 }
 
 // otherCurrencies is what is at risk beside the reporting currency.

@@ -46,7 +46,8 @@ func All(in dashboards.Input) ([]dashboards.Dashboard, error) {
 // gen is what all screens are made from.
 type gen struct {
 	in     dashboards.Input
-	digits int // of the reporting currency's minor unit
+	digits int    // of the reporting currency's minor unit
+	errors string // what aboutErrors said, which is asked a dozen times
 }
 
 func (g *gen) check() error {

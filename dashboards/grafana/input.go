@@ -117,6 +117,9 @@ func (g *gen) onTimeLimits() []limit {
 // name so, and of the others that are known beforehand the ratios of counters and the watches on presence. How many
 // were slow, or for how long there was too little traffic, is no downtime.
 func (g *gen) aboutErrors() string {
+	if g.errors != "" {
+		return g.errors
+	}
 	patterns := []string{errorsSLO}
 	golden := regexp.MustCompile("^(?:" + errorsSLO + ")$")
 	for i := range g.in.Objectives {
@@ -127,7 +130,8 @@ func (g *gen) aboutErrors() string {
 		}
 	}
 	slices.Sort(patterns[1:])
-	return like(metricname.SLO, strings.Join(slices.Compact(patterns), "|"))
+	g.errors = like(metricname.SLO, strings.Join(slices.Compact(patterns), "|"))
+	return g.errors
 }
 
 // ownRail is the one rail of which a selector counts what we answer for, or "".
