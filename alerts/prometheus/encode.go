@@ -62,11 +62,12 @@ func EncodeObject(f alerts.File, m ObjectMeta) []byte {
 	return w.buf
 }
 
-// maxName leaves room in the 253 bytes of a Kubernetes object's name, and the 255 of a file's, for what others put around it.
-const maxName = 200
+// maxName leaves room in the 190 letters of a group of Grafana's rules for what is put behind it, and so in the 253 bytes of a
+// Kubernetes object's name and the 255 of a file's.
+const maxName = 180
 
 // ObjectName is name as a DNS label by which Kubernetes knows an object: lower-case letters, digits and hyphens, at
-// most 200 of them. A name that has to be changed gets a hash of what it was at its end, so that two never become one.
+// most 180 of them. A name that has to be changed gets a hash of what it was at its end, so that two never become one.
 func ObjectName(name string) string {
 	var b strings.Builder
 	for _, c := range []byte(strings.ToLower(name)) {

@@ -375,3 +375,26 @@ func TestEnvironmentLabels(t *testing.T) {
 		}
 	}
 }
+
+// What a path tells of a file's parts is so: it is gone without its only one, and stays without any that is not of them.
+func TestPartsAt(t *testing.T) {
+	for _, form := range generate.Forms() {
+		for _, instead := range []generate.Part{generate.RuleTests, generate.GrafanaRules} { // there is either of these
+			parts := slices.DeleteFunc(generate.Parts(), func(p generate.Part) bool { return p == instead })
+			with := func(parts []generate.Part) []artifact.File {
+				return made(t, func(c *generate.Config) { c.Form, c.Parts = form, parts }).Files
+			}
+			all := with(parts)
+			for _, part := range parts {
+				left := with(slices.DeleteFunc(slices.Clone(parts), func(p generate.Part) bool { return p == part }))
+				for _, f := range all {
+					of := generate.PartsAt(f.Path)
+					stays := slices.ContainsFunc(left, func(l artifact.File) bool { return l.Path == f.Path })
+					if stays && slices.Equal(of, []generate.Part{part}) || !stays && !slices.Contains(of, part) {
+						t.Errorf("%s: %s is of %q; without %s it stays: %t", form, f.Path, of, part, stays)
+					}
+				}
+			}
+		}
+	}
+}

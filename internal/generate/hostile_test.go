@@ -128,28 +128,43 @@ func checkNames(t *testing.T, files []artifact.File) (rules int) {
 	return rules
 }
 
-// checkTerraform: a resource of Grafana's rules is there for each service, the agent and the data source.
-func checkTerraform(t *testing.T, data []byte) {
+// checkTerraform holds the names of resources to what Terraform takes, and gives the names of the groups of Grafana's rules.
+func checkTerraform(t *testing.T, data []byte) (groups []string) {
 	t.Helper()
 	var tf struct {
 		Resource map[string]map[string]struct{ Name string }
 	}
 	read(t, data, &tf)
+	name := regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
 	for kind, all := range tf.Resource {
-		for name := range all {
-			if !regexp.MustCompile(`^[a-z][a-z0-9_]*$`).MatchString(name) {
-				t.Errorf("Terraform refuses %s %q", kind, name)
+		for resource, r := range all {
+			if !name.MatchString(resource) {
+				t.Errorf("Terraform refuses %s %q", kind, resource)
+			}
+			if kind == "grafana_rule_group" {
+				groups = append(groups, r.Name)
 			}
 		}
 	}
-	if groups := tf.Resource["grafana_rule_group"]; groups != nil && len(groups) != len(slices.Compact(slices.Sorted(func(yield func(string) bool) {
-		for _, g := range groups {
-			if !yield(g.Name) {
-				return
-			}
-		}
-	}))) {
+	slices.Sort(groups)
+	if n := len(groups); len(slices.Compact(groups)) != n {
 		t.Error("two groups of rules have one name")
+	}
+	return groups
+}
+
+// Without the agent's rules each service has two groups of alerts in Grafana, and each of them a resource: none takes
+// another one's place.
+func TestHostileNamesInTerraform(t *testing.T) {
+	out, err := generate.Generate(hostileInput(t, func(c *generate.Config) {
+		c.Form, c.Parts = generate.Terraform, []generate.Part{generate.NativeRules, generate.GrafanaRules}
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := slices.IndexFunc(out.Files, func(f artifact.File) bool { return f.Kind == artifact.Terraform })
+	if groups := checkTerraform(t, out.Files[i].Data); len(groups) != 2*len(hostile())+1 {
+		t.Errorf("%d groups of rules for %d services and the data source", len(groups), len(hostile()))
 	}
 }
 

@@ -85,13 +85,18 @@ func (in *Input) runbooks(rules []alerts.File, refusals []alerts.Refusal) []arti
 	return append(out, pages...)
 }
 
-// PartsAt are the parts whose files stand at a path, in whatever form they were made, with or without their folder.
+// PartsAt are the parts whose files stand at a path, in whatever form they were made, with or without their folder. Tests
+// are of the part of their rules, too.
 func PartsAt(name string) []Part {
+	rules := NativeRules
+	if strings.HasPrefix(path.Base(name), prometheus.AgentFile) {
+		rules = AgentRules
+	}
 	for _, place := range []struct {
 		folder string
 		parts  []Part
 	}{
-		{"alertmanager", []Part{Routing}}, {"rule-tests", []Part{RuleTests}}, {"runbooks", []Part{Runbooks}},
+		{"alertmanager", []Part{Routing}}, {"rule-tests", []Part{RuleTests, rules}}, {"runbooks", []Part{Runbooks}},
 		{"dashboards", []Part{DashboardPart}}, {"grafana", []Part{GrafanaRules}}, {"alerting", []Part{GrafanaRules}},
 		{"terraform", []Part{DashboardPart, GrafanaRules}},
 	} {
@@ -99,8 +104,5 @@ func PartsAt(name string) []Part {
 			return place.parts
 		}
 	}
-	if strings.HasPrefix(path.Base(name), prometheus.AgentFile) {
-		return []Part{AgentRules}
-	}
-	return []Part{NativeRules}
+	return []Part{rules}
 }
