@@ -49,6 +49,20 @@ func New() transactions.Decoder {
 type decoder struct {
 	in    input
 	names map[string]string
+	days  days
+	last  struct{ rail, state, direction, role, counterparty, currency string } // names as they were told last
+}
+
+// name is a name of which there are few different ones.
+func (d *decoder) name(text []byte) string {
+	if known, ok := d.names[string(text)]; ok {
+		return known
+	}
+	name := string(text)
+	if len(d.names) < maxNames && len(name) <= maxNameLen {
+		d.names[name] = name
+	}
+	return name
 }
 
 // run reads values one after another: objects, or arrays of objects.
@@ -106,6 +120,11 @@ func (d *decoder) array(emit func(transactions.Event) error) error {
 }
 
 func (d *decoder) object(emit func(transactions.Event) error) error {
+	var e transactions.Event
+	if n := d.quick(d.in.buf[d.in.from:d.in.to], &e); n > 0 && n <= maxObject {
+		d.in.from += n
+		return emit(e)
+	}
 	line := d.in.line
 	raw, err := d.in.object()
 	if err != nil {
@@ -114,8 +133,8 @@ func (d *decoder) object(emit func(transactions.Event) error) error {
 	if !utf8.Valid(raw) {
 		return fmt.Errorf("line %d: text that is not UTF-8", line)
 	}
-	p := parser{raw: raw, line: line, names: d.names}
-	var e transactions.Event
+	p := parser{raw: raw, line: line, d: d}
+	e = transactions.Event{}
 	if wrong := p.outermost(&e); wrong != nil {
 		return wrong
 	}

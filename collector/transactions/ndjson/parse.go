@@ -15,10 +15,10 @@ const (
 
 // parser reads one object. Its raw text has balanced brackets, closed strings and is UTF-8: input saw to it.
 type parser struct {
-	raw   []byte // the outermost object, for line numbers
-	line  int    // where it begins
-	names map[string]string
-	other bool // a key of CloudEvents was seen
+	raw   []byte   // the outermost object, for line numbers
+	line  int      // where it begins
+	d     *decoder // keeps names
+	other bool     // a key of CloudEvents was seen
 }
 
 // mistake is what is wrong with an object, and where. It never holds a value.
@@ -157,14 +157,7 @@ func (p *parser) string(val []byte) (string, *mistake) {
 // name is the text of a string of which there are few different ones.
 func (p *parser) name(val []byte) (string, *mistake) {
 	text, wrong := p.text(val)
-	if known, ok := p.names[string(text)]; ok {
-		return known, wrong
-	}
-	name := string(text)
-	if len(p.names) < maxNames && len(name) <= maxNameLen {
-		p.names[name] = name
-	}
-	return name, wrong
+	return p.d.name(text), wrong
 }
 
 // text is the text of a string, or nothing for null. It is valid as long as the object is.
