@@ -21,6 +21,7 @@ type writer struct {
 	size     int // events in them
 	inserted int
 
+	refs     []journal.Ref // scratch
 	moves    []move
 	finished []settled
 	observed []observed
@@ -126,6 +127,11 @@ func (w *writer) take(r *request) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.requests, w.size, w.nowMs = append(w.requests, r), w.size+len(r.events), w.now().UnixMilli()
+	w.refs = w.refs[:0]
+	for i := range r.events {
+		w.refs = append(w.refs, r.events[i].refs[0])
+	}
+	w.tx.Expect(w.refs)
 	for i := range r.events {
 		e := &r.events[i]
 		changed, err := w.apply(e)

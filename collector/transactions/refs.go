@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/assayer-io/assayer/collector/transactions/journal"
 )
@@ -39,6 +40,21 @@ func (h *hasher) ref(kind byte, scope, value string) (r journal.Ref) {
 	return r
 }
 
+// uetr is ref of a UUID, which is the same in capital letters.
+func (h *hasher) uetr(rail, value string) journal.Ref {
+	return h.ref(kindUETR, rail, lower(value))
+}
+
+// lower is strings.ToLower, which takes twice as long to find that there is nothing to do.
+func lower(s string) string {
+	for i := range len(s) {
+		if c := s[i]; c-'A' <= 'Z'-'A' || c >= utf8.RuneSelf {
+			return strings.ToLower(s)
+		}
+	}
+	return s
+}
+
 func (h *hasher) endToEnd(rail, value string, day int64) (r journal.Ref) {
 	var stack [192]byte
 	buf := append(stack[:0], h.secret[:]...)
@@ -67,17 +83,16 @@ func (i *identity) add(r journal.Ref) {
 	}
 }
 
-// identify hashes what e is identified by; with nothing to go by, n is 0.
-func (h *hasher) identify(e *Event) identity {
-	var i identity
+// identify hashes what e is identified by into i, which is empty; with nothing to go by, n stays 0.
+func (h *hasher) identify(e *Event, i *identity) {
 	if e.UETR != "" {
-		i.add(h.ref(kindUETR, e.Rail, strings.ToLower(e.UETR)))
+		i.add(h.uetr(e.Rail, e.UETR))
 	}
 	switch {
 	case e.ID == "":
 	case isUUID(e.ID):
 		if !strings.EqualFold(e.ID, e.UETR) {
-			i.add(h.ref(kindUETR, e.Rail, strings.ToLower(e.ID)))
+			i.add(h.uetr(e.Rail, e.ID))
 		}
 	default:
 		i.add(h.ref(kindID, e.Rail, e.ID))
@@ -89,7 +104,6 @@ func (h *hasher) identify(e *Event) identity {
 	if e.Reference != "" {
 		i.add(h.ref(kindReference, e.Rail, e.Reference))
 	}
-	return i
 }
 
 // earlier is the end-to-end id's ref so many days before the event's own.

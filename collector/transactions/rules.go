@@ -81,41 +81,47 @@ type told struct {
 	again      *retold // of a record that becomes part of another; nil: an event
 }
 
-// read checks one event and hashes what identifies it. now bounds how far ahead it may be.
-func (t *Tracker) read(rules *ruleset, e *Event, now time.Time) (told, error) {
-	out := told{direction: e.Direction, role: e.Role, peer: institution(e.Counterparty), key: e.Reason, external: e.External}
+// when bounds the times of events.
+type when struct{ earliest, latest time.Time }
+
+func whenAt(now time.Time) when { return when{now.Add(-abandonAfter), now.Add(maxAhead)} }
+
+// read checks one event and hashes what identifies it into out, which is empty. After an error what is in out means
+// nothing.
+func (t *Tracker) read(rules *ruleset, e *Event, bounds when, out *told) error {
+	out.direction, out.role, out.peer, out.external = e.Direction, e.Role, institution(e.Counterparty), e.External
 	var known bool
 	if out.rail, known = rules.rails[e.Rail]; !known {
-		return out, fmt.Errorf("%w, got %q, allowed: %s", errUnknownRail, clip(e.Rail), strings.Join(slices.Sorted(maps.Keys(rules.rails)), ", "))
+		return fmt.Errorf("%w, got %q, allowed: %s", errUnknownRail, clip(e.Rail), strings.Join(slices.Sorted(maps.Keys(rules.rails)), ", "))
 	}
 	if out.state, known = out.rail.byName[e.State]; !known {
-		return out, fmt.Errorf("state: is none of rail %s, got %q, allowed: %s", e.Rail, clip(e.State), strings.Join(out.rail.names(), ", "))
+		return fmt.Errorf("state: is none of rail %s, got %q, allowed: %s", e.Rail, clip(e.State), strings.Join(out.rail.names(), ", "))
 	}
 	switch {
 	case e.At.IsZero():
-		return out, errNoTime
-	case e.At.Sub(now) > maxAhead:
-		return out, errFuture
-	case now.Sub(e.At) > abandonAfter:
-		return out, errLongAgo
+		return errNoTime
+	case e.At.After(bounds.latest):
+		return errFuture
+	case e.At.Before(bounds.earliest):
+		return errLongAgo
 	}
 	out.atMs = e.At.UnixMilli()
 	if e.Direction != "" && e.Direction != "in" && e.Direction != "out" {
-		return out, fmt.Errorf("direction: got %q, allowed: in, out", clip(e.Direction))
+		return fmt.Errorf("direction: got %q, allowed: in, out", clip(e.Direction))
 	}
-	if out.identity = t.hash.identify(e); out.n == 0 {
-		return out, errNoIdentity
+	if t.hash.identify(e, &out.identity); out.n == 0 {
+		return errNoIdentity
 	}
 	if err := out.readAmount(rules, e); err != nil {
-		return out, err
+		return err
 	}
 	if !e.Deadline.IsZero() {
 		out.deadlineMs = e.Deadline.UnixMilli()
 	}
 	if e.Original != nil {
-		original := *e.Original
+		original, id := *e.Original, identity{}
 		original.Rail, original.At = e.Rail, e.At
-		if id := t.hash.identify(&original); id.n > 0 {
+		if t.hash.identify(&original, &id); id.n > 0 {
 			out.parent, out.original = id.refs[0], &id
 		}
 	}
@@ -123,7 +129,7 @@ func (t *Tracker) read(rules *ruleset, e *Event, now time.Time) (told, error) {
 		out.parties = t.hash.ref(kindParties, e.Rail, e.Parties+"\x00"+e.Amount+"\x00"+e.Currency+"\x00"+e.Direction)
 	}
 	out.key = out.rail.reasonKey(e.Reason, out.rail.kind(out.state))
-	return out, nil
+	return nil
 }
 
 func (o *told) readAmount(rules *ruleset, e *Event) error {

@@ -39,7 +39,7 @@ type Tracker struct {
 	wake    chan struct{}
 	stopped chan struct{}    // closed when nothing is written any more
 	told    [3]atomic.Uint64 // events accepted, told before, rejected
-	used    sync.Pool        // of []told
+	used    sync.Pool        // of []told, all of it empty
 
 	mu        sync.Mutex // guards what follows, which only the writer changes, and what is on disk of it is what shows
 	dict      *dict
@@ -226,15 +226,17 @@ func (t *Tracker) Put(ctx context.Context, b Batch) (Receipt, error) {
 	if r.events, _ = t.used.Get().([]told); cap(r.events) < len(b.Events) {
 		r.events = make([]told, 0, n)
 	}
-	rules, now := t.rules.Load(), t.now()
+	rules, bounds := t.rules.Load(), whenAt(t.now())
 	for i := range b.Events {
-		e, err := t.read(rules, &b.Events[i], now)
-		if err != nil {
+		last := len(r.events)
+		r.events = r.events[:last+1] // there is room for all, and it is empty
+		e := &r.events[last]
+		if err := t.read(rules, &b.Events[i], bounds, e); err != nil {
 			r.receipt.Rejected = append(r.receipt.Rejected, Rejection{i, err})
+			*e, r.events = told{}, r.events[:last]
 			continue
 		}
 		e.index = i
-		r.events = append(r.events, e)
 	}
 	select {
 	case t.queue <- r:

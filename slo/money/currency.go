@@ -1,6 +1,9 @@
 package money
 
-import "strings"
+import (
+	"sort"
+	"strings"
+)
 
 // The active codes of ISO 4217, list one, by how many digits their minor unit has. Codes without a
 // minor unit (metals, the units of funds and of testing) have no place here: nothing is paid in them.
@@ -26,12 +29,18 @@ func MinorDigits(currency string) (digits int, known bool) {
 		return 0, false
 	}
 	for i, codes := range byDigits() {
-		// What stands elsewhere than at a code's beginning has a space in it, as no code has.
-		if at := strings.Index(codes, currency); at >= 0 && at%len("EUR ") == 0 {
+		if listed(codes, currency) {
 			return i, true
 		}
 	}
 	return 0, false
+}
+
+// listed looks for a code among codes of three letters, which are in order.
+func listed(codes, code string) bool {
+	const each = len("EUR ")
+	at := sort.Search((len(codes)+1)/each, func(i int) bool { return codes[i*each:i*each+3] >= code }) * each
+	return at < len(codes) && codes[at:at+3] == code
 }
 
 func byDigits() [5]string { return [...]string{noDigits, "", twoDigits, threeDigits, fourDigits} }

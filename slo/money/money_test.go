@@ -25,7 +25,14 @@ func TestMinorDigits(t *testing.T) {
 			t.Errorf("%s has %d digits (%v), want %d", code, got, known, want)
 		}
 	}
-	for _, code := range []string{"", "E", "EURO", "eur", "XXX", "XAU", "DEM", "R U", " EU"} {
+	for digits := range 5 {
+		for _, code := range Codes(digits) {
+			if got, known := MinorDigits(code); got != digits || !known {
+				t.Errorf("%s has %d digits (%v), want %d", code, got, known, digits)
+			}
+		}
+	}
+	for _, code := range []string{"", "E", "EURO", "eur", "XXX", "XAU", "DEM", "R U", " EU", "AAA", "ZZZ"} {
 		if _, known := MinorDigits(code); known {
 			t.Errorf("%q is a currency", code)
 		}

@@ -74,7 +74,10 @@ func (e unsureError) Unwrap() error { return e.error }
 // sure, the error is an unsureError.
 func (l *redoLog) append(buf []byte) error {
 	end := l.end + int64(len(buf))
-	err := l.writeAhead(end)
+	var err error
+	if len(buf) < 64<<10 {
+		err = l.writeAhead(end)
+	}
 	if err == nil {
 		_, err = l.f.WriteAt(buf, l.end)
 	}

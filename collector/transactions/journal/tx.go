@@ -22,10 +22,11 @@ type work struct {
 	fresh   []Slot   // slots taken
 	deleted []Slot
 
-	free, high Slot  // as of slotTable, with this transaction's own
-	live       int   // change in the number of records
-	metaGrowth int   // at most
-	err        error // of SetMeta
+	free, high Slot   // as of slotTable, with this transaction's own
+	live       int    // change in the number of records
+	metaGrowth int    // at most
+	err        error  // of SetMeta
+	touched    uint64 // of no use, but the compiler does not know that
 }
 
 // refChange is the slot that a ref leads to before and after a transaction, 0 for none.
@@ -123,6 +124,19 @@ func (t *Tx) Find(ref Ref) (Slot, bool, error) {
 	}
 	s, err := t.owner(ref)
 	return s, s != 0, err
+}
+
+// Expect says that refs will be looked for. It changes nothing but that Find is faster: look-ups one after the other each
+// wait for main memory, as the places of refs are anywhere, and here the processor waits for many at once.
+func (t *Tx) Expect(refs []Ref) {
+	var sum uint64
+	for _, ref := range refs {
+		p, print := t.j.index.part(ref.hash())
+		if p.len() > 0 {
+			sum += p.at(p.home(print))
+		}
+	}
+	t.j.work.touched = sum
 }
 
 // owner is the slot that ref leads to, 0 for none.
