@@ -29,6 +29,7 @@ type dict struct {
 	peers   []string // of number 1 on; 0 is none, or one too many
 	peerOf  map[string]uint32
 	states  map[string][]string // by rail, in the order of the numbers that records keep
+	legs    bool                // there may be movements with refs of their own, see seek
 	unsaved map[string]struct{} // by key: what has changed since it was last on disk
 }
 
@@ -36,10 +37,11 @@ const (
 	lanesKey  = "names/lanes"
 	peersKey  = "names/peers"
 	statesKey = "names/states/"
+	noLegsKey = "names/no_legs" // there until legs is set
 )
 
 func newDict(j *journal.Journal) (*dict, error) {
-	d := &dict{laneOf: map[lane]uint16{}, peerOf: map[string]uint32{}, states: map[string][]string{}, unsaved: map[string]struct{}{}}
+	d := &dict{laneOf: map[lane]uint16{}, peerOf: map[string]uint32{}, states: map[string][]string{}, legs: j.Meta(noLegsKey) == nil, unsaved: map[string]struct{}{}}
 	for key, into := range map[string]any{lanesKey: &d.lanes, peersKey: &d.peers} {
 		if data := j.Meta(key); data != nil {
 			if err := json.Unmarshal(data, into); err != nil {
@@ -96,6 +98,14 @@ func (d *dict) peer(name string) uint32 {
 	return i
 }
 
+// addLeg notes that there is a movement with refs of its own.
+func (d *dict) addLeg() {
+	if !d.legs {
+		d.legs = true
+		d.unsaved[noLegsKey] = struct{}{}
+	}
+}
+
 func (d *dict) peerName(i uint32) string {
 	if i == 0 || int(i) > len(d.peers) {
 		return ""
@@ -140,6 +150,9 @@ func (d *dict) save(tx *journal.Tx) error {
 			what = d.lanes
 		case peersKey:
 			what = d.peers
+		case noLegsKey:
+			tx.SetMeta(key, nil)
+			continue
 		default:
 			what = d.states[key[len(statesKey):]]
 		}

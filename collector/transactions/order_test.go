@@ -219,6 +219,25 @@ func TestLegsOfOnePayment(t *testing.T) {
 	}
 }
 
+// The half that is still on its way is found after the other one is known no more, and after a restart.
+func TestLegOutlivesTheOther(t *testing.T) {
+	r := newRig(t, nil)
+	tell := func(direction, state string) {
+		e := r.event("", "sct-inst", state)
+		e.UETR, e.Direction = "eb6305c9-1f7f-49de-aed0-16487c27b42d", direction
+		r.put(e)
+	}
+	tell("out", "received")
+	tell("out", "settled")
+	tell("in", "received")
+	r.tick(r.rules.Config.ClosedRetention + time.Hour)
+	r.close()
+	r.open()
+	tell("in", "settled")
+	r.tick(time.Hour)
+	r.shows(total("sct-inst", "good", "good", "good", 1), `total{class="late",direction="in",end_to_end="bad",outcome="bad",rail="sct-inst"} 1`)
+}
+
 // An end-to-end id that begins again on another day is another payment's.
 func TestEndToEndIDUsedAgain(t *testing.T) {
 	r := newRig(t, nil)
