@@ -31,6 +31,10 @@ type dict struct {
 	states  map[string][]string // by rail, in the order of the numbers that records keep
 	legs    bool                // there may be movements with refs of their own, see seek
 	unsaved map[string]struct{} // by key: what has changed since it was last on disk
+	lately  struct {            // what was asked for last
+		lane uint16
+		peer uint32
+	}
 }
 
 const (
@@ -66,7 +70,19 @@ func newDict(j *journal.Journal) (*dict, error) {
 	return d, err
 }
 
+// lane numbers a lane. Those that come one after the other are mostly the same.
 func (d *dict) lane(l lane) (uint16, error) {
+	if int(d.lately.lane) < len(d.lanes) && d.lanes[d.lately.lane] == l {
+		return d.lately.lane, nil
+	}
+	i, err := d.findLane(l)
+	if err == nil {
+		d.lately.lane = i
+	}
+	return i, err
+}
+
+func (d *dict) findLane(l lane) (uint16, error) {
 	if i, known := d.laneOf[l]; known {
 		return i, nil
 	}
@@ -85,6 +101,14 @@ func (d *dict) peer(name string) uint32 {
 	if name == "" || len(name) > 64 {
 		return 0
 	}
+	if d.lately.peer > 0 && d.peers[d.lately.peer-1] == name {
+		return d.lately.peer
+	}
+	d.lately.peer = d.findPeer(name)
+	return d.lately.peer
+}
+
+func (d *dict) findPeer(name string) uint32 {
 	if i, known := d.peerOf[name]; known {
 		return i
 	}

@@ -130,8 +130,10 @@ type BadLine struct {
 // that cannot be read costs only itself. The events are in spare, or where that is too small in new memory.
 func DecodeLines(dec Decoder, data []byte, spare []Event) (events []Event, bad []BadLine) {
 	// An event takes more than 64 bytes to write; empty lines must not take memory.
-	if n := min(bytes.Count(data, []byte{'\n'}), len(data)/64) + 1; cap(spare) < n {
-		spare = make([]Event, 0, n)
+	if most := len(data)/64 + 1; cap(spare) < most {
+		if n := min(most, bytes.Count(data, []byte{'\n'})+1); cap(spare) < n {
+			spare = make([]Event, 0, n)
+		}
 	}
 	events = spare[:0]
 	err := dec(bytes.NewReader(data), func(e Event) error {
