@@ -15,11 +15,12 @@ import (
 	"time"
 )
 
-// tellers is how many connections tell of payments at once, and batchOf how many payments are in one request, and
-// rows in one commit.
+// tellers is how many connections tell of payments at once. Agent and database take turns of so long, so many each: not
+// so many payments come together that the agent, which takes more of them, has to look through more.
 const (
 	tellers = 16
-	batchOf = 100
+	turns   = 7
+	turn    = 2 * time.Second
 )
 
 // ledger is what payments are told to: the agent, or PostgreSQL.
@@ -101,40 +102,47 @@ func movements(ctx context.Context, p plan, dir string, t *table) error {
 
 // paces lets agent and database take turns, so that whatever else the machine does hits both alike.
 func paces(ctx context.Context, p plan, dir string, t *table) error {
-	bank, err := newBank(ctx, p.binary, filepath.Join(dir, "bank"))
-	if err != nil {
-		return err
-	}
-	defer bank.stop()
 	t.head(fmt.Sprintf("Payments that begin and then settle, each event on disk before it is answered, %d clients at once", tellers))
-	for _, c := range []contest{
-		{size: batchOf, how: "100 events a request", beside: "as installed, 100 rows a commit, one statement each"},
-		{size: batchOf, arrays: true, how: "100 events a request", beside: "as installed, 100 rows a commit, all in one statement"},
+	for n, c := range []contest{
+		{size: 1000, how: "1,000 events a request", beside: "as installed, one row a commit", alone: true},
+		{size: 1000, how: "1,000 events a request", beside: "as installed, 1,000 rows a commit, one statement each"},
+		{size: 1000, arrays: true, how: "1,000 events a request", beside: "as installed, 1,000 rows a commit, all in one statement"},
+		{roomy: true, size: 1000, arrays: true, how: "1,000 events a request", beside: "with more memory and log, 1,000 rows a commit, all in one statement"},
+		{size: 100, how: "100 events a request", beside: "as installed, 100 rows a commit, one statement each"},
 		{size: 1, how: "one event a request", beside: "as installed, one row a commit"},
-		{roomy: true, size: batchOf, arrays: true, how: "100 events a request", beside: "with more memory and log, 100 rows a commit, all in one statement"},
 	} {
-		if err := c.run(ctx, p, bank, t); err != nil {
+		if err := c.run(ctx, p, filepath.Join(dir, fmt.Sprint("bank-", n)), t); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// run holds one contest, against a database of its own.
-func (c contest) run(ctx context.Context, p plan, bank *bank, t *table) error {
-	pg, err := startPostgres(ctx, filepath.Dir(bank.folder), c.roomy)
+// run holds one contest, between an agent and a database of its own, in folder dir.
+func (c contest) run(ctx context.Context, p plan, dir string, t *table) error {
+	bank, err := newBank(ctx, p.binary, dir)
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	defer bank.stop()
+	pg, err := startPostgres(ctx, filepath.Dir(dir), c.roomy)
 	if err != nil {
 		return err
 	}
 	defer pg.stop()
 	pg.arrays = c.arrays
+	rows := c.size
+	if c.alone {
+		rows = 1
+	}
 	var ours, theirs []pace
-	for range p.pairs {
-		mine, err := hurry(ctx, bank, c.size, p.window, &bank.next)
+	for range turns {
+		mine, err := hurry(ctx, bank, c.size, turn, &bank.next)
 		if err != nil {
 			return err
 		}
-		other, err := hurry(ctx, pg, c.size, p.window, &bank.next)
+		other, err := hurry(ctx, pg, rows, turn, &bank.next)
 		if err != nil {
 			return err
 		}
@@ -149,6 +157,7 @@ type contest struct {
 	roomy       bool // more memory and log for PostgreSQL
 	size        int  // events at once
 	arrays      bool // all rows in one statement
+	alone       bool // of PostgreSQL's, a commit for each row
 	how, beside string
 }
 
@@ -224,10 +233,9 @@ func (b *bank) settled(ctx context.Context, _, first, n int) error {
 	return b.tell(ctx, "settled", first, n)
 }
 
-// appendUETR appends what identifies payment n: a UUID of version 4, as ISO 20022 has it, in which numbers that follow
-// each other lie anywhere. The mixing is that of SplitMix64.
-func appendUETR(to []byte, n int) []byte {
-	var id [16]byte
+// uetr is what identifies payment n: a UUID of version 4, as ISO 20022 has it, in which numbers that follow each other
+// lie anywhere. The mixing is that of SplitMix64.
+func uetr(n int) (id [16]byte) {
 	for i := range 2 {
 		z := (2*uint64(n) + uint64(i) + 1) * 0x9e3779b97f4a7c15
 		z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
@@ -235,30 +243,32 @@ func appendUETR(to []byte, n int) []byte {
 		binary.BigEndian.PutUint64(id[8*i:], z^z>>31)
 	}
 	id[6], id[8] = id[6]&0x0f|0x40, id[8]&0x3f|0x80
+	return id
+}
+
+// appendUUID appends id as it is written.
+func appendUUID(to []byte, id [16]byte) []byte {
 	from := 0
-	for i, to8 := range [...]int{4, 6, 8, 10, 16} {
+	for i, end := range [...]int{4, 6, 8, 10, 16} {
 		if i > 0 {
 			to = append(to, '-')
 		}
-		to = hex.AppendEncode(to, id[from:to8])
-		from = to8
+		to = hex.AppendEncode(to, id[from:end])
+		from = end
 	}
 	return to
 }
 
 // tell posts events as lines of JSON.
 func (b *bank) tell(ctx context.Context, state string, first, n int) error {
+	behind := `","rail":"sct-inst","state":"` + state + `","at":"` + time.Now().UTC().Format(time.RFC3339Nano) + `",`
+	if b.deadline != "" {
+		behind += `"deadline":"` + b.deadline + `",`
+	}
+	behind += `"amount":{"value":"12.34","currency":"EUR"},"direction":"out","counterparty":"DEUTDEFF"}` + "\n"
 	body := make([]byte, 0, n*256)
-	at := time.Now().UTC()
 	for i := range n {
-		body = append(body, `{"uetr":"`...)
-		body = appendUETR(body, first+i)
-		body = append(append(append(body, `","rail":"sct-inst","state":"`...), state...), `","at":"`...)
-		body = at.AppendFormat(body, time.RFC3339Nano)
-		if b.deadline != "" {
-			body = append(append(body, `","deadline":"`...), b.deadline...)
-		}
-		body = append(body, `","amount":{"value":"12.34","currency":"EUR"},"direction":"out","counterparty":"DEUTDEFF"}`+"\n"...)
+		body = append(appendUUID(append(body, `{"uetr":"`...), uetr(first+i)), behind...)
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, b.url+"/api/v1/transactions", bytes.NewReader(body))
 	if err != nil {

@@ -151,9 +151,9 @@ func (pg *postgres) settled(ctx context.Context, teller, first, n int) error {
 
 // exec runs one statement, which is a transaction of its own; it is prepared the first time.
 func (pg *postgres) exec(ctx context.Context, teller int, statement string, first, n int) error {
-	ids := make([]string, n)
+	ids := make([][16]byte, n)
 	for i := range ids {
-		ids[i] = string(appendUETR(nil, first+i))
+		ids[i] = uetr(first + i)
 	}
 	tag, err := pg.clients[teller].Exec(ctx, statement, ids, time.Now())
 	if err == nil && tag.RowsAffected() != int64(n) {
@@ -170,7 +170,7 @@ func (pg *postgres) execEach(ctx context.Context, teller int, statement string, 
 	var batch pgx.Batch
 	at := time.Now()
 	for i := range n {
-		batch.Queue(statement, string(appendUETR(nil, first+i)), at)
+		batch.Queue(statement, uetr(first+i), at)
 	}
 	results := pg.clients[teller].SendBatch(ctx, &batch)
 	for range n {
