@@ -36,6 +36,10 @@ type redoLog struct {
 // disk twice as fast, since the file system has nothing to note about the file.
 const zerosAhead = 1 << 20
 
+// largeFrame is which part of the zeros a frame may be at most that makes use of them: to write a large one twice costs
+// more than what the file system has to note.
+const largeFrame = 16
+
 // createLog begins a log with its first frame, built in buf behind room for the header, and returns once it would
 // be found after a crash. If it cannot know that, the error is an unsureError.
 //
@@ -75,7 +79,7 @@ func (e unsureError) Unwrap() error { return e.error }
 func (l *redoLog) append(buf []byte) error {
 	end := l.end + int64(len(buf))
 	var err error
-	if len(buf) < 64<<10 {
+	if len(buf) <= l.ahead/largeFrame {
 		err = l.writeAhead(end)
 	}
 	if err == nil {

@@ -127,6 +127,9 @@ func compareTx(t *testing.T, rnd *rand.Rand, tx *Tx, m model) {
 	t.Helper()
 	for range 5 {
 		ref := testRef(rnd.IntN(300))
+		if rnd.IntN(2) == 0 {
+			tx.Expect([]Ref{{}, ref, testRef(rnd.IntN(300))})
+		}
 		want, wantOK := m.find(ref)
 		if s, ok, err := tx.Find(ref); s != want || ok != wantOK || err != nil {
 			t.Fatalf("Find(%x): %d %t %v, want %d %t", ref, s, ok, err, want, wantOK)

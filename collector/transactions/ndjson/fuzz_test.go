@@ -127,7 +127,7 @@ func oracleEvent(raw []byte, outer bool) (transactions.Event, error) {
 	known := map[string]any{
 		"id": &e.ID, "uetr": &e.UETR, "end_to_end_id": &e.EndToEndID, "reference": &e.Reference, "rail": &e.Rail,
 		"state": &e.State, "at": &at, "direction": &e.Direction, "role": &e.Role, "counterparty": &e.Counterparty,
-		"deadline": &deadline, "external": &e.External,
+		"deadline": &deadline, "external": &e.External, "parties": &e.Parties,
 	}
 	err = oracleKeys(values, keys, known)
 	for key, parts := range map[string]map[string]any{
@@ -176,6 +176,12 @@ func FuzzDecode(f *testing.F) {
 		`[{"uetr":"u","reason":{"scheme":"iso20022","list":"status","code":"AC04"},"deadline":null},{"original":{"id":"o"},"external":true}]`,
 		`{"specversion":"1.0","type":"t","source":"/s","id":"7","time":"2026-11-21T11:00:00.5+01:00","data":{"state":"sent"}}`,
 		"{\"i\\u0064\":\"\\ud83d\\ude00\\ud800\"}\r\n{}\t[]", `{"x":[1,2,{"y":-0.5e+7}],"id":null}`, `{"a":[}]`, `{"id":"a","id":"b"}`, `{"a":"\"}`, `{"a":\"b"}`, `{"":}`, `{"a":nul}`,
+		// What programs write, and what is nearly that.
+		`{ "uetr": "0F8FAD5B-d9cb-469f-a165-708677289501", "reference":"r" , "parties":"a|b","role":"agent","counterparty":"DEUTDEFF","end_to_end_id":null,"state":null } {"id":""}`,
+		`{"at":"2028-02-29T23:59:59.123456789Z","deadline":"2027-02-28T00:00:00.5Z"}{"at":"2027-02-29T00:00:00Z"}`, `{"at":"2026-11-21T24:00:00Z"}`, `{"at":"2026-11-21T10:00:60Z"}`,
+		`{"at":"2026-11-21T10:00:00.Z"}`, `{"at":"2026-11-21T10:00:00,5Z"}`, `{"at":"2026-11-21T10:00:00.1234567891Z"}`, `{"at":"2026-11-21T10:00:00+00:00"}`, `{"at":"2026-11-21T1 :00:00Z"}`,
+		`{"amount":{"currency":"EUR","value":"1"}}`, `{"amount":{"value":"","value":""}}`, `{"amount":{"value":"1","other":{}}}`, `{"amount":{}}`, `{"amount":{"value":1}}`, `{"amount":null,"amount":null}`,
+		`{"id":"a",}`, `{"id":"a" "uetr":"b"}`, `{"id":"a"`, `{"id":"seven77"}`, `{"id":"eight888"}`, "{\"id\":\"seven77\x00\"}", "{\"id\":\"sixteen_bytes_16\x1f\"}", `{"id":"sixteen_bytes_16\n"}`, "{\"id\":\"\x7f é\"}",
 		`{"a":1]`, `[{}}`, `{"at":"0000-01-01T00:00:00Z"}`, `{"specversion":"1.0","specversion":"1.0","data":{}}`, "{\"a\":\"\xff\"}",
 	} {
 		f.Add([]byte(seed))
