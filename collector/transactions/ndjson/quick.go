@@ -9,7 +9,7 @@ import (
 )
 
 // quick reads an event that is written as programs write it: on one line, known keys, each once, strings of printable
-// ASCII without escapes, times in UTC. That takes a third of what the parser takes. At anything else it gives up and says
+// ASCII without escapes, times in UTC. That takes a third of the parser's time. At anything else it gives up and says
 // nothing: the parser then reads the object from its beginning, and knows what is wrong with it, if anything is.
 type quick struct {
 	b  []byte // from the object's brace on, possibly far beyond its end
@@ -17,7 +17,7 @@ type quick struct {
 	d  *decoder
 }
 
-// event reads the object that b begins with into e, and returns how long it is; 0: e means nothing.
+// quick reads the object that b begins with into e, and returns how long it is; 0: e means nothing.
 func (d *decoder) quick(b []byte, e *transactions.Event) int {
 	q := quick{b: b, at: 1, d: d}
 	var seen uint32
@@ -31,7 +31,7 @@ func (d *decoder) quick(b []byte, e *transactions.Event) int {
 			return 0
 		}
 		seen |= bit
-		switch q.end() {
+		switch q.token() {
 		case '}':
 			return q.at
 		case ',':
@@ -102,7 +102,7 @@ func (q *quick) amount(e *transactions.Event) bool {
 			return false
 		}
 		seen |= bit
-		if end := q.end(); end != ',' {
+		if end := q.token(); end != ',' {
 			return end == '}'
 		}
 	}
@@ -116,36 +116,28 @@ func (q *quick) peek() byte {
 	return 0
 }
 
-// token goes past the next byte, and spaces before and after it, and returns it.
+// spaces goes past spaces.
+func (q *quick) spaces() {
+	for q.peek() == ' ' {
+		q.at++
+	}
+}
+
+// token goes past spaces and one byte, and returns that.
 func (q *quick) token() byte {
-	for q.peek() == ' ' {
-		q.at++
-	}
-	c := q.peek()
-	q.at++
-	for q.peek() == ' ' {
-		q.at++
-	}
-	return c
-}
-
-// end is token without the spaces after it, for what ends a member.
-func (q *quick) end() byte {
-	for q.peek() == ' ' {
-		q.at++
-	}
+	q.spaces()
 	c := q.peek()
 	q.at++
 	return c
 }
 
-// key reads a key and its colon.
+// key reads a key, its colon and spaces around them.
 func (q *quick) key() ([]byte, bool) {
-	for q.peek() == ' ' {
-		q.at++
-	}
-	key, ok := q.text()
-	return key, ok && q.token() == ':'
+	q.spaces()
+	text, ok := q.text()
+	ok = ok && q.token() == ':'
+	q.spaces()
+	return text, ok
 }
 
 // text reads a string.
