@@ -181,6 +181,7 @@ func FuzzDecode(f *testing.F) {
 		`{"at":"2028-02-29T23:59:59.123456789Z","deadline":"2027-02-28T00:00:00.5Z"}{"at":"2027-02-29T00:00:00Z"}`, `{"at":"2026-11-21T24:00:00Z"}`, `{"at":"2026-11-21T10:00:60Z"}`,
 		`{"at":"2026-11-21T10:00:00.Z"}`, `{"at":"2026-11-21T10:00:00,5Z"}`, `{"at":"2026-11-21T10:00:00.1234567891Z"}`, `{"at":"2026-11-21T10:00:00+00:00"}`, `{"at":"2026-11-21T1 :00:00Z"}`,
 		`{"amount":{"currency":"EUR","value":"1"}}`, `{"amount":{"value":"","value":""}}`, `{"amount":{"value":"1","other":{}}}`, `{"amount":{}}`, `{"amount":{"value":1}}`, `{"amount":null,"amount":null}`,
+		`{"reason":{"code":"AC04","scheme":"iso20022","list":null}}{"reason":{}}`, `{"reason":{"code":"AC04","code":"AC04"}}`, `{"reason":{"code":4}}`, `{"reason":{"code":"AC04","text":"no"}}`, `{}`, `{"amount":[]}`,
 		`{"id":"a",}`, `{"id":"a" "uetr":"b"}`, `{"id":"a"`, `{"id":"seven77"}`, `{"id":"eight888"}`, "{\"id\":\"seven77\x00\"}", "{\"id\":\"sixteen_bytes_16\x1f\"}", `{"id":"sixteen_bytes_16\n"}`, "{\"id\":\"\x7f é\"}",
 		`{"a":1]`, `[{}}`, `{"at":"0000-01-01T00:00:00Z"}`, `{"specversion":"1.0","specversion":"1.0","data":{}}`, "{\"a\":\"\xff\"}",
 	} {

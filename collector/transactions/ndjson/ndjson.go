@@ -50,7 +50,7 @@ type decoder struct {
 	in    input
 	names map[string]string
 	days  days
-	last  struct{ rail, state, direction, role, counterparty, currency string } // names as they were told last
+	last  struct{ rail, state, direction, role, counterparty, currency, scheme, list, code string } // names as they were told last
 }
 
 // name is a name of which there are few different ones.

@@ -19,24 +19,31 @@ type quick struct {
 
 // quick reads the object that b begins with into e, and returns how long it is; 0: e means nothing.
 func (d *decoder) quick(b []byte, e *transactions.Event) int {
-	q := quick{b: b, at: 1, d: d}
+	q := quick{b: b, d: d}
+	if !q.object(func(key []byte) (uint32, bool) { return q.member(key, e) }) {
+		return 0
+	}
+	return q.at
+}
+
+// object reads an object, with at least one member. Of each key, member reads the value and returns its bit.
+func (q *quick) object(member func(key []byte) (bit uint32, ok bool)) bool {
+	if q.token() != '{' {
+		return false
+	}
 	var seen uint32
 	for {
 		key, ok := q.key()
 		if !ok {
-			return 0
+			return false
 		}
-		bit, ok := q.member(key, e)
+		bit, ok := member(key)
 		if !ok || seen&bit != 0 {
-			return 0
+			return false
 		}
 		seen |= bit
-		switch q.token() {
-		case '}':
-			return q.at
-		case ',':
-		default:
-			return 0
+		if end := q.token(); end != ',' {
+			return end == '}'
 		}
 	}
 }
@@ -71,41 +78,37 @@ func (q *quick) member(key []byte, e *transactions.Event) (bit uint32, ok bool) 
 	case "amount":
 		return 1 << 12, q.amount(e)
 	case "reason":
-		return 1 << 13, q.null()
+		return 1 << 13, q.reason(e)
 	}
 	return 0, false
 }
 
 // amount reads {"value":"12.34","currency":"EUR"} or null.
 func (q *quick) amount(e *transactions.Event) bool {
-	if q.null() {
-		return true
-	}
-	if q.peek() != '{' {
-		return false
-	}
-	q.at++
-	var seen uint32
-	for {
-		key, ok := q.key()
-		var bit uint32
-		switch {
-		case !ok:
-		case string(key) == "value":
-			bit, ok = 1, q.string(&e.Amount)
-		case string(key) == "currency":
-			bit, ok = 2, q.name(&q.d.last.currency, &e.Currency)
-		default:
-			ok = false
+	return q.null() || q.object(func(key []byte) (bit uint32, ok bool) {
+		switch string(key) {
+		case "value":
+			return 1, q.string(&e.Amount)
+		case "currency":
+			return 2, q.name(&q.d.last.currency, &e.Currency)
 		}
-		if !ok || seen&bit != 0 {
-			return false
+		return 0, false
+	})
+}
+
+// reason reads {"scheme":"iso20022","list":"status","code":"AC04"} or null.
+func (q *quick) reason(e *transactions.Event) bool {
+	return q.null() || q.object(func(key []byte) (bit uint32, ok bool) {
+		switch string(key) {
+		case "scheme":
+			return 1, q.name(&q.d.last.scheme, &e.Reason.Scheme)
+		case "list":
+			return 2, q.name(&q.d.last.list, &e.Reason.List)
+		case "code":
+			return 4, q.name(&q.d.last.code, &e.Reason.Code)
 		}
-		seen |= bit
-		if end := q.token(); end != ',' {
-			return end == '}'
-		}
-	}
+		return 0, false
+	})
 }
 
 // peek is the next byte, 0 at the end.
