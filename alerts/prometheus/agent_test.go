@@ -446,7 +446,7 @@ func TestEverySelectorNamesTheAgent(t *testing.T) {
 
 // TestNamesOfOthers holds to what they are called where they may not be imported from.
 func TestNamesOfOthers(t *testing.T) {
-	for mine, theirs := range map[string]string{fastTier: slo.FastTier, objectiveScreen: dashboards.UIDObjective, settlementScreen: dashboards.UIDSettlement, agentScreen: dashboards.UIDAgent} {
+	for mine, theirs := range map[string]string{alerts.FastTier: slo.FastTier, objectiveScreen: dashboards.UIDObjective, settlementScreen: dashboards.UIDSettlement, agentScreen: dashboards.UIDAgent} {
 		if mine != theirs {
 			t.Errorf("%q is called %q", mine, theirs)
 		}

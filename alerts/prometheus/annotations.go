@@ -56,8 +56,6 @@ type BurnFacts struct {
 	Lost       string // a whole sentence about money, as a template, or ""
 }
 
-const fastTier = alerts.FastTier
-
 // theObjective names the objective or the group of it that an alert is about.
 const theObjective = `{{ $labels.slo }}{{ with $labels.group }} ({{ . }}){{ end }}`
 
@@ -67,9 +65,9 @@ const whose = `of service {{ $labels.service }}{{ with $labels.team }}, owned by
 // BurnAnnotations are those of BudgetBurn in both modes: what burns, how fast, over which windows, what is left, since
 // when, and where to look.
 func BurnAnnotations(f BurnFacts, links alerts.Links) map[string]string {
-	summary := `{{ if eq $labels.tier "` + fastTier + `" }}` + theObjective + ` fails altogether, or nearly so{{ else }}` +
+	summary := `{{ if eq $labels.tier "` + alerts.FastTier + `" }}` + theObjective + ` fails altogether, or nearly so{{ else }}` +
 		theObjective + ` burns its error budget` + Phrase(f.LongBurn, " ", threeDigits, " times as fast as it may") + `{{ end }}`
-	description := `{{ if eq $labels.tier "` + fastTier + `" }}So many events of ` + theObjective + ` ` + whose + ` failed that it is no chance.{{ else }}` +
+	description := `{{ if eq $labels.tier "` + alerts.FastTier + `" }}So many events of ` + theObjective + ` ` + whose + ` failed that it is no chance.{{ else }}` +
 		`The errors of ` + theObjective + ` ` + whose + ` came` +
 		Phrase(f.LongBurn, " ", threeDigits, " times as fast as the objective allows") + ` over {{ $labels.long_window }} and` +
 		Phrase(f.ShortBurn, " ", threeDigits, " times as fast") + ` over {{ $labels.short_window }}; the limit of {{ $labels.tier }} is {{ $labels.factor }} times.{{ end }}` +

@@ -51,7 +51,7 @@ func (s *settings) refusedLeg(t *tier) string {
 	switch {
 	case t.OfRemaining:
 		return "its factor follows from what is left of the budget, down to 1, which the agent knows at every moment"
-	case t.Name == fastTier:
+	case t.Name == alerts.FastTier:
 		return "it weighs each look against those before it, and PromQL has no memory"
 	case t.Short < 2*s.interval:
 		return fmt.Sprintf("its short window of %s is shorter than two evaluations, %s apart", text(t.Short), text(s.interval))

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/assayer-io/assayer/internal/testkit/traces"
+	"github.com/assayer-io/assayer/slo"
 )
 
 func outcomes(t *testing.T, tr *traces.Trace) []outcome {
@@ -124,7 +125,7 @@ func TestFastTier(t *testing.T) {
 		for i := range outagesOfEach {
 			tr := traces.Step(traces.Test().Seed(i), perSecond, 1, 5*time.Minute)
 			tr.Interval = 5 * time.Second
-			if looks, tier := looksUntilPage(t, &tr); looks > 3 || tier != fastTier {
+			if looks, tier := looksUntilPage(t, &tr); looks > 3 || tier != slo.FastTier {
 				t.Errorf("%g requests a second, seed %d: found by %q after %d looks", perSecond, tr.Seed, tier, looks)
 			}
 		}

@@ -111,8 +111,6 @@ func (a *agent) look(look *traces.Look, now int64) bool {
 	return true
 }
 
-const fastTier = "page-fast"
-
 // evaluationSpacing is, in intervals, how long an evaluation that cannot change anything may wait.
 const evaluationSpacing = 20
 
@@ -156,7 +154,7 @@ func closeTo(t *slo.TierStatus) bool {
 	if t.Severity == burnrate.Ticket {
 		share = 0.9
 	}
-	return t.Name != fastTier && t.LongBurnRate >= share*t.Factor && t.ShortBurnRate >= share*t.Factor
+	return t.Name != slo.FastTier && t.LongBurnRate >= share*t.Factor && t.ShortBurnRate >= share*t.Factor
 }
 
 // Objectives are what a trace's services promise, by name in order of service.

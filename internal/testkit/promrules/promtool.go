@@ -37,14 +37,16 @@ type testGroup struct {
 			Annotations map[string]string `yaml:"exp_annotations"`
 		} `yaml:"exp_alerts"`
 	} `yaml:"alert_rule_test"`
-	ExprTests []struct {
-		Expr       string
-		EvalTime   model.Duration `yaml:"eval_time"`
-		ExpSamples []struct {
-			Labels string
-			Value  float64
-		} `yaml:"exp_samples"`
-	} `yaml:"promql_expr_test"`
+	ExprTests []exprTest `yaml:"promql_expr_test"`
+}
+
+type exprTest struct {
+	Expr       string
+	EvalTime   model.Duration `yaml:"eval_time"`
+	ExpSamples []struct {
+		Labels string
+		Value  float64
+	} `yaml:"exp_samples"`
 }
 
 // Run runs promtool's unit tests of one file over rule files and returns what does not hold; nil: all does. Unlike
@@ -131,11 +133,7 @@ func (r *run) test(tg *testGroup, groups []rulefmt.RuleGroup) error {
 		}
 		r.inputs = append(r.inputs, &input{labels: ls, samples: samples, interval: time.Duration(tg.Interval)})
 	}
-	for _, g := range groups {
-		for _, one := range g.Rules {
-			r.rules = append(r.rules, newStepped(one))
-		}
-	}
+	r.rules = steppedOf(groups)
 	var end model.Duration
 	for _, a := range tg.AlertTests {
 		end = max(end, a.EvalTime)
@@ -172,34 +170,41 @@ func (r *run) test(tg *testGroup, groups []rulefmt.RuleGroup) error {
 		}
 	}
 	for _, e := range tg.ExprTests {
-		errs = append(errs, r.expect(e.Expr, time.Duration(e.EvalTime), func() (want []string, err error) {
-			for _, s := range e.ExpSamples {
-				ls, err := r.parser.ParseMetric(s.Labels)
-				if err != nil {
-					return nil, err
-				}
-				want = append(want, fmt.Sprint(ls, " ", s.Value))
-			}
-			return want, nil
-		}))
+		errs = append(errs, r.expect(&e))
 	}
 	return errors.Join(errs...)
 }
 
-func (r *run) expect(expr string, at time.Duration, wanted func() ([]string, error)) error {
-	want, err := wanted()
-	if err != nil {
-		return err
+func (r *run) expect(e *exprTest) error {
+	at := time.Duration(e.EvalTime)
+	var got, want []string
+	for _, s := range e.ExpSamples {
+		ls, err := r.parser.ParseMetric(s.Labels)
+		if err != nil {
+			return err
+		}
+		want = append(want, fmt.Sprint(ls, " ", s.Value))
 	}
-	v, err := r.query(expr, at)
+	v, err := r.query(e.Expr, at)
 	if err != nil {
-		return fmt.Errorf("%s: %s: %w", at, expr, err)
+		return fmt.Errorf("%s: %s: %w", at, e.Expr, err)
 	}
-	var got []string
 	for _, s := range v {
 		got = append(got, fmt.Sprint(s.Metric, " ", s.F))
 	}
-	return differ(at, expr, got, want)
+	return differ(at, e.Expr, got, want)
+}
+
+// end marks the end of the series that were there and no longer are.
+func (r *run) end(were, are map[string]labels.Labels, at time.Duration) error {
+	for key, ls := range were {
+		if _, still := are[key]; !still {
+			if err := r.data.put(ls, at.Milliseconds(), staleNaN()); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 func differ(at time.Duration, what string, got, want []string) error {

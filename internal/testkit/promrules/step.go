@@ -31,8 +31,13 @@ type active struct {
 	gone   time.Duration // since when its expression gives nothing; -1: it gives something
 }
 
-func newStepped(r rulefmt.Rule) *stepped {
-	return &stepped{Rule: r, wrote: map[string]labels.Labels{}, active: map[string]*active{}}
+func steppedOf(groups []rulefmt.RuleGroup) (all []*stepped) {
+	for _, g := range groups {
+		for _, r := range g.Rules {
+			all = append(all, &stepped{Rule: r, active: map[string]*active{}})
+		}
+	}
+	return all
 }
 
 // eval evaluates the rule, writes what it gives and ends what it no longer gives.
@@ -56,15 +61,9 @@ func (u *stepped) eval(r *run, at time.Duration) error {
 	} else if wrote, err = u.alert(r, v, at); err != nil {
 		return err
 	}
-	for key, ls := range u.wrote {
-		if _, still := wrote[key]; !still {
-			if err := r.data.put(ls, at.Milliseconds(), staleNaN()); err != nil {
-				return err
-			}
-		}
-	}
+	err = r.end(u.wrote, wrote, at)
 	u.wrote = wrote
-	return nil
+	return err
 }
 
 // alert takes what the expression gives for alerts, and returns the series ALERTS.

@@ -36,13 +36,7 @@ func NewWorld(ctx context.Context, rules ...[]byte) (*World, error) {
 	if len(errs) > 0 {
 		return nil, errors.Join(errs...)
 	}
-	w := &World{run: &run{ctx: ctx, parser: p, engine: newEngine(), data: newStore(), speaks: true}, seen: map[string]labels.Labels{}}
-	for _, g := range groups {
-		for _, one := range g.Rules {
-			w.run.rules = append(w.run.rules, newStepped(one))
-		}
-	}
-	return w, nil
+	return &World{run: &run{ctx: ctx, parser: p, engine: newEngine(), data: newStore(), rules: steppedOf(groups), speaks: true}}, nil
 }
 
 // Step stores the samples of all targets, marks the end of series that are gone, and evaluates every rule. at counts
@@ -55,12 +49,8 @@ func (w *World) Step(at time.Duration, samples []Sample) error {
 			return err
 		}
 	}
-	for key, ls := range w.seen {
-		if _, still := seen[key]; !still {
-			if err := w.run.data.put(ls, at.Milliseconds(), staleNaN()); err != nil {
-				return err
-			}
-		}
+	if err := w.run.end(w.seen, seen, at); err != nil {
+		return err
 	}
 	w.seen = seen
 	for _, one := range w.run.rules {
