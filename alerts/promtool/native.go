@@ -55,10 +55,10 @@ type rulesOf struct {
 }
 
 // addProofs looks for windows among those of legs.
-func (f *rulesOf) addProofs(objs []alerts.Objective) {
+func (f *rulesOf) addProofs(objs []*alerts.Objective) {
 	windows := map[time.Duration]bool{f.slow: true}
-	for i := range objs {
-		for _, t := range objs[i].Tiers {
+	for _, o := range objs {
+		for _, t := range o.Tiers {
 			windows[t.Long], windows[t.Short] = true, true
 		}
 	}
@@ -140,7 +140,8 @@ func (f *rulesOf) alert(name string) *alerts.Rule {
 
 // isFast reports whether a window is recorded by the first group.
 func (f *rulesOf) isFast(w time.Duration) bool {
-	return slices.ContainsFunc(f.Groups[0].Rules, func(r alerts.Rule) bool { return r.Record == prometheus.NativeBadEvents(w) })
+	name := prometheus.NativeBadEvents(w)
+	return slices.ContainsFunc(f.Groups[0].Rules, func(r alerts.Rule) bool { return r.Record == name })
 }
 
 // pace is how far evaluations may lie apart and still show when a window begins and ends: six of them in a window.

@@ -70,13 +70,21 @@ func Tests(files []alerts.File, objs []alerts.Objective, o alerts.Options) ([]Fi
 	if err != nil {
 		return nil, err
 	}
+	index := make(map[string]int, len(objs))
+	for i := range objs {
+		index[objs[i].Name] = i
+	}
+	var raisedBy *alerts.File
+	if o.Joined {
+		raisedBy = &prometheus.Agent(nil, o)[0]
+	}
 	var out []File
 	for _, f := range files {
 		made := make([]File, 1)
 		if f.Name == prometheus.AgentFile {
 			made[0], err = agentTests(f, objs, o)
 		} else {
-			made, err = native(f, objs, observed, o)
+			made, err = native(f, chosen(objs, index, f.Objectives), observed, o.Scrape(), raisedBy)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("making tests of %s: %w", f.Name, err)
@@ -84,6 +92,21 @@ func Tests(files []alerts.File, objs []alerts.Objective, o alerts.Options) ([]Fi
 		out = append(out, made...)
 	}
 	return out, nil
+}
+
+// chosen are objectives with these names, in the order of objs.
+func chosen(objs []alerts.Objective, index map[string]int, names []string) (of []*alerts.Objective) {
+	var at []int
+	for _, name := range names {
+		if i, ok := index[name]; ok {
+			at = append(at, i)
+		}
+	}
+	slices.Sort(at)
+	for _, i := range at {
+		of = append(of, &objs[i])
+	}
+	return of
 }
 
 // agentSeries makes up the labels that a series of the agent has where rules select it as o says.
@@ -99,23 +122,18 @@ func agentSeries(metric string, o alerts.Options) (labels.Labels, error) {
 	return made, nil
 }
 
-// native makes the tests of one file of native rules, one file for each pace of its legs.
-func native(file alerts.File, objs []alerts.Objective, observed labels.Labels, o alerts.Options) ([]File, error) {
+// native makes the tests of one file of native rules, which are about objs, one file for each pace of its legs. Rules that
+// only record are raised by those of raisedBy; nil: they raise alerts themselves.
+func native(file alerts.File, objs []*alerts.Objective, observed labels.Labels, scrape time.Duration, raisedBy *alerts.File) ([]File, error) {
 	if len(file.Groups) != 2 {
 		return nil, fmt.Errorf("it has %d groups, native rules have 2", len(file.Groups))
 	}
-	f := &rulesOf{File: file, scrape: o.Scrape(), interval: file.Groups[0].Interval, slow: file.Groups[1].Interval}
-	if o.Joined {
-		f.raisedBy = &prometheus.Agent(nil, o)[0]
-	}
+	f := &rulesOf{File: file, scrape: scrape, interval: file.Groups[0].Interval, slow: file.Groups[1].Interval, raisedBy: raisedBy}
 	f.addProofs(objs)
 	var subjects []*subject
 	var paces []time.Duration
-	for i := range objs {
-		if !slices.Contains(f.Objectives, objs[i].Name) {
-			continue
-		}
-		s := f.subject(&objs[i])
+	for _, o := range objs {
+		s := f.subject(o)
 		subjects = append(subjects, s)
 		for _, t := range s.legs {
 			paces = append(paces, t.pace)
