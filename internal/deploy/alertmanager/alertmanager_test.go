@@ -228,7 +228,8 @@ time_intervals:
 	for _, change := range [][2]string{
 		{"group_wait: 1m", "group_wait: 2m"}, {"repeat_interval: 4h", "repeat_interval: 5h"}, {"group_interval: 5m", "group_interval: 6m"},
 		{"09:00", "08:00"}, {"monday:friday", "monday:thursday"}, {"Europe/Amsterdam", "UTC"}, {"channel: '#x'", "channel: '#y'"},
-		{"send_resolved: true", "send_resolved: false"}, {"max_alerts: 3", "max_alerts: 4"}, {"title: t,", "title: u,"}, {"timeout: 1m", "timeout: 2m"},
+		{"send_resolved: true", "send_resolved: false"}, {"max_alerts: 3", "max_alerts: 4"}, {"title: t,", "title: u,"}, {"[{title: t, short: true}]", "[]"},
+		{"short: true}]", "short: true}, {title: u}]"}, {"timeout: 1m", "timeout: 2m"},
 	} {
 		running(strings.Replace(told, change[0], change[1], 1))
 		if p := plan(t, one, files); !strings.Contains(p.Pending, "the server runs another configuration") {

@@ -173,6 +173,13 @@ func TestTwoAgentsInOneGrafana(t *testing.T) {
 	apply(t, test, ours)
 	wantOps(t, plan(t, test, ours))
 	wantOps(t, plan(t, prod, everything(t)))
+	g.Change(func(g *fakegrafana.Grafana) { // somebody took a screen of ours as a beginning, and keeps it elsewhere
+		copied := *g.Dashboards["assayer-cost"]
+		copied.Folder = "team"
+		g.Dashboards["assayer-copied"] = &copied
+	})
+	wantOps(t, plan(t, test, ours))
+	wantOps(t, plan(t, prod, everything(t)))
 	apply(t, test, ours[:1])
 	apply(t, test, nil)
 	wantOps(t, plan(t, prod, everything(t)))

@@ -113,6 +113,30 @@ func TestKilledApplyIsCompletedOrUndone(t *testing.T) {
 	}
 }
 
+// What is put back has the bits that it had.
+func TestUndoGivesBitsBack(t *testing.T) {
+	s, one := inForce(t)
+	bits := map[string]os.FileMode{"a.yaml": 0o640, "old.yaml": 0o600}
+	for name, mode := range bits {
+		if err := os.Chmod(filepath.Join(s.dir, name), mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.set(func() { s.refuse = "bad rule" })
+	if err := apply(t, one, version("new")); err == nil || !strings.Contains(err.Error(), "put back as before, and reloaded") {
+		t.Errorf("error is %v", err)
+	}
+	for name, mode := range bits {
+		info, err := os.Stat(filepath.Join(s.dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.Mode().Perm() != mode {
+			t.Errorf("%s has %v, want %v", name, info.Mode(), mode)
+		}
+	}
+}
+
 // What somebody has edited after the kill is theirs, and so is what they edit while it is waited for the server.
 func TestUndoLeavesWhatOthersChanged(t *testing.T) {
 	s, one := inForce(t)

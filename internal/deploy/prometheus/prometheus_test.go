@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -37,6 +38,7 @@ type server struct {
 
 	id       string            // of groups; vmalert alone has it
 	external map[string]string // labels that it adds, as vmalert does
+	others   []map[string]any  // groups of other folders
 
 	asked    chan struct{} // gets a value at a reload, which is then not answered; nil: all are
 	onReload func()
@@ -77,7 +79,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			w.WriteHeader(http.StatusBadGateway)
 			return
 		}
-		_ = json.NewEncoder(w).Encode(map[string]any{"status": "success", "data": map[string]any{"groups": s.groups}})
+		_ = json.NewEncoder(w).Encode(map[string]any{"status": "success", "data": map[string]any{"groups": slices.Concat(s.groups, s.others)}})
 	default:
 		w.WriteHeader(http.StatusNotFound)
 	}
@@ -116,6 +118,10 @@ func (s *server) load() {
 				}
 			}
 		}
+		keep := "keepFiringFor"
+		if s.id != "" {
+			keep = "keep_firing_for"
+		}
 		data, _ := os.ReadFile(name)
 		_ = yaml.Unmarshal(data, &file)
 		for _, g := range file.Groups {
@@ -128,7 +134,7 @@ func (s *server) load() {
 				maps.Copy(labels, r.Labels)
 				maps.Copy(labels, s.external)
 				rules = append(rules, map[string]any{
-					"labels": labels, "annotations": r.Annotations, "duration": time.Duration(r.For).Seconds(), "keepFiringFor": time.Duration(r.Keep).Seconds(),
+					"labels": labels, "annotations": r.Annotations, "duration": time.Duration(r.For).Seconds(), keep: time.Duration(r.Keep).Seconds(),
 					"name": r.Record + r.Alert, "query": strings.ReplaceAll(r.Expr, "(", "( "), "health": s.health, "lastError": strings.TrimPrefix(s.health, "ok"),
 				})
 			}
@@ -251,32 +257,46 @@ func TestRefusedRulesAreTakenBack(t *testing.T) {
 
 // A server that keeps what it had, and says nothing, is seen by whatever changed.
 func TestEveryChangeIsSeen(t *testing.T) {
-	rule := "groups: [{name: a, interval: 30s, labels: {team: x}, rules: [{alert: A, expr: up, for: 1m, keep_firing_for: 2m, labels: {severity: page}, annotations: {summary: s}}]}]\n"
+	rule := "groups: [{name: a, interval: 30s, labels: {team: x}, rules: [{alert: A, expr: up, for: 1m, keep_firing_for: 2m, labels: {severity: page}, annotations: {summary: s}}, {record: b, expr: up}]}]\n"
 	file := func(text string) []artifact.File {
 		return []artifact.File{{Path: "rules/a.yaml", Kind: artifact.Rules, Data: []byte(text)}}
 	}
-	for name, replace := range map[string][]string{
+	changes := map[string][]string{
 		"expression": {"expr: up", "expr: down"}, "interval": {"30s", "31s"}, "group's labels": {"team: x", "team: y"}, "for": {"for: 1m", "for: 61s"},
 		"keep firing": {"2m", "3m"}, "labels": {"page", "ticket"}, "a label more": {"{severity: page}", "{severity: page, a: b}"},
 		"a label less": {"labels: {severity: page}, ", ""}, "annotations": {"summary: s", "summary: t"}, "an annotation less": {"{summary: s}", "{}"},
-	} {
-		s := serve(t, t.TempDir())
-		one := target(t, s)
-		if err := apply(t, one, file(rule)); err != nil {
-			t.Fatal(err)
-		}
-		if p := plan(t, one, file(strings.ReplaceAll(rule, "1m", "60s"))); p.Pending != "" {
-			t.Errorf("another spelling of the same time: %s", p.Pending)
-		}
-		changed := strings.NewReplacer(replace...).Replace(rule)
-		if err := os.WriteFile(filepath.Join(s.dir, "a.yaml"), []byte(changed), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if p := plan(t, one, file(changed)); !strings.Contains(p.Pending, "the server runs other rules in a") {
-			t.Errorf("%s: not seen", name)
+		"a rule more": {"{record: b", "{record: c, expr: up}, {record: b"}, "a rule less": {", {record: b, expr: up}", ""},
+	}
+	for _, vmalert := range []bool{false, true} {
+		for name, replace := range changes {
+			s := serve(t, t.TempDir())
+			if vmalert { // which says so, and was started with a label for all of its rules
+				s.id, s.external = "1", map[string]string{"region": "eu"}
+			}
+			one := target(t, s)
+			if err := apply(t, one, file(rule)); err != nil {
+				t.Fatal(err)
+			}
+			if p := plan(t, one, file(strings.ReplaceAll(rule, "1m", "60s"))); p.Pending != "" {
+				t.Errorf("another spelling of the same time: %s", p.Pending)
+			}
+			changed := strings.NewReplacer(replace...).Replace(rule)
+			if err := os.WriteFile(filepath.Join(s.dir, "a.yaml"), []byte(changed), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if p := plan(t, one, file(changed)); !strings.Contains(p.Pending, "the server runs other rules in a") {
+				t.Errorf("%s, of vmalert %t: not seen", name, vmalert)
+			}
 		}
 	}
-	// Labels that vmalert was started with are on all of its rules.
+}
+
+// Labels that vmalert was started with are on all of its rules, and may be ours as well.
+func TestLabelsOfVMAlert(t *testing.T) {
+	rule := "groups: [{name: a, rules: [{alert: A, expr: up, labels: {severity: page}}]}]\n"
+	file := func(text string) []artifact.File {
+		return []artifact.File{{Path: "rules/a.yaml", Kind: artifact.Rules, Data: []byte(text)}}
+	}
 	s := serve(t, t.TempDir())
 	s.id, s.external = "1", map[string]string{"region": "eu"}
 	one := target(t, s)
@@ -298,6 +318,13 @@ func TestRulesThatFailAreTold(t *testing.T) {
 	}
 	if plan(t, one, rules(t)).Drifted() {
 		t.Error("what is in force is called drift")
+	}
+	// Others' rules are others' business.
+	failing := s.groups[0]["rules"]
+	s = serve(t, t.TempDir())
+	s.others = []map[string]any{{"name": "theirs", "rules": failing}}
+	if err := apply(t, target(t, s), rules(t)); err != nil {
+		t.Error(err)
 	}
 }
 
