@@ -363,13 +363,31 @@ func randomBusiness(rng *rand.Rand, loc *time.Location, start time.Time) *calend
 var transitions = []string{"2026-03-27T00:00:00Z", "2026-10-23T00:00:00Z", "2026-03-06T00:00:00Z", "2026-10-30T00:00:00Z",
 	"2026-04-03T00:00:00Z", "2026-10-02T00:00:00Z", "2011-12-28T00:00:00Z", "2018-11-02T00:00:00Z", "2018-02-16T00:00:00Z"}
 
+// Two random calendars go through each week in which a zone changes its clocks, and one through a week of each zone.
 func TestAgainstOracle(t *testing.T) {
-	for seed := range uint64(25) {
-		rng := rand.New(rand.NewPCG(seed, 1))
-		loc := zone(t, oracleZones[rng.IntN(len(oracleZones))])
-		start := instant(t, transitions[rng.IntN(len(transitions))])
-		b := randomBusiness(rng, loc, start)
-		newOracle(b, start, 7*1440).check(t, b, rng)
+	changes := 0
+	for z, name := range oracleZones {
+		loc := zone(t, name)
+		for w, text := range transitions {
+			start := instant(t, text)
+			_, before := start.In(loc).Zone()
+			_, after := start.AddDate(0, 0, 7).In(loc).Zone()
+			tries := uint64(0)
+			if w == 0 {
+				tries = 1
+			}
+			if before != after {
+				changes, tries = changes+1, 2
+			}
+			for seed := range tries {
+				rng := rand.New(rand.NewPCG(uint64(z*len(transitions)+w), seed))
+				b := randomBusiness(rng, loc, start)
+				newOracle(b, start, 7*1440).check(t, b, rng)
+			}
+		}
+	}
+	if changes < 13 {
+		t.Errorf("clocks change only %d times", changes)
 	}
 }
 
