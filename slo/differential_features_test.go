@@ -47,10 +47,7 @@ func counters(tr *oracle.Trace) bool {
 // TestGroupsEqualOracle: each group counts as if there were no other series, and where no gap was cut, they
 // add up to the whole.
 func TestGroupsEqualOracle(t *testing.T) {
-	stories(t, 25, 250, func(t *testing.T, _ uint64, tr *oracle.Trace) {
-		if !counters(tr) {
-			return
-		}
+	storiesOf(t, counters, 20, 250, func(t *testing.T, _ uint64, tr *oracle.Trace) {
 		r := newReplayed(t, tr)
 		r.objective.GroupBy = &spec.GroupBy{Labels: []string{"shard"}, Max: 10, Expires: 1000 * 24 * time.Hour}
 		r.Engine = slo.New(slo.Options{})
@@ -89,10 +86,7 @@ func onlyShard(looks []oracle.Look, shard string) []oracle.Look {
 
 // TestAmountsEqualOracle: counters of euros with two decimals are counted in cents, to the cent.
 func TestAmountsEqualOracle(t *testing.T) {
-	stories(t, 40, 250, func(t *testing.T, _ uint64, tr *oracle.Trace) {
-		if !counters(tr) {
-			return
-		}
+	storiesOf(t, counters, 20, 250, func(t *testing.T, _ uint64, tr *oracle.Trace) {
 		r := newReplayed(t, tr)
 		r.objective.Weight = &spec.Weight{Currency: "EUR", MinorUnit: 100}
 		r.Engine = slo.New(slo.Options{})
@@ -225,10 +219,7 @@ func (b *buckets) expose(rng *rand.Rand, l *oracle.Look) (collector.Cycle, oracl
 // TestBusinessTimeEqualsOracle: what happens while business is closed is excluded, and gaps are cut at its
 // edges.
 func TestBusinessTimeEqualsOracle(t *testing.T) {
-	stories(t, 25, 250, func(t *testing.T, seed uint64, tr *oracle.Trace) {
-		if !counters(tr) {
-			return
-		}
+	storiesOf(t, counters, 20, 250, func(t *testing.T, seed uint64, tr *oracle.Trace) {
 		zones := oracle.Zones()
 		loc, err := time.LoadLocation(zones[int(seed)%len(zones)])
 		must(t, err)
@@ -282,10 +273,7 @@ func openAt(b *calendar.Business, t time.Time) bool {
 // TestExclusionsEqualOracle: excluded time counts as excluded, overlaps once; cut into parts it is the same,
 // and taken back it leaves no trace.
 func TestExclusionsEqualOracle(t *testing.T) {
-	stories(t, 25, 250, func(t *testing.T, seed uint64, tr *oracle.Trace) {
-		if !counters(tr) {
-			return
-		}
+	storiesOf(t, counters, 20, 250, func(t *testing.T, seed uint64, tr *oracle.Trace) {
 		rng := rand.New(rand.NewPCG(seed, 31))
 		whole, parts, objective := exclusions(rng, tr)
 		plain, excluded, parted, undone := newReplayed(t, tr), newReplayed(t, tr), newReplayed(t, tr), newReplayed(t, tr)
@@ -332,10 +320,7 @@ func exclusions(rng *rand.Rand, tr *oracle.Trace) (whole, parts []slo.Exclusion,
 
 // TestCompositesFollowFromTheirMembers: what the whole says is worked out again from its members' counts.
 func TestCompositesFollowFromTheirMembers(t *testing.T) {
-	stories(t, 40, 250, func(t *testing.T, seed uint64, tr *oracle.Trace) {
-		if !counters(tr) {
-			return
-		}
+	storiesOf(t, counters, 20, 250, func(t *testing.T, seed uint64, tr *oracle.Trace) {
 		rng := rand.New(rand.NewPCG(seed, 37))
 		for _, method := range []spec.CompositeMethod{spec.Weighted, spec.WorstOf, spec.Journey} {
 			r := newReplayed(t, tr)

@@ -21,10 +21,21 @@ import (
 // stories runs fn for so many random traces.
 func stories(t *testing.T, n, looks int, fn func(t *testing.T, seed uint64, tr *oracle.Trace)) {
 	t.Helper()
-	for seed := range uint64(n) {
+	storiesOf(t, func(*oracle.Trace) bool { return true }, n, looks, fn)
+}
+
+// storiesOf runs fn for so many random traces that it is about.
+func storiesOf(t *testing.T, about func(*oracle.Trace) bool, n, looks int, fn func(t *testing.T, seed uint64, tr *oracle.Trace)) {
+	t.Helper()
+	for seed := uint64(0); n > 0; seed++ {
+		tr := oracle.NewTrace(oracle.NewDraw(1000+seed, nil), looks)
+		if !about(tr) {
+			continue
+		}
+		n--
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			t.Parallel()
-			fn(t, seed, oracle.NewTrace(oracle.NewDraw(1000+seed, nil), looks))
+			fn(t, seed, tr)
 		})
 	}
 }
@@ -230,10 +241,8 @@ func withExtra(tr *oracle.Trace, rng *rand.Rand, goodOnes, badOnes []*oracle.Ser
 
 // TestSplittingASeriesChangesNothing: a new label that parts a counter in two leaves every number as it was.
 func TestSplittingASeriesChangesNothing(t *testing.T) {
-	stories(t, 25, 250, func(t *testing.T, _ uint64, tr *oracle.Trace) {
-		if tr.Shape == oracle.GaugeBelow {
-			return // samples of gauges are events themselves
-		}
+	noGauge := func(tr *oracle.Trace) bool { return tr.Shape != oracle.GaugeBelow } // whose samples are events themselves
+	storiesOf(t, noGauge, 20, 250, func(t *testing.T, _ uint64, tr *oracle.Trace) {
 		whole, parted := split(oracle.Plain(tr.Steps))
 		wantSame(t, tr, told(t, tr, parted), told(t, tr, whole))
 	})
@@ -345,10 +354,8 @@ func shard(s *oracle.Series) int { return int(s.Labels[len(s.Labels)-1][0]) }
 
 // TestShiftingTimeChangesNothing: the same story a whole number of buckets later.
 func TestShiftingTimeChangesNothing(t *testing.T) {
-	stories(t, 40, 250, func(t *testing.T, seed uint64, tr *oracle.Trace) {
-		if tr.Calendar != nil {
-			return // months are not alike
-		}
+	rolling := func(tr *oracle.Trace) bool { return tr.Calendar == nil } // months are not alike
+	storiesOf(t, rolling, 25, 250, func(t *testing.T, seed uint64, tr *oracle.Trace) {
 		want := told(t, tr, tr.Steps)
 		shift := int64(1+seed%3) * 24 * time.Hour.Milliseconds() * max(1, tr.Objective.SliceMs/1000)
 		for _, w := range newReplayed(t, tr).reading(want[0], 0).Widths() {
