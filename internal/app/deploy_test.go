@@ -229,3 +229,35 @@ deploy:
 		t.Errorf("holidays of %q after the turn of the year:\n%s", got, routing)
 	}
 }
+
+// Rules that are watched are those that are generated for all places: beside Grafana's own, files of rules only record.
+func TestWatchedRulesAreWrittenWithOthersInView(t *testing.T) {
+	s := newSite(t)
+	rules := map[string]string{}
+	for _, parts := range []string{"agent-rules, native-rules, grafana-rules", "agent-rules, native-rules"} {
+		s.write("assayer.yaml", fmt.Sprintf(agentFile, s.shop.Listener.Addr())+`
+generate: {parts: [`+parts+`]}
+deploy: [{name: rules, kind: prometheus, dir: rules, url: "http://127.0.0.1:1", watch: 10s}]
+`)
+		loaded, problems := app.Load(app.LoadOptions{Path: s.options().ConfigPath})
+		if problems.Err() != nil {
+			t.Fatal(problems)
+		}
+		watched, err := app.Watched(&loaded, time.Now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files, err := watched[0].Files()
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, _ := contents(files, "rules")
+		if want, _ := contents(s.generated(), "rules"); text != want {
+			t.Errorf("of %s:\n%s\nwant\n%s", parts, text, want)
+		}
+		rules[text] = parts
+	}
+	if len(rules) != 2 {
+		t.Error("rules are the same beside Grafana's and without them")
+	}
+}

@@ -225,11 +225,31 @@ func TestLooksAreCheap(t *testing.T) {
 	if calls.Load() > 5 || opened.Load() != 1 {
 		t.Errorf("a look takes %d calls over %d connections", calls.Load(), opened.Load())
 	}
-	g.Change(func(g *fakegrafana.Grafana) {
-		g.Groups[[2]string{folder, "group 7"}].Interval = 10
-		slices.Reverse(g.Groups[[2]string{folder, "group 8"}].Rules)
-	})
+	g.Change(func(g *fakegrafana.Grafana) { g.Groups[[2]string{folder, "group 7"}].Interval = 10 })
 	wantOps(t, plan(t, one, files), "update assayer-folder-assayer/group 7")
+}
+
+// Grafana tells a group's rules in any order, which is no edit.
+func TestRulesInAnotherOrder(t *testing.T) {
+	g := fakegrafana.Start(t)
+	one := target(t, configured(g))
+	file := rules(t, "agent", "budget burns")
+	_, rule, _ := bytes.Cut(file.Data, []byte("    rules:\n")) // once more, as a second one
+	file.Data = slices.Concat(file.Data, bytes.ReplaceAll(rule, []byte("- uid: assayer-"), []byte("- uid: assayer-second-")))
+	apply(t, one, []artifact.File{file})
+	g.Change(func(g *fakegrafana.Grafana) {
+		group := g.Groups[[2]string{folder, "agent"}]
+		if slices.Reverse(group.Rules); len(group.Rules) != 2 {
+			t.Errorf("the group has %d rules", len(group.Rules))
+		}
+	})
+	wantOps(t, plan(t, one, []artifact.File{file}))
+	file.Data = bytes.ReplaceAll(file.Data, []byte("budget burns"), []byte("burns now"))
+	p := plan(t, one, []artifact.File{file})
+	wantOps(t, p, "update assayer-folder-assayer/agent")
+	if why := p.Steps[1].Why; why != "" {
+		t.Errorf("it is called %s", why)
+	}
 }
 
 func TestWhatOthersHaveIsNotTouched(t *testing.T) {
