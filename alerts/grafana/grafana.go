@@ -88,7 +88,8 @@ type Group struct {
 	JSON  []byte
 }
 
-// Groups makes a group of each group of files that holds alerts, and one about the data source. It fails only if an annotation is no template.
+// Groups makes a group of each group of files that holds alerts, and one about the data source. It fails only if an
+// annotation is no template.
 func Groups(files []alerts.File, o Options) ([]Group, error) {
 	var out []Group
 	err := each(files, o, func(g alerts.Group, rules []alerting.Rule, o Options) error {

@@ -21,8 +21,6 @@ const MinorUnits = "assayer:currency_minor_units"
 // LabelCondition says what is wrong with an agent, in the words of its own health page where it has one.
 const LabelCondition = "condition"
 
-const defaultInterval = 30 * time.Second
-
 // Agent makes the rules on the agent's own series: one file, and as many rules for ten thousand objectives as for one.
 // Timing and Severity say when each of them fires. Several agents that watch the same objective raise one alert, and the
 // worst of what they say counts. What an objective is, is known from the agent's series alone, so that the file need not
@@ -30,15 +28,9 @@ const defaultInterval = 30 * time.Second
 // What only the agent can tell is held for an hour when it dies; see [AgentFiring]. With [alerts.Options].Joined they
 // also raise what Native's rules record where the agent does not speak.
 func Agent(objs []alerts.Objective, o alerts.Options) []alerts.File {
-	s := newSettings(o)
-	a := agent{sel: o.AgentSelector, links: o.Links, money: hasMoney(objs), joined: o.Joined, tile: s.interval, slow: s.slow, interval: defaultInterval}
-	if o.Interval > 0 {
-		a.interval = o.Interval
-	}
-	a.interval = max(a.interval, o.ScrapeInterval)
+	a := agent{settings: newSettings(o), money: hasMoney(objs)}
 	rules := append([]alerts.Rule{a.minorUnits()}, a.burn()...)
-	rules = append(rules, a.exhausted(), a.unobserved(), a.absent(AbsentSeverity(objs, o)), a.deadMansSwitch())
-	rules = append(rules, a.known())
+	rules = append(rules, a.exhausted(), a.unobserved(), a.absent(AbsentSeverity(objs, o)), a.deadMansSwitch(), a.known())
 	rules = append(rules, a.unhealthy()...)
 	rules = append(rules, a.settlement()...)
 	rules = append(rules, a.drifted())
@@ -56,17 +48,12 @@ func hasMoney(objs []alerts.Objective) bool {
 
 // agent makes the rules.
 type agent struct {
-	sel    string
-	links  alerts.Links
-	money  bool // some objective counts money
-	joined bool // native rules are there too
-
-	interval   time.Duration // between evaluations
-	tile, slow time.Duration // between those of the two groups of native rules
+	settings
+	money bool // some objective counts money
 }
 
 func (a *agent) series(metric string, matchers ...string) string {
-	return series(metric, a.sel, matchers...)
+	return series(metric, a.agent, matchers...)
 }
 
 // question is what Query takes.
@@ -93,7 +80,7 @@ func (a *agent) ask(aggregation, metric string, more ...string) question {
 	for i := 0; i < len(more); i += 2 {
 		matchers, labels = append(matchers, more[i]+"=%q"), append(labels, more[i+1])
 	}
-	return question{aggregation + "(" + series(metric, strings.ReplaceAll(a.sel, "%", "%%"), matchers...) + ")", labels}
+	return question{aggregation + "(" + series(metric, strings.ReplaceAll(a.agent, "%", "%%"), matchers...) + ")", labels}
 }
 
 // withNative adds to where the agent calls for an alert where raw series do.
@@ -105,9 +92,9 @@ func (a *agent) withNative(expr, alert, by string) string {
 	if alert != alerts.BudgetBurn {
 		// Records of the slow group may lie farther apart than Prometheus takes a sample for present, and are written late:
 		// a gap would begin the alert's wait anew.
-		from = "last_over_time(" + from + "[" + text(a.slow+2*a.tile) + "])"
+		from = "last_over_time(" + from + "[" + text(a.slow+2*a.interval) + "])"
 	}
-	return expr + "\nor\nmax by (" + by + ") (\n  " + from + "\n  " + unlessAgent(alert, a.sel) + "\n)"
+	return expr + "\nor\nmax by (" + by + ") (\n  " + from + "\n  " + unlessAgent(alert, a.agent) + "\n)"
 }
 
 // rule is one alert with its timing and, unless its expression gives one, its severity.
@@ -154,7 +141,7 @@ func (a *agent) burn() []alerts.Rule {
 	}, a.links))
 	if a.joined {
 		// A record of the slow group may be older than Prometheus takes for present when the next comes.
-		r.KeepFiringFor = max(r.KeepFiringFor, a.slow-lookback+2*a.tile)
+		r.KeepFiringFor = max(r.KeepFiringFor, a.slow-lookback+2*a.interval)
 	}
 	return a.held(r, expr)
 }
@@ -164,7 +151,7 @@ func (a *agent) lost(window string) string {
 	if !a.money {
 		return ""
 	}
-	value := series(metricname.SLIValueTotal, strings.ReplaceAll(a.sel, "%", "%%"), `slo=%q`, `service=%q`, `group=%q`, `outcome="bad"`)
+	value := series(metricname.SLIValueTotal, strings.ReplaceAll(a.agent, "%", "%%"), `slo=%q`, `service=%q`, `group=%q`, `outcome="bad"`)
 	return moneyOf("sum by (currency) (increase("+value+"[%s]))", " What failed in the last {{ $labels."+window+" }} comes to about ", ".",
 		metricname.SLO, metricname.Service, metricname.Group, window)
 }
@@ -186,7 +173,7 @@ func (a *agent) minorUnits() alerts.Rule {
 	var parts []string
 	for digits, scale := 0, 1; digits <= 4; digits, scale = digits+1, scale*10 {
 		if codes := money.Codes(digits); len(codes) > 0 {
-			in := series("", a.sel, `__name__=~"`+names+`"`, `currency=~"`+strings.Join(codes, "|")+`"`)
+			in := series("", a.agent, `__name__=~"`+names+`"`, `currency=~"`+strings.Join(codes, "|")+`"`)
 			parts = append(parts, "count by (currency) ("+in+") * 0 + "+strconv.Itoa(scale))
 		}
 	}
@@ -231,8 +218,9 @@ func (a *agent) known() alerts.Rule {
 
 const agentTargets = "assayer:agent:known"
 
-// unhealthy are what agents say of themselves, one condition a rule, each by agent. A hook's first failure counts too, before which there was
-// no series that could have grown, but for what a Prometheus that is new finds on an agent that is not.
+// unhealthy are what agents say of themselves, one condition a rule, each by agent. A hook's first failure counts too,
+// before which there was no series that could have grown, but for what a Prometheus that is new finds on an agent that is
+// not.
 func (a *agent) unhealthy() []alerts.Rule {
 	failed := a.series(metricname.HookActionsTotal, `result=~"failed|unverified"`)
 	watched := "(" + a.series(metricname.BuildInfo) + " offset 15m or time() - " + a.series("process_start_time_seconds") + " < 900)"
@@ -277,7 +265,7 @@ const number = `{{ $value | printf "%.0f" }}`
 
 // settlement are about movements of money, by rail. Of several agents each follows movements of its own.
 func (a *agent) settlement() []alerts.Rule {
-	sel := strings.ReplaceAll(a.sel, "%", "%%")
+	sel := strings.ReplaceAll(a.agent, "%", "%%")
 	worth := func(metric string) string {
 		return moneyOf("sum by (currency) ("+series(metric, sel, "rail=%q")+")", " They come to ", ".", metricname.Rail)
 	}

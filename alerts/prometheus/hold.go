@@ -44,13 +44,13 @@ func (a *agent) lastWord(alert, unless string, labels ...string) string {
 	for i, l := range labels {
 		matchers[i] = l + "=%q"
 	}
-	expr := series(AgentFiring(alert), "", matchers...) + " unless on () " + series(metricname.BuildInfo, strings.ReplaceAll(a.sel, "%", "%%"))
+	expr := series(AgentFiring(alert), "", matchers...) + " unless on () " + series(metricname.BuildInfo, strings.ReplaceAll(a.agent, "%", "%%"))
 	return "{{ with " + Query(expr+unless, labels...) + " }} No agent is there: that is what the last one said.{{ end }}"
 }
 
 // seen is where rules on raw series see events of an objective, so that its burn is theirs to tell while no agent is
 // there.
-func (a *agent) seen() string { return NativeTotalEvents(a.tile) }
+func (a *agent) seen() string { return NativeTotalEvents(a.interval) }
 
 // AbsentSeverity is how urgent it is that no agent is there: critical where something is then watched by nobody, be it
 // movements of money or an objective that rules on raw series cannot judge.

@@ -62,7 +62,7 @@ const LegBudget = "budget"
 // settings are Options with what follows from them.
 type settings struct {
 	scrape   time.Duration
-	interval time.Duration // of tiles, and of the first group
+	interval time.Duration // of tiles, of the first group, and of the agent's rules
 	slow     time.Duration // of the second group: the first multiple of interval that is at least 5 m
 	lookback time.Duration // how long a series may be gone and still be the same
 	agent    string        // matchers, without braces
