@@ -81,38 +81,51 @@ type told struct {
 	again      *retold // of a record that becomes part of another; nil: an event
 }
 
-// when bounds the times of events.
-type when struct{ earliest, latest time.Time }
+// reader checks events and hashes what identifies them. It keeps what was looked up for the event before: those that come
+// together are mostly of one rail, one currency, one counterparty.
+type reader struct {
+	rules            *ruleset
+	hash             *hasher
+	earliest, latest time.Time // bounds of their times
 
-func whenAt(now time.Time) when { return when{now.Add(-abandonAfter), now.Add(maxAhead)} }
+	railName, stateName string
+	rail                *railState
+	state               uint8
+	currency            string
+	digits              int
+	counterparty, peer  string
+}
 
-// read checks one event and hashes what identifies it into out, which is empty. After an error what is in out means
-// nothing.
-func (t *Tracker) read(rules *ruleset, e *Event, bounds when, out *told) error {
-	out.direction, out.role, out.peer, out.external = e.Direction, e.Role, institution(e.Counterparty), e.External
-	var known bool
-	if out.rail, known = rules.rails[e.Rail]; !known {
-		return fmt.Errorf("%w, got %q, allowed: %s", errUnknownRail, clip(e.Rail), strings.Join(slices.Sorted(maps.Keys(rules.rails)), ", "))
+func (t *Tracker) newReader() reader {
+	now := t.now()
+	return reader{rules: t.rules.Load(), hash: &t.hash, earliest: now.Add(-abandonAfter), latest: now.Add(maxAhead)}
+}
+
+// read reads e into out, which is empty. After an error what is in out means nothing.
+func (r *reader) read(e *Event, out *told) error {
+	if err := r.readState(e); err != nil {
+		return err
 	}
-	if out.state, known = out.rail.byName[e.State]; !known {
-		return fmt.Errorf("state: is none of rail %s, got %q, allowed: %s", e.Rail, clip(e.State), strings.Join(out.rail.names(), ", "))
+	if r.counterparty != e.Counterparty {
+		r.counterparty, r.peer = e.Counterparty, institution(e.Counterparty)
 	}
+	out.rail, out.state, out.direction, out.role, out.peer, out.external = r.rail, r.state, e.Direction, e.Role, r.peer, e.External
 	switch {
 	case e.At.IsZero():
 		return errNoTime
-	case e.At.After(bounds.latest):
+	case e.At.After(r.latest):
 		return errFuture
-	case e.At.Before(bounds.earliest):
+	case e.At.Before(r.earliest):
 		return errLongAgo
 	}
 	out.atMs = e.At.UnixMilli()
 	if e.Direction != "" && e.Direction != "in" && e.Direction != "out" {
 		return fmt.Errorf("direction: got %q, allowed: in, out", clip(e.Direction))
 	}
-	if t.hash.identify(e, &out.identity); out.n == 0 {
+	if r.hash.identify(e, &out.identity); out.n == 0 {
 		return errNoIdentity
 	}
-	if err := out.readAmount(rules, e); err != nil {
+	if err := r.readAmount(e, out); err != nil {
 		return err
 	}
 	if !e.Deadline.IsZero() {
@@ -121,33 +134,53 @@ func (t *Tracker) read(rules *ruleset, e *Event, bounds when, out *told) error {
 	if e.Original != nil {
 		original, id := *e.Original, identity{}
 		original.Rail, original.At = e.Rail, e.At
-		if t.hash.identify(&original, &id); id.n > 0 {
+		if r.hash.identify(&original, &id); id.n > 0 {
 			out.parent, out.original = id.refs[0], &id
 		}
 	}
 	if e.Parties != "" {
-		out.parties = t.hash.ref(kindParties, e.Rail, e.Parties+"\x00"+e.Amount+"\x00"+e.Currency+"\x00"+e.Direction)
+		out.parties = r.hash.ref(kindParties, e.Rail, e.Parties+"\x00"+e.Amount+"\x00"+e.Currency+"\x00"+e.Direction)
 	}
 	out.key = out.rail.reasonKey(e.Reason, out.rail.kind(out.state))
 	return nil
 }
 
-func (o *told) readAmount(rules *ruleset, e *Event) error {
+// readState finds the rail and the state of e.
+func (r *reader) readState(e *Event) error {
+	if r.rail != nil && r.railName == e.Rail && r.stateName == e.State {
+		return nil
+	}
+	rail, known := r.rules.rails[e.Rail]
+	if !known {
+		return fmt.Errorf("%w, got %q, allowed: %s", errUnknownRail, clip(e.Rail), strings.Join(slices.Sorted(maps.Keys(r.rules.rails)), ", "))
+	}
+	state, known := rail.byName[e.State]
+	if !known {
+		return fmt.Errorf("state: is none of rail %s, got %q, allowed: %s", e.Rail, clip(e.State), strings.Join(rail.names(), ", "))
+	}
+	r.railName, r.stateName, r.rail, r.state = e.Rail, e.State, rail, state
+	return nil
+}
+
+func (r *reader) readAmount(e *Event, out *told) error {
 	if e.Amount == "" {
 		return nil
 	}
 	if e.Currency == "" {
 		return errNoCurrency
 	}
-	digits, known := rules.digits(e.Currency)
-	if !known {
-		return fmt.Errorf("amount.currency: is neither of ISO 4217 nor among collectors.transactions.assets, got %q", clip(e.Currency))
+	if r.currency != e.Currency {
+		digits, known := r.rules.digits(e.Currency)
+		if !known {
+			return fmt.Errorf("amount.currency: is neither of ISO 4217 nor among collectors.transactions.assets, got %q", clip(e.Currency))
+		}
+		r.currency, r.digits = e.Currency, digits
 	}
 	var err error
-	if o.amount, err = money.ParseMinor(e.Amount, digits); err != nil {
+	if out.amount, err = money.ParseMinor(e.Amount, r.digits); err != nil {
 		return fmt.Errorf("amount.value: %w", err)
 	}
-	o.currency = e.Currency
+	out.currency = e.Currency
 	return nil
 }
 

@@ -228,12 +228,12 @@ func (t *Tracker) Put(ctx context.Context, b Batch) (Receipt, error) {
 	if r.events, _ = t.used.Get().([]told); cap(r.events) < len(b.Events) {
 		r.events = make([]told, 0, n)
 	}
-	rules, bounds := t.rules.Load(), whenAt(t.now())
+	in := t.newReader()
 	for i := range b.Events {
 		last := len(r.events)
 		r.events = r.events[:last+1] // there is room for all, and it is empty
 		e := &r.events[last]
-		if err := t.read(rules, &b.Events[i], bounds, e); err != nil {
+		if err := in.read(&b.Events[i], e); err != nil {
 			r.receipt.Rejected = append(r.receipt.Rejected, Rejection{i, err})
 			*e, r.events = told{}, r.events[:last]
 			continue

@@ -14,6 +14,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"testing/synctest"
 
 	"github.com/assayer-io/assayer/collector/transactions"
@@ -166,6 +167,26 @@ func TestWhatIsTaken(t *testing.T) {
 				if n > 1000 {
 					t.Errorf("%d events were put at once", n)
 				}
+			}
+		})
+	}
+}
+
+// It makes no difference in which pieces a body comes in, nor where in a piece a line ends.
+func TestLinesInPieces(t *testing.T) {
+	long := strings.Repeat("x", 66_000) // of no use, and longer than what is read at once
+	text := numbered(1200) + "\n" + long + "\n\n" + numbered(900) + "last received"
+	for name, pieces := range map[string]func(io.Reader) io.Reader{
+		"at once": iotest.DataErrReader, "a byte": iotest.OneByteReader, "halves": iotest.HalfReader,
+	} {
+		t.Run(name, func(t *testing.T) {
+			sink := &fakesink.Sink{}
+			w, got := ask(t, newHandler(sink, nil), request(pieces(strings.NewReader(text)), "Content-Type", ndjson))
+			if w.Code != 200 || got.Accepted != 1201 || got.Duplicates != 900 || got.Taken != 2104 || len(got.Rejected) != 1 || got.Rejected[0].Index != 1201 {
+				t.Errorf("got %d: accepted %d, taken %d, rejected %+v (%s)", w.Code, got.Accepted, got.Taken, got.Rejected, got.Error)
+			}
+			if n := sink.Batches(); len(n) != 3 || n[0] != 1000 || sink.Events()[1200].ID != "last" {
+				t.Errorf("put in parts of %v", n)
 			}
 		})
 	}

@@ -1,7 +1,6 @@
 package httpin
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -64,53 +63,28 @@ func (t *intake) flush() error {
 	return nil
 }
 
-// linesBuffer is memory for reading lines.
-type linesBuffer struct {
-	in     *bufio.Reader
-	part   []byte
-	events []transactions.Event
-}
-
 // lines reads NDJSON in parts of at most a thousand lines, and fewer if they are long.
 func (t *intake) lines() error {
 	spare, _ := t.h.spare.Get().(*linesBuffer)
 	if spare == nil {
-		spare = &linesBuffer{in: bufio.NewReaderSize(nil, 64<<10)}
+		spare = &linesBuffer{}
 	}
-	in, part, n := spare.in, spare.part[:0], 0
-	in.Reset(t.in)
 	t.events = spare.events
 	defer func() {
-		in.Reset(nil)
-		if spare.part = part; cap(part) > 2*chunkBytes {
-			spare.part = nil // of one very long line
-		}
+		spare.reset()
 		if spare.events = t.events; cap(t.events) > 2*chunk {
 			spare.events = nil // of arrays in lines
 		}
 		t.h.spare.Put(spare)
 	}()
 	for {
-		line, err := in.ReadSlice('\n')
-		part = append(part, line...)
-		if errors.Is(err, bufio.ErrBufferFull) {
-			continue
-		}
+		part, n, err := spare.next(t.in)
 		over := errors.Is(err, io.EOF)
 		if err != nil && !over {
 			return err
 		}
-		if len(line) > 0 {
-			n++
-		}
-		if n >= chunk || len(part) >= chunkBytes || over {
-			if err := t.putLines(part, n); err != nil {
-				return err
-			}
-			part, n = part[:0], 0
-		}
-		if over {
-			return nil
+		if err := t.putLines(part, n); over || err != nil {
+			return err
 		}
 	}
 }
