@@ -50,6 +50,7 @@ type decoder struct {
 	in    input
 	names map[string]string
 	days  days
+	keys  []written                                                                                 // of the last event that quick has read
 	last  struct{ rail, state, direction, role, counterparty, currency, scheme, list, code string } // names as they were told last
 }
 

@@ -12,22 +12,23 @@ import (
 // ASCII without escapes, times in UTC. That takes a third of the parser's time. At anything else it gives up and says
 // nothing: the parser then reads the object from its beginning, and knows what is wrong with it, if anything is.
 type quick struct {
-	b  []byte // from the object's brace on, possibly far beyond its end
-	at int
-	d  *decoder
+	b    []byte // from the object's brace on, possibly far beyond its end
+	at   int
+	keys int // so many were read, those of objects within it included
+	d    *decoder
 }
 
 // quick reads the object that b begins with into e, and returns how long it is; 0: e means nothing.
 func (d *decoder) quick(b []byte, e *transactions.Event) int {
 	q := quick{b: b, d: d}
-	if !q.object(func(key []byte) (uint32, bool) { return q.member(key, e) }) {
+	if !q.object(func(key string) (uint32, bool) { return q.member(key, e) }) {
 		return 0
 	}
 	return q.at
 }
 
 // object reads an object, with at least one member. Of each key, member reads the value and returns its bit.
-func (q *quick) object(member func(key []byte) (bit uint32, ok bool)) bool {
+func (q *quick) object(member func(key string) (bit uint32, ok bool)) bool {
 	if q.token() != '{' {
 		return false
 	}
@@ -49,8 +50,8 @@ func (q *quick) object(member func(key []byte) (bit uint32, ok bool)) bool {
 }
 
 // member reads the value of a key of events, each of which has a bit.
-func (q *quick) member(key []byte, e *transactions.Event) (bit uint32, ok bool) {
-	switch string(key) {
+func (q *quick) member(key string, e *transactions.Event) (bit uint32, ok bool) {
+	switch key {
 	case "uetr":
 		return 1 << 0, q.string(&e.UETR)
 	case "id":
@@ -85,8 +86,8 @@ func (q *quick) member(key []byte, e *transactions.Event) (bit uint32, ok bool) 
 
 // amount reads {"value":"12.34","currency":"EUR"} or null.
 func (q *quick) amount(e *transactions.Event) bool {
-	return q.null() || q.object(func(key []byte) (bit uint32, ok bool) {
-		switch string(key) {
+	return q.null() || q.object(func(key string) (bit uint32, ok bool) {
+		switch key {
 		case "value":
 			return 1, q.string(&e.Amount)
 		case "currency":
@@ -98,8 +99,8 @@ func (q *quick) amount(e *transactions.Event) bool {
 
 // reason reads {"scheme":"iso20022","list":"status","code":"AC04"} or null.
 func (q *quick) reason(e *transactions.Event) bool {
-	return q.null() || q.object(func(key []byte) (bit uint32, ok bool) {
-		switch string(key) {
+	return q.null() || q.object(func(key string) (bit uint32, ok bool) {
+		switch key {
 		case "scheme":
 			return 1, q.name(&q.d.last.scheme, &e.Reason.Scheme)
 		case "list":
@@ -134,13 +135,36 @@ func (q *quick) token() byte {
 	return c
 }
 
-// key reads a key, its colon and spaces around them.
-func (q *quick) key() ([]byte, bool) {
+// written is a key, and how it was written with its colon and the spaces around it.
+type written struct{ text, key string }
+
+// maxWritten bounds written.text, in bytes.
+const maxWritten = 32
+
+// key reads a key, its colon and spaces around them. Programs write the same keys in the same order each time, so it is
+// held against the one that stood there in the event before.
+func (q *quick) key() (string, bool) {
+	n := q.keys
+	q.keys++
+	if n < len(q.d.keys) {
+		k := &q.d.keys[n]
+		if end := q.at + len(k.text); end <= len(q.b) && string(q.b[q.at:end]) == k.text {
+			q.at = end
+			return k.key, true
+		}
+	}
+	from := q.at
 	q.spaces()
 	text, ok := q.text()
-	ok = ok && q.token() == ':'
+	if !ok || q.token() != ':' {
+		return "", false
+	}
 	q.spaces()
-	return text, ok
+	key := q.d.name(text)
+	if n <= len(q.d.keys) && q.at-from <= maxWritten {
+		q.d.keys = append(q.d.keys[:n], written{string(q.b[from:q.at]), key})
+	}
+	return key, true
 }
 
 // text reads a string.
