@@ -375,3 +375,18 @@ func TestFewDoNotMoveALimit(t *testing.T) {
 		}
 	}
 }
+
+// TestFewChooseALimit: where no limit is usual, few observations are better than none.
+func TestFewChooseALimit(t *testing.T) {
+	const exposition = `# TYPE shop_request_duration_seconds histogram
+shop_request_duration_seconds_bucket{le="0.1"} 7
+shop_request_duration_seconds_bucket{le="0.2"} 7
+shop_request_duration_seconds_bucket{le="1"} 7
+shop_request_duration_seconds_bucket{le="+Inf"} 7
+shop_request_duration_seconds_sum 0.5
+shop_request_duration_seconds_count 7
+`
+	if file, _ := propose(t, exposition, options()); !strings.Contains(file, "\n    below: 200ms\n") {
+		t.Errorf("it is not the bound above the first that keeps to it:\n%s", file)
+	}
+}
