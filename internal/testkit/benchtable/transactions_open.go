@@ -24,14 +24,14 @@ func manyOpen(ctx context.Context, p plan, dir string, t *table) error {
 	defer func() { b.stop() }()
 	due := p.open / 10
 	b.deadline = "2099-01-01T00:00:00Z"
-	took, err := b.load(ctx, 0, p.open-due)
+	took, err := b.load(0, p.open-due)
 	if err != nil {
 		return err
 	}
 	// With three times as long as that should take they are all there before their deadline.
 	at := time.Now().Add(10*time.Second + 3*took*time.Duration(due)/time.Duration(p.open-due)).UTC().Truncate(time.Second)
 	b.deadline = at.Format(time.RFC3339)
-	more, err := b.load(ctx, p.open-due, due)
+	more, err := b.load(p.open-due, due)
 	if err != nil {
 		return err
 	}
@@ -69,16 +69,16 @@ func (b *bank) memoryRow(t *table, what string) error {
 }
 
 // load tells of n payments, from number first on, as fast as they are taken.
-func (b *bank) load(ctx context.Context, first, n int) (time.Duration, error) {
+func (b *bank) load(first, n int) (time.Duration, error) {
 	began := time.Now()
 	var next atomic.Int64
-	err := together(func(int) error {
+	err := together(func(teller int) error {
 		for {
 			from := int(next.Add(loadOf)) - loadOf
 			if from >= n {
 				return nil
 			}
-			if err := b.tell(ctx, "received", first+from, min(loadOf, n-from)); err != nil {
+			if err := b.tell(teller, "received", first+from, min(loadOf, n-from)); err != nil {
 				return err
 			}
 		}
@@ -102,11 +102,11 @@ func (b *bank) lateAfter(ctx context.Context, at time.Time, n int) (time.Duratio
 
 // late is how many payments the agent has counted as late.
 func (b *bank) late(ctx context.Context) (int, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, b.url+"/metrics", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+b.address+"/metrics", nil)
 	if err != nil {
 		return 0, err
 	}
-	res, err := b.client.Do(req)
+	res, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return 0, err
 	}
