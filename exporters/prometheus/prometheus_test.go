@@ -9,7 +9,6 @@ import (
 	"math"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -24,6 +23,7 @@ import (
 	"github.com/prometheus/common/model"
 
 	"github.com/assayer-io/assayer/exporters"
+	"github.com/assayer-io/assayer/internal/testkit/golden"
 	"github.com/assayer-io/assayer/slo"
 	"github.com/assayer-io/assayer/slo/burnrate"
 	"github.com/assayer-io/assayer/slo/metricname"
@@ -124,19 +124,7 @@ func TestGolden(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := regexp.MustCompile(`goversion="[^"]*"`).ReplaceAllString(scrape(t, e, "text/plain"), `goversion="go1"`)
-	const golden = "testdata/two-objectives/want.prom"
-	if *update {
-		if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got != string(want) {
-		t.Errorf("exposition differs from %s (refresh with -update):\n%s", golden, got)
-	}
+	golden.Want(t, *update, "testdata/two-objectives/want.prom", []byte(got))
 }
 
 func TestParsesBack(t *testing.T) {

@@ -21,6 +21,7 @@ import (
 	"github.com/assayer-io/assayer/collector"
 	"github.com/assayer-io/assayer/collector/prometheus"
 	"github.com/assayer-io/assayer/internal/discover"
+	"github.com/assayer-io/assayer/internal/testkit/golden"
 	"github.com/assayer-io/assayer/slo"
 	"github.com/assayer-io/assayer/slo/spec"
 )
@@ -131,24 +132,6 @@ func observed(t *testing.T, url string, o spec.Objective) int {
 	return samples
 }
 
-// golden compares with a file of testdata.
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got != string(want) {
-		t.Errorf("%s differs (go test -update rewrites it); got:\n%s", path, got)
-	}
-}
-
 // TestKnownSystems: each file of the table recognises its sample and nothing else does; what is proposed loads and
 // the agent's own collector finds series for every objective.
 func TestKnownSystems(t *testing.T) {
@@ -159,7 +142,7 @@ func TestKnownSystems(t *testing.T) {
 				t.Fatal(err)
 			}
 			file, _ := propose(t, string(data), options())
-			golden(t, sys.Name+".yaml", file)
+			golden.Want(t, *update, filepath.Join("testdata", sys.Name+".yaml"), []byte(file))
 			if !strings.Contains(strings.ReplaceAll(file, "\n# ", " "), "Known by its metrics: "+sys.Title) || strings.Contains(file, "Judged by its names") {
 				t.Errorf("proposed is not for %s alone:\n%s", sys.Title, file)
 			}
@@ -180,7 +163,7 @@ func TestNames(t *testing.T) {
 		t.Fatal(err)
 	}
 	file, _ := propose(t, string(data), options())
-	golden(t, "names.yaml", file)
+	golden.Want(t, *update, "testdata/names.yaml", []byte(file))
 	url := expose(t, textFormat, string(data))
 	for _, o := range load(t, file) {
 		if observed(t, url, o) == 0 {
