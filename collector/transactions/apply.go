@@ -121,9 +121,6 @@ func (w *writer) begin(e *told) error {
 	if e.external && e.rail.within == 0 {
 		return notReconciled(e.rail)
 	}
-	if e.leg != "" {
-		w.dict.addLeg()
-	}
 	r := journal.Record{Refs: e.refs, Parent: e.parent, State: e.state, Peer: w.dict.peer(e.peer), ReceivedMs: e.atMs, ChangedMs: e.atMs}
 	if err := w.tell(e, &r, false); err != nil {
 		return err

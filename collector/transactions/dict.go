@@ -29,7 +29,7 @@ type dict struct {
 	peers   []string // of number 1 on; 0 is none, or one too many
 	peerOf  map[string]uint32
 	states  map[string][]string // by rail, in the order of the numbers that records keep
-	legs    bool                // there may be movements with refs of their own, see seek
+	ways    map[string]uint8    // by rail: the directions of its lanes, as bits
 	unsaved map[string]struct{} // by key: what has changed since it was last on disk
 	lately  struct {            // what was asked for last
 		lane uint16
@@ -41,11 +41,10 @@ const (
 	lanesKey  = "names/lanes"
 	peersKey  = "names/peers"
 	statesKey = "names/states/"
-	noLegsKey = "names/no_legs" // there until legs is set
 )
 
 func newDict(j *journal.Journal) (*dict, error) {
-	d := &dict{laneOf: map[lane]uint16{}, peerOf: map[string]uint32{}, states: map[string][]string{}, legs: j.Meta(noLegsKey) == nil, unsaved: map[string]struct{}{}}
+	d := &dict{laneOf: map[lane]uint16{}, peerOf: map[string]uint32{}, states: map[string][]string{}, ways: map[string]uint8{}, unsaved: map[string]struct{}{}}
 	for key, into := range map[string]any{lanesKey: &d.lanes, peersKey: &d.peers} {
 		if data := j.Meta(key); data != nil {
 			if err := json.Unmarshal(data, into); err != nil {
@@ -55,6 +54,7 @@ func newDict(j *journal.Journal) (*dict, error) {
 	}
 	for i, l := range d.lanes {
 		d.laneOf[l] = uint16(i)
+		d.goes(l)
 	}
 	for i, p := range d.peers {
 		d.peerOf[p] = uint32(i) + 1
@@ -93,8 +93,26 @@ func (d *dict) findLane(l lane) (uint16, error) {
 	d.lanes = append(d.lanes, l)
 	d.laneOf[l] = i
 	d.unsaved[lanesKey] = struct{}{}
+	d.goes(l)
 	return i, nil
 }
+
+const (
+	wayIn uint8 = 1 << iota
+	wayOut
+)
+
+func (d *dict) goes(l lane) {
+	switch l.Direction {
+	case "in":
+		d.ways[l.Rail] |= wayIn
+	case "out":
+		d.ways[l.Rail] |= wayOut
+	}
+}
+
+// bothWays reports whether movements of a rail have gone in and out.
+func (d *dict) bothWays(rail string) bool { return d.ways[rail] == wayIn|wayOut }
 
 // peer numbers a counterparty; what is one too many shares number 0 with the untold.
 func (d *dict) peer(name string) uint32 {
@@ -120,14 +138,6 @@ func (d *dict) findPeer(name string) uint32 {
 	d.peerOf[name] = i
 	d.unsaved[peersKey] = struct{}{}
 	return i
-}
-
-// addLeg notes that there is a movement with refs of its own.
-func (d *dict) addLeg() {
-	if !d.legs {
-		d.legs = true
-		d.unsaved[noLegsKey] = struct{}{}
-	}
 }
 
 func (d *dict) peerName(i uint32) string {
@@ -174,9 +184,6 @@ func (d *dict) save(tx *journal.Tx) error {
 			what = d.lanes
 		case peersKey:
 			what = d.peers
-		case noLegsKey:
-			tx.SetMeta(key, nil)
-			continue
 		default:
 			what = d.states[key[len(statesKey):]]
 		}

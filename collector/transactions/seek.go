@@ -58,7 +58,8 @@ func (w *writer) damaged(err error) bool {
 // the other way, as the two halves of a payment between customers of ours do, is another one, with refs of its own.
 func (w *writer) seek(e *told) (s journal.Slot, r journal.Record, found bool, err error) {
 	s, r, found, err = w.leg(e)
-	if err != nil || found && !w.opposite(e, &r) || e.direction == "" || !found && !w.dict.legs {
+	other := found && w.opposite(e, &r) || !found && w.dict.bothWays(e.rail.Name) // else there is no second one
+	if err != nil || !other || e.direction == "" {
 		return s, r, found, err
 	}
 	plain := e.identity

@@ -149,8 +149,6 @@ func (t *Tracker) keepSecret() error {
 	tx := t.journal.Begin()
 	tx.SetMeta(secretKey, t.hash.secret[:])
 	tx.SetMeta(createdKey, fmt.Append(nil, t.createdMs))
-	tx.SetMeta(noLegsKey, []byte{1})
-	t.dict.legs = false
 	if err := tx.Commit(); err != nil {
 		return fmt.Errorf("keeping the secret for identifiers: %w", err)
 	}

@@ -3,7 +3,6 @@ package httpin
 import (
 	"bytes"
 	"io"
-	"slices"
 
 	"github.com/assayer-io/assayer/collector/transactions"
 )
@@ -19,7 +18,7 @@ type linesBuffer struct {
 // fewer when they are chunkBytes long together. With io.EOF they are the last, be it none, and the very last may have no
 // end; with another error what it gives is of no use.
 func (b *linesBuffer) next(r io.Reader) (part []byte, n int, err error) {
-	at, seen := b.from, b.from // where the last whole line ends, and up to where no other does
+	at, seen := b.from, b.from // where the last whole line ends, and how far was looked for the next end
 	for {
 		for n < chunk && at-b.from < chunkBytes && seen < len(b.buf) {
 			length := bytes.IndexByte(b.buf[seen:], '\n') + 1
@@ -55,8 +54,8 @@ func (b *linesBuffer) makeRoom() int {
 	if moved > 0 {
 		b.buf, b.from = b.buf[:copy(b.buf, b.buf[b.from:])], 0
 	}
-	if len(b.buf) == cap(b.buf) {
-		b.buf = slices.Grow(b.buf, max(least, cap(b.buf)))
+	if len(b.buf) == cap(b.buf) { // doubled, so that it ends at 2 MiB, which is kept
+		b.buf = append(make([]byte, 0, max(least, 2*cap(b.buf))), b.buf...)
 	}
 	return moved
 }
@@ -73,7 +72,7 @@ func (b *linesBuffer) read(r io.Reader) error {
 	return io.ErrNoProgress
 }
 
-// reset forgets what was read, and who it was of; the memory is kept unless it is that of one very long line.
+// reset leaves out what was read. The memory is kept unless it is that of one very long line.
 func (b *linesBuffer) reset() {
 	if b.buf, b.from = b.buf[:0], 0; cap(b.buf) > 2*chunkBytes {
 		b.buf = nil

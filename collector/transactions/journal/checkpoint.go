@@ -89,7 +89,7 @@ func (j *Journal) beginLog(number uint64) (*redoLog, error) {
 	if err != nil {
 		return nil, fmt.Errorf("beginning %s: %w", logName(number), err)
 	}
-	l.ahead = int(min(zerosAhead, j.checkpointBytes))
+	l.ahead = j.zerosAhead
 	j.seq++
 	return l, nil
 }

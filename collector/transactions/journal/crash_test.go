@@ -57,10 +57,20 @@ func TestPowerFailsAnywhere(t *testing.T) {
 	}
 }
 
+// powerOptions are for short logs. Their frames replace zeros, but when large is set that are longer than a few hundred
+// bytes: they are large then.
+func powerOptions(large bool) Options {
+	o := Options{CheckpointBytes: 12_000}
+	if !large {
+		o.zerosAhead = largeFrame * int(o.CheckpointBytes)
+	}
+	return o
+}
+
 // powerFails cuts power once, and perhaps more while the journal recovers; false when the workload ended before.
 func powerFails(t *testing.T, seed uint64, cutAt int) bool {
 	t.Helper()
-	o := Options{CheckpointBytes: 12_000}
+	o := powerOptions(seed%2 == 0)
 	rnd := rand.New(rand.NewPCG(seed, 7))
 	d := newMemoryDisk()
 	d.cutAt, d.pace = cutAt, &pace{seed: seed, of: map[string]*rand.Rand{}}
@@ -206,9 +216,9 @@ func abandon(j *Journal) {
 // TestDiskFull fails every third operation with a full disk: that transaction fails and says why, nothing
 // of it can be seen, and the next is kept.
 func TestDiskFull(t *testing.T) {
-	o := Options{CheckpointBytes: 12_000}
 	unsure := 0
 	for failAt := 0; failAt < 250; failAt += 3 {
+		o := powerOptions(failAt%2 == 0)
 		rnd := rand.New(rand.NewPCG(uint64(failAt), 3))
 		d := newMemoryDisk()
 		j, err := open(d, o)

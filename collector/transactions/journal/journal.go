@@ -106,6 +106,8 @@ type Options struct {
 	// BeforeSync is called before a transaction is made lasting, and fails that with its error: for tests of what is
 	// told before something is on disk. nil: nothing is called.
 	BeforeSync func() error
+
+	zerosAhead int // instead of what suits CheckpointBytes, for tests
 }
 
 const (
@@ -119,6 +121,7 @@ type Journal struct {
 	log             *slog.Logger
 	maxRecords      int
 	checkpointBytes int64
+	zerosAhead      int // of each log
 	beforeSync      func() error
 
 	writer  sync.Mutex // held by the transaction that is open
@@ -164,7 +167,7 @@ func open(d disk, o Options) (*Journal, error) {
 
 func newJournal(d disk, o Options) *Journal {
 	j := &Journal{
-		disk: d, log: o.Log, maxRecords: o.MaxRecords, checkpointBytes: o.CheckpointBytes, beforeSync: o.BeforeSync,
+		disk: d, log: o.Log, maxRecords: o.MaxRecords, checkpointBytes: o.CheckpointBytes, zerosAhead: o.zerosAhead, beforeSync: o.BeforeSync,
 		meta: map[string][]byte{}, slotTable: newSlotTable(), last: &Flight{done: make(chan struct{})},
 	}
 	close(j.last.done)
@@ -176,6 +179,9 @@ func newJournal(d disk, o Options) *Journal {
 	}
 	if j.checkpointBytes <= 0 {
 		j.checkpointBytes = defaultCheckpointBytes
+	}
+	if j.zerosAhead == 0 {
+		j.zerosAhead = int(min(zerosAhead, j.checkpointBytes))
 	}
 	return j
 }

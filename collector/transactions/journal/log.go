@@ -36,8 +36,8 @@ type redoLog struct {
 // disk twice as fast, since the file system has nothing to note about the file.
 const zerosAhead = 1 << 20
 
-// largeFrame is which part of the zeros a frame may be at most that makes use of them: to write a large one twice costs
-// more than what the file system has to note.
+// largeFrame: a frame of more than this part of the zeros is written without them. To write it twice would cost more than
+// what the file system has to note.
 const largeFrame = 16
 
 // createLog begins a log with its first frame, built in buf behind room for the header, and returns once it would

@@ -130,6 +130,9 @@ func (t *Tx) Find(ref Ref) (Slot, bool, error) {
 // wait for main memory, as the places of refs are anywhere, and here the processor waits for many at once.
 func (t *Tx) Expect(refs []Ref) {
 	var sum uint64
+	if t.done {
+		return
+	}
 	for _, ref := range refs {
 		p, print := t.j.index.part(ref.hash())
 		if p.len() > 0 {

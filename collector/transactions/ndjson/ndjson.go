@@ -25,8 +25,8 @@ const maxObject = 64 << 10
 // maxDepth bounds how deep values may be nested in unknown keys, in levels.
 const maxDepth = 64
 
-// New returns a decoder. It may be used by several goroutines at once; between calls it keeps buffers and the
-// names of rails, states and currencies, both bounded.
+// New returns a decoder. It may be used by several goroutines at once; between calls it keeps buffers, the names of rails,
+// states and currencies, and how keys were written last, all bounded.
 //
 // An object is an event; its keys are those of DESIGN's events and uetr, end_to_end_id, reference, role,
 // external and original, an object with the same keys. Unknown keys are ignored, null counts as absent. A known

@@ -135,7 +135,7 @@ func (q *quick) token() byte {
 	return c
 }
 
-// written is a key, and how it was written with its colon and the spaces around it.
+// written is a key, and how it was written with its colon and what is before and between.
 type written struct{ text, key string }
 
 // maxWritten bounds written.text, in bytes.
@@ -150,6 +150,7 @@ func (q *quick) key() (string, bool) {
 		k := &q.d.keys[n]
 		if end := q.at + len(k.text); end <= len(q.b) && string(q.b[q.at:end]) == k.text {
 			q.at = end
+			q.spaces()
 			return k.key, true
 		}
 	}
@@ -159,12 +160,25 @@ func (q *quick) key() (string, bool) {
 	if !ok || q.token() != ':' {
 		return "", false
 	}
-	q.spaces()
-	key := q.d.name(text)
-	if n <= len(q.d.keys) && q.at-from <= maxWritten {
-		q.d.keys = append(q.d.keys[:n], written{string(q.b[from:q.at]), key})
+	key := known(text)
+	if end := q.at; n <= len(q.d.keys) && end-from <= maxWritten && key != "" {
+		q.d.keys = append(q.d.keys[:n], written{string(q.b[from:end]), key})
 	}
-	return key, true
+	q.spaces()
+	return key, key != ""
+}
+
+// known is a key of events; "": it is another, which may say anything and is not kept.
+func known(text []byte) string {
+	for _, key := range [...]string{
+		"uetr", "id", "end_to_end_id", "reference", "parties", "rail", "state", "direction", "role", "counterparty", "at", "deadline",
+		"amount", "value", "currency", "reason", "scheme", "list", "code",
+	} {
+		if string(text) == key {
+			return key
+		}
+	}
+	return ""
 }
 
 // text reads a string.
@@ -206,10 +220,13 @@ func (q *quick) name(last, into *string) bool {
 	if !ok {
 		return q.null()
 	}
-	if *last != string(text) {
-		*last = q.d.name(text)
+	if *last == string(text) {
+		*into = *last
+		return true
 	}
-	*into = *last
+	if *into = q.d.name(text); len(text) <= maxNameLen {
+		*last = *into
+	}
 	return true
 }
 
@@ -254,8 +271,8 @@ func plain(b []byte) int {
 
 // days reads times of one day fast: most are of today.
 type days struct {
-	text [10]byte // 2026-11-21
-	unix int64    // its first second; times are only compared with text once it is set
+	text [10]byte // 2026-11-21; zeros, as no day is written, at first
+	unix int64    // its first second
 }
 
 // time reads a time of RFC 3339 in UTC with at most nine digits behind the point.

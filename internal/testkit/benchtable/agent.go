@@ -109,11 +109,11 @@ func cpuOf(pid int) (time.Duration, error) {
 	}
 	// The second field is the program's name in brackets and may hold anything.
 	fields := strings.Fields(string(data[bytes.LastIndexByte(data, ')')+1:]))
-	if len(fields) < 13 {
+	if len(fields) < 15 {
 		return 0, fmt.Errorf("reading processor time: got %q", data)
 	}
 	var sum int64
-	for _, field := range fields[11:13] {
+	for _, field := range fields[11:15] { // its own, and that of children which have ended
 		n, err := strconv.ParseInt(field, 10, 64)
 		if err != nil {
 			return 0, fmt.Errorf("reading processor time: %w", err)

@@ -102,16 +102,16 @@ func movements(ctx context.Context, p plan, dir string, t *table) error {
 	return manyOpen(ctx, p, filepath.Join(dir, "many-open"), t)
 }
 
-// paces lets agent and database take turns, so that whatever else the machine does hits both alike.
+// paces lets agent and database take turns, so that what others do on the machine hits both alike.
 func paces(ctx context.Context, p plan, dir string, t *table) error {
 	t.head(fmt.Sprintf("Payments that begin and then settle, each event on disk before it is answered, %d clients at once", tellers))
 	for n, c := range []contest{
-		{size: 1000, how: "1,000 events a request", beside: "as installed, one row a commit", alone: true},
 		{size: 1000, how: "1,000 events a request", beside: "as installed, 1,000 rows a commit, one statement each"},
 		{size: 1000, arrays: true, how: "1,000 events a request", beside: "as installed, 1,000 rows a commit, all in one statement"},
 		{roomy: true, size: 1000, arrays: true, how: "1,000 events a request", beside: "with more memory and log, 1,000 rows a commit, all in one statement"},
 		{size: 100, how: "100 events a request", beside: "as installed, 100 rows a commit, one statement each"},
 		{size: 1, how: "one event a request", beside: "as installed, one row a commit"},
+		{size: 1000, how: "1,000 events a request", beside: "as installed, one row a commit", alone: true},
 	} {
 		if err := c.run(ctx, p, filepath.Join(dir, fmt.Sprint("bank-", n)), t); err != nil {
 			return err
