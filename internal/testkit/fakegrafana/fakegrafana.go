@@ -320,7 +320,7 @@ func (g *Grafana) saveDashboard(r *http.Request, body []byte) answer {
 	if err != nil {
 		return said(http.StatusBadRequest, "bad request data")
 	}
-	var typed dashboard.Dashboard //nolint:staticcheck // the form that this API takes
+	var typed dashboard.Dashboard
 	if err := typed.UnmarshalJSONStrict(data); told(err) {
 		g.t.Errorf("dashboard %v is none of the SDK's: %v", model["uid"], err)
 		return said(http.StatusBadRequest, "invalid dashboard")
