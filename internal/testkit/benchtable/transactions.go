@@ -106,12 +106,14 @@ func movements(ctx context.Context, p plan, dir string, t *table) error {
 func paces(ctx context.Context, p plan, dir string, t *table) error {
 	t.head(fmt.Sprintf("Payments that begin and then settle, each event on disk before it is answered, %d clients at once", tellers))
 	for n, c := range []contest{
-		{size: 1000, how: "1,000 events a request", beside: "as installed, 1,000 rows a commit, one statement each"},
-		{size: 1000, arrays: true, how: "1,000 events a request", beside: "as installed, 1,000 rows a commit, all in one statement"},
-		{roomy: true, size: 1000, arrays: true, how: "1,000 events a request", beside: "with more memory and log, 1,000 rows a commit, all in one statement"},
-		{size: 100, how: "100 events a request", beside: "as installed, 100 rows a commit, one statement each"},
-		{size: 1, how: "one event a request", beside: "as installed, one row a commit"},
-		{size: 1000, how: "1,000 events a request", beside: "as installed, one row a commit", alone: true},
+		{size: 100, rows: 100, way: oneByOne},
+		{size: 1000, rows: 1000, way: oneByOne},
+		{size: 100, rows: 100, way: sentTogether},
+		{size: 1000, rows: 1000, way: sentTogether},
+		{size: 1000, rows: 1000, way: inOne},
+		{size: 1000, rows: 1000, way: inOne, roomy: true},
+		{size: 1, rows: 1, way: inOne},
+		{size: 1000, rows: 1, way: inOne},
 	} {
 		if err := c.run(ctx, p, filepath.Join(dir, fmt.Sprint("bank-", n)), t); err != nil {
 			return err
@@ -133,40 +135,47 @@ func (c contest) run(ctx context.Context, p plan, dir string, t *table) error {
 		return err
 	}
 	defer pg.stop()
-	pg.arrays = c.arrays
-	rows := c.size
-	if c.alone {
-		rows = 1
-	}
+	pg.way = c.way
 	var ours, theirs []pace
 	for range turns {
 		mine, err := hurry(ctx, bank, c.size, turn, &bank.next)
 		if err != nil {
 			return err
 		}
-		other, err := hurry(ctx, pg, rows, turn, &bank.next)
+		other, err := hurry(ctx, pg, c.rows, turn, &bank.next)
 		if err != nil {
 			return err
 		}
 		ours, theirs = append(ours, mine), append(theirs, other)
 	}
-	c.rows(t, pg.version, ours, theirs)
+	c.tell(t, pg.version, ours, theirs)
 	return nil
 }
 
 // contest is one way to tell both of payments.
 type contest struct {
-	roomy       bool // more memory and log for PostgreSQL
-	size        int  // events at once
-	arrays      bool // all rows in one statement
-	alone       bool // of PostgreSQL's, a commit for each row
-	how, beside string
+	size  int // events in a request
+	rows  int // of PostgreSQL's in a commit
+	way   way // how those are told
+	roomy bool
 }
 
-func (c contest) rows(t *table, version string, ours, theirs []pace) {
+func (c contest) tell(t *table, version string, ours, theirs []pace) {
+	how, beside := "one event a request", version+", as installed"
+	if c.size > 1 {
+		how = thousands(c.size) + " events a request"
+	}
+	if c.roomy {
+		beside = version + ", with more memory and log"
+	}
+	if c.rows > 1 {
+		beside += ", " + thousands(c.rows) + " rows a commit, " + string(c.way)
+	} else {
+		beside += ", one row a commit"
+	}
 	rate, cost := func(p pace) float64 { return p.rate }, func(p pace) float64 { return p.cost }
 	a, b := each(ours, rate), each(theirs, rate)
-	t.row("events a second, "+c.how, thousands(int(median(a))), version+", "+c.beside+": "+thousands(int(median(b))), times(median(quotients(a, b))))
+	t.row("events a second, "+how, thousands(int(median(a))), beside+": "+thousands(int(median(b))), times(median(quotients(a, b))))
 	a, b = each(ours, cost), each(theirs, cost)
 	t.row("CPU of the server for an event", nanoseconds(median(a)), nanoseconds(median(b)), times(median(quotients(a, b))))
 }

@@ -23,8 +23,17 @@ type postgres struct {
 	data    string // its folder, which goes when it stops
 	version string // PostgreSQL 15.4
 	clients []*pgx.Conn
-	arrays  bool // all payments of a commit in one statement
+	way     way
 }
+
+// way is how the rows of a commit are told to PostgreSQL.
+type way string
+
+const (
+	oneByOne     way = "a statement for each, one after the other" // as most programs do
+	sentTogether way = "a statement for each, all sent at once"
+	inOne        way = "all in one statement"
+)
 
 // Payments as a database would keep them for the same purpose: found by what identifies them, and by when they are
 // due as long as they are open.
@@ -136,17 +145,42 @@ func (pg *postgres) connect(ctx context.Context, dsn string) error {
 }
 
 func (pg *postgres) received(ctx context.Context, teller, first, n int) error {
-	if pg.arrays {
-		return pg.exec(ctx, teller, paymentsInsert, first, n)
-	}
-	return pg.execEach(ctx, teller, paymentInsert, first, n)
+	return pg.tell(ctx, teller, paymentInsert, paymentsInsert, first, n)
 }
 
 func (pg *postgres) settled(ctx context.Context, teller, first, n int) error {
-	if pg.arrays {
-		return pg.exec(ctx, teller, paymentsUpdate, first, n)
+	return pg.tell(ctx, teller, paymentUpdate, paymentsUpdate, first, n)
+}
+
+func (pg *postgres) tell(ctx context.Context, teller int, forOne, forAll string, first, n int) error {
+	switch pg.way {
+	case oneByOne:
+		return pg.execOneByOne(ctx, teller, forOne, first, n)
+	case sentTogether:
+		return pg.execEach(ctx, teller, forOne, first, n)
 	}
-	return pg.execEach(ctx, teller, paymentUpdate, first, n)
+	return pg.exec(ctx, teller, forAll, first, n)
+}
+
+// execOneByOne runs a statement for each payment, each after the one before was answered, in one transaction.
+func (pg *postgres) execOneByOne(ctx context.Context, teller int, statement string, first, n int) error {
+	at := time.Now()
+	err := pgx.BeginFunc(ctx, pg.clients[teller], func(tx pgx.Tx) error {
+		for i := range n {
+			tag, err := tx.Exec(ctx, statement, uetr(first+i), at)
+			if err == nil && tag.RowsAffected() != 1 {
+				err = errors.New("no row is affected")
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("telling PostgreSQL of %d events: %w", n, err)
+	}
+	return nil
 }
 
 // exec runs one statement, which is a transaction of its own; it is prepared the first time.
