@@ -145,21 +145,17 @@ func (pg *postgres) connect(ctx context.Context, dsn string) error {
 }
 
 func (pg *postgres) received(ctx context.Context, teller, first, n int) error {
-	return pg.tell(ctx, teller, paymentInsert, paymentsInsert, first, n)
+	if pg.way == inOne {
+		return pg.exec(ctx, teller, paymentsInsert, first, n)
+	}
+	return pg.execEach(ctx, teller, paymentInsert, first, n)
 }
 
 func (pg *postgres) settled(ctx context.Context, teller, first, n int) error {
-	return pg.tell(ctx, teller, paymentUpdate, paymentsUpdate, first, n)
-}
-
-func (pg *postgres) tell(ctx context.Context, teller int, forOne, forAll string, first, n int) error {
-	switch pg.way {
-	case oneByOne:
-		return pg.execOneByOne(ctx, teller, forOne, first, n)
-	case sentTogether:
-		return pg.execEach(ctx, teller, forOne, first, n)
+	if pg.way == inOne {
+		return pg.exec(ctx, teller, paymentsUpdate, first, n)
 	}
-	return pg.exec(ctx, teller, forAll, first, n)
+	return pg.execEach(ctx, teller, paymentUpdate, first, n)
 }
 
 // execOneByOne runs a statement for each payment, each after the one before was answered, in one transaction.
@@ -199,8 +195,11 @@ func (pg *postgres) exec(ctx context.Context, teller int, statement string, firs
 	return nil
 }
 
-// execEach runs a statement for each payment, all sent at once, in one transaction.
+// execEach runs a statement for each payment in one transaction.
 func (pg *postgres) execEach(ctx context.Context, teller int, statement string, first, n int) error {
+	if pg.way == oneByOne {
+		return pg.execOneByOne(ctx, teller, statement, first, n)
+	}
 	var batch pgx.Batch
 	at := time.Now()
 	for i := range n {
