@@ -5,6 +5,9 @@ import (
 	"fmt"
 )
 
+// spareMost is how many times as long as it should be a log is kept to be written over, at most.
+const spareMost = 2
+
 // flush writes what waits into the slots file.
 func (j *Journal) flush() error {
 	j.mu.Lock()
@@ -31,7 +34,7 @@ func (j *Journal) checkpoint() error {
 	}
 	done := make(chan error, 1)
 	j.syncing = done
-	go func() { done <- j.retire(old) }()
+	go func() { done <- j.retire(old, true) }()
 	return nil
 }
 
@@ -54,11 +57,17 @@ func (j *Journal) checkpointNow() error {
 	if err := j.checkpointed(); err != nil || j.seq == j.redo.first {
 		return err
 	}
+	if j.spare > 0 { // what is left when the journal is closed is short
+		if err := j.disk.Remove(spareLog); err != nil {
+			return err
+		}
+		j.spare = 0
+	}
 	old, err := j.switchLog()
 	if err != nil {
 		return err
 	}
-	if err := j.retire(old); err != nil {
+	if err := j.retire(old, false); err != nil {
 		return j.unsure(unsureError{err})
 	}
 	return nil
@@ -85,7 +94,8 @@ func (j *Journal) beginLog(number uint64) (*redoLog, error) {
 		buf = appendMeta(buf, key, value)
 	}
 	base := frame{log: number, seq: j.seq + 1, kind: kindBase, live: uint32(j.live), high: j.high}
-	l, err := createLog(j.disk, base, buf)
+	l, err := createLog(j.disk, base, buf, j.spare)
+	j.spare = 0 // taken, or not to be relied on
 	if err != nil {
 		return nil, fmt.Errorf("beginning %s: %w", logName(number), err)
 	}
@@ -94,11 +104,25 @@ func (j *Journal) beginLog(number uint64) (*redoLog, error) {
 	return l, nil
 }
 
-// retire makes the slots lasting, after which the log that held them is not needed any more. Its removal need not
-// last: if the log comes back after a crash, recover plays it again before those that follow.
-func (j *Journal) retire(old *redoLog) error {
+// retire makes the slots lasting, after which the log that held them is not needed any more: it becomes the spare one, or
+// is removed. Its removal need not last: if the log comes back after a crash, recover plays it again before those that
+// follow. But one that is to be written over must not come back, with other frames in it, under its old name.
+func (j *Journal) retire(old *redoLog, keep bool) error {
 	if err := j.slots.f.Sync(); err != nil {
 		return errors.Join(fmt.Errorf("syncing %s: %w", slotsName, err), old.f.Close())
 	}
-	return errors.Join(old.f.Close(), j.disk.Remove(logName(old.number)))
+	if err := old.f.Close(); err != nil {
+		return err
+	}
+	if !keep || old.end > spareMost*j.checkpointBytes {
+		return j.disk.Remove(logName(old.number))
+	}
+	if err := j.disk.Rename(logName(old.number), spareLog); err != nil {
+		return err
+	}
+	if err := j.disk.Sync(); err != nil {
+		return err
+	}
+	j.spare = old.size
+	return nil
 }

@@ -22,6 +22,8 @@
 //	slots  record n at byte 128·n, with a CRC-32C that covers its place; slot 0 is the file's name and version
 //	log-7  frames: one a transaction, with the whole content of each record changed; the first has all named values
 //
+// and spare-log, which was a log and is written over by the next: to replace bytes is twice as fast as to add some.
+//
 // A commit appends one frame to the log and syncs it. While that goes on the next transaction may be made, and sees
 // what it changed, but nothing more is written before it is on disk: of the log only the last frame can be unsure, and
 // no slot is ever ahead of the log. The changed records go to their slots later, many at once and in order. When
@@ -130,6 +132,7 @@ type Journal struct {
 	fail    error      // why nothing can be committed any more
 	last    *Flight    // of the last commit
 	syncing chan error // gives the result of the checkpoint under way; nil: none is
+	spare   int64      // bytes of the spare log, 0: there is none; the checkpoint's while one is under way
 
 	mu sync.RWMutex // what is committed, if only on its way; the writer, who alone changes it, reads it without
 	slotTable

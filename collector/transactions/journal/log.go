@@ -9,7 +9,8 @@ import (
 
 const (
 	logPrefix = "log-"
-	newLog    = "new-log" // becomes log-N once its first frame is on disk
+	newLog    = "new-log"   // becomes log-N once its first frame is on disk
+	spareLog  = "spare-log" // was a log and is not needed any more: the next is written over it
 )
 
 func logName(number uint64) string { return logPrefix + strconv.FormatUint(number, 10) }
@@ -27,12 +28,12 @@ type redoLog struct {
 	number uint64
 	first  uint64 // number of its first frame
 	end    int64  // of the last whole frame
-	size   int64  // of the file: the rest is zeros, written ahead
+	size   int64  // of the file: the rest is zeros written ahead, or what an earlier log left
 	ahead  int    // how many zeros to write at once
 	zeros  []byte
 }
 
-// zerosAhead is how much is written behind the frames at once, at most: a frame that only replaces zeros is on
+// zerosAhead is how much is written behind the frames at once, at most: a frame that only replaces what is there is on
 // disk twice as fast, since the file system has nothing to note about the file.
 const zerosAhead = 1 << 20
 
@@ -41,12 +42,14 @@ const zerosAhead = 1 << 20
 const largeFrame = 16
 
 // createLog begins a log with its first frame, built in buf behind room for the header, and returns once it would
-// be found after a crash. If it cannot know that, the error is an unsureError.
-//
-// It is always a new file: written over, one that was a log before could come back after a crash under its old
-// name, which a killed process took away and the disk did not yet, with other frames in it.
-func createLog(d disk, base frame, buf []byte) (*redoLog, error) {
-	f, err := d.Open(newLog, true)
+// be found after a crash. If it cannot know that, the error is an unsureError. It is written over the spare log, if there
+// is one of spare bytes, and else a new file.
+func createLog(d disk, base frame, buf []byte, spare int64) (*redoLog, error) {
+	name, create := newLog, true
+	if spare > 0 {
+		name, create = spareLog, false
+	}
+	f, err := d.Open(name, create)
 	if err != nil {
 		return nil, err
 	}
@@ -55,7 +58,7 @@ func createLog(d disk, base frame, buf []byte) (*redoLog, error) {
 		err = f.Sync()
 	}
 	if err == nil {
-		if err = d.Rename(newLog, logName(base.log)); err == nil {
+		if err = d.Rename(name, logName(base.log)); err == nil {
 			err = d.Sync()
 		}
 		if err != nil {
@@ -66,7 +69,7 @@ func createLog(d disk, base frame, buf []byte) (*redoLog, error) {
 		return nil, errors.Join(err, f.Close())
 	}
 	end := int64(len(buf))
-	return &redoLog{f: f, number: base.log, first: base.seq, end: end, size: end}, nil
+	return &redoLog{f: f, number: base.log, first: base.seq, end: end, size: max(end, spare)}, nil
 }
 
 // unsureError: what is on disk is not known.
@@ -89,7 +92,7 @@ func (l *redoLog) append(buf []byte) error {
 		err = fmt.Errorf("writing %s: %w", logName(l.number), err)
 		return l.cutBack(err)
 	}
-	l.end = end
+	l.end, l.size = end, max(l.size, end)
 	return nil
 }
 

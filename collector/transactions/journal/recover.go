@@ -49,6 +49,12 @@ func (j *Journal) recover() error {
 	if err := j.slots.f.Sync(); err != nil {
 		return err
 	}
+	// Not written over: nobody knows whether its name before is gone from the disk.
+	if slices.Contains(names, spareLog) {
+		if err := j.disk.Remove(spareLog); err != nil {
+			return err
+		}
+	}
 	if j.redo, err = j.beginLog(logs[len(logs)-1] + 1); err != nil {
 		return err
 	}
