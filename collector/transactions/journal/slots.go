@@ -98,7 +98,7 @@ func (t *table) get(s Slot) (place int, ok bool) {
 func (t *table) put(s Slot, place int) {
 	if 2*(t.used+1) > len(t.cells) {
 		old := t.cells
-		t.cells = make([]uint64, max(1024, 2*len(old)))
+		t.cells = make([]uint64, max(fewCells, 2*len(old)))
 		for _, c := range old {
 			if c != 0 {
 				t.cells[t.cell(Slot(c>>32))] = c

@@ -63,7 +63,7 @@ func (t *refTable) add(c refChange) {
 		t.place(len(t.changes) - 1)
 		return
 	}
-	t.cells = make([]uint32, max(1024, 2*len(t.cells)))
+	t.cells = make([]uint32, max(fewCells, 2*len(t.cells)))
 	for i := range t.changes {
 		t.place(i)
 	}
@@ -83,14 +83,21 @@ func (t *refTable) clear() {
 	t.changes = t.changes[:0]
 }
 
-// largeTx is more records than most transactions change.
-const largeTx = 4096
+// fewCells is the size that the tables of a transaction begin with.
+const fewCells = 1024
+
+// sparse reports whether a table is too large for what is in it: it is made anew then, so that no small transaction that
+// follows a large one has as much to clear. Else it is used again, and need not grow.
+func sparse(used, cells int) bool { return cells > fewCells && used < cells/16 }
 
 func (w *work) reset(t *slotTable) {
 	w.buf = append(w.buf[:0], make([]byte, frameHeader)...)
 	w.meta, w.fresh, w.deleted = w.meta[:0], w.fresh[:0], w.deleted[:0]
-	if w.records() > largeTx { // do not clear as much again for each small transaction that follows
-		w.places, w.refs = table{}, refTable{}
+	if sparse(w.places.used, len(w.places.cells)) {
+		w.places = table{}
+	}
+	if sparse(len(w.refs.changes), len(w.refs.cells)) {
+		w.refs = refTable{}
 	}
 	w.places.clear()
 	w.refs.clear()
