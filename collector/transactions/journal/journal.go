@@ -372,10 +372,7 @@ func (j *Journal) Due(nowMs int64, limit int) []Slot {
 func (j *Journal) NextTimer() (ms int64, ok bool) {
 	j.mu.RLock()
 	defer j.mu.RUnlock()
-	if j.count == 0 {
-		return 0, false
-	}
-	return j.timer(0).ms, true
+	return j.first()
 }
 
 // Len is the number of records.

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"math"
 )
 
 // Tx is a set of changes that happen together. It belongs to one goroutine. The journal takes one at a time.
@@ -237,7 +236,7 @@ func (t *Tx) Insert(r Record) (Slot, error) {
 	}
 	s := w.free
 	if s == 0 {
-		if s = w.high + 1; int64(s) > int64(math.MaxUint32-1) {
+		if s = w.high + 1; s > maxSlots {
 			return 0, ErrFull
 		}
 	}
