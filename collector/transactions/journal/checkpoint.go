@@ -15,6 +15,23 @@ func (j *Journal) flush() error {
 	return j.slots.flush()
 }
 
+// flushBeside begins to write what waits into the slots file, once what waited before is there.
+func (j *Journal) flushBeside() error {
+	if j.slots.leaves != nil {
+		if err := j.slots.settled(); err != nil {
+			return err
+		}
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.slots.leaves != nil {
+		j.slots.arrived()
+	}
+	j.slots.leave()
+	j.slots.flushBeside()
+	return nil
+}
+
 // checkpoint begins a new log and, beside the commits that go on, makes the slots lasting, after which the log
 // before is not needed any more. While the one before is under way it does nothing, until the log is so long
 // that it is better to wait.

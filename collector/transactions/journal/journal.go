@@ -208,7 +208,7 @@ func (j *Journal) commit() error {
 		return err
 	}
 	if j.slots.waiting()+w.records() > waitingMax {
-		if err := j.flush(); err != nil {
+		if err := j.flushBeside(); err != nil {
 			return err
 		}
 	}
@@ -449,7 +449,7 @@ func (j *Journal) free() error {
 		err = j.redo.f.Close()
 	}
 	if j.slots != nil {
-		err = errors.Join(err, j.slots.f.Close())
+		err = errors.Join(err, j.slots.close())
 	}
 	j.index.close()
 	j.slotTable.close()

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 )
 
 const (
@@ -13,22 +12,16 @@ const (
 	slotsHeader = "assayer journal, slots of 128 bytes, version 1\n" // at the place of slot 0, which is none
 )
 
-// waitingMax is how many records wait in memory for their slot to be written: those of one transaction at the
-// least. Later changes of the same record, and neighbours, then cost one write together.
-const waitingMax = 1 << 16
-
 // slotFile is the slots on disk, and in front of it what is in a log already and not yet written there.
-// read and readNow may run beside each other; everything else is the committer's.
+// read and readNow may run beside each other and beside the writing of what leaves; everything else is the committer's.
 type slotFile struct {
-	f     file
-	end   int64 // how long the file is at least
-	found table // where in images a waiting slot is
-	slots []Slot
-	// images are the contents of slots, in the same order.
-	images []byte
-	pages  pages
-	order  []uint64 // scratch
-	run    []byte   // scratch
+	f       file
+	end     int64 // how long the file is at least
+	waits   *batch
+	leaves  *batch     // being written beside the commits, nil: nothing is. What waits came after it.
+	written chan error // gives how that went; nil: it is known, and has to be tried again
+	spare   *batch     // to be used again, or nil
+	pages   pages
 }
 
 // pages keep some blocks of the file that were read lately: a system call for each record costs more than all
@@ -62,75 +55,28 @@ func (w *slotFile) page(s Slot) ([]byte, error) {
 	return page[s%pageSlots*slotSize:][:slotSize], nil
 }
 
-// forget drops the pages of slots that are written to.
-func (p *pages) forget(first, last Slot) {
-	for number := first / pageSlots; number <= last/pageSlots; number++ {
-		if i := int(number % pagesKept); p.number[i] == number+1 {
-			p.number[i] = 0
-		}
+// forget drops the page of a slot that was written to.
+func (p *pages) forget(s Slot) {
+	number := s / pageSlots
+	if i := int(number % pagesKept); p.number[i] == number+1 {
+		p.number[i] = 0
 	}
 }
 
-// table finds places by slot: open addressing, never more than half full, emptied only as a whole.
-type table struct {
-	cells []uint64 // slot, and place + 1
-	used  int
-}
-
-func (t *table) cell(s Slot) int {
-	mask := len(t.cells) - 1
-	i := (int(uint32(s>>3)*0x9e3779b1>>8)<<3 | int(s&7)) & mask // eight neighbours in one line of the cache
-	for t.cells[i] != 0 && Slot(t.cells[i]>>32) != s {
-		i = (i + 1) & mask
-	}
-	return i
-}
-
-func (t *table) get(s Slot) (place int, ok bool) {
-	if t.used == 0 {
-		return 0, false
-	}
-	c := t.cells[t.cell(s)]
-	return int(uint32(c)) - 1, c != 0
-}
-
-// put enters s at place; it must not be there yet.
-func (t *table) put(s Slot, place int) {
-	if 2*(t.used+1) > len(t.cells) {
-		old := t.cells
-		t.cells = make([]uint64, max(fewCells, 2*len(old)))
-		for _, c := range old {
-			if c != 0 {
-				t.cells[t.cell(Slot(c>>32))] = c
-			}
-		}
-	}
-	t.cells[t.cell(s)] = uint64(s)<<32 | uint64(place+1)
-	t.used++
-}
-
-func (t *table) clear() {
-	clear(t.cells)
-	t.used = 0
-}
-
-func (w *slotFile) waiting() int { return len(w.slots) }
+func (w *slotFile) waiting() int { return len(w.waits.slots) }
 
 // put makes image the content of s, in memory. There must be room.
-func (w *slotFile) put(s Slot, image []byte) {
-	if place, ok := w.found.get(s); ok {
-		copy(w.images[place*slotSize:], image)
-		return
-	}
-	w.found.put(s, len(w.slots))
-	w.slots = append(w.slots, s)
-	w.images = append(w.images, image...)
-}
+func (w *slotFile) put(s Slot, image []byte) { w.waits.put(s, image) }
 
 // get is the content of s, valid until the next call. Free slots are zeros.
 func (w *slotFile) get(s Slot) ([]byte, error) {
-	if place, ok := w.found.get(s); ok {
-		return w.images[place*slotSize:][:slotSize], nil
+	if image := w.waits.get(s); image != nil {
+		return image, nil
+	}
+	if w.leaves != nil {
+		if image := w.leaves.get(s); image != nil {
+			return image, nil
+		}
 	}
 	image, err := w.page(s)
 	if err != nil {
@@ -148,8 +94,10 @@ func (w *slotFile) check(s Slot, image []byte) error {
 }
 
 // read reads slots from s on, unchecked and without those that wait. Behind the end of the file are zeros.
-func (w *slotFile) read(s Slot, buf []byte) error {
-	n, err := w.f.ReadAt(buf, int64(s)*slotSize)
+func (w *slotFile) read(s Slot, buf []byte) error { return readSlots(w.f, s, buf) }
+
+func readSlots(f file, s Slot, buf []byte) error {
+	n, err := f.ReadAt(buf, int64(s)*slotSize)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return fmt.Errorf("reading slot %d: %w", s, err)
 	}
@@ -162,12 +110,14 @@ func (w *slotFile) readNow(s Slot, buf []byte) error {
 	if err := w.read(s, buf); err != nil {
 		return err
 	}
-	if w.waiting() == 0 {
-		return nil
-	}
-	for i := range len(buf) / slotSize {
-		if place, ok := w.found.get(s + Slot(i)); ok {
-			copy(buf[i*slotSize:], w.images[place*slotSize:][:slotSize])
+	for _, b := range []*batch{w.leaves, w.waits} {
+		if b == nil || len(b.slots) == 0 {
+			continue
+		}
+		for i := range len(buf) / slotSize {
+			if image := b.get(s + Slot(i)); image != nil {
+				copy(buf[i*slotSize:], image)
+			}
 		}
 	}
 	return nil
@@ -190,56 +140,67 @@ func (w *slotFile) reserve(high Slot) error {
 	return nil
 }
 
-const (
-	runGap = 32              // so many slots between two that wait are read and written with them
-	runMax = 2048 * slotSize // bytes in one write
-)
-
-// flush writes what waits into the file, not yet lasting, in runs as long as can be: a write of 128 bytes costs
-// more than all else that is done for a record. After an error all of it still waits.
+// flush writes all that waits into the file, not yet lasting. After an error what was not written still waits.
 func (w *slotFile) flush() error {
-	w.order = w.order[:0]
-	for place, s := range w.slots {
-		w.order = append(w.order, uint64(s)<<32|uint64(place))
+	if err := w.flushed(); err != nil {
+		return err
 	}
-	slices.Sort(w.order)
-	for i := 0; i < len(w.order); {
-		first, j := Slot(w.order[i]>>32), i+1
-		for j < len(w.order) && Slot(w.order[j]>>32)-Slot(w.order[j-1]>>32) <= runGap && int(Slot(w.order[j]>>32)-first+1)*slotSize <= runMax {
-			j++
-		}
-		if err := w.writeRun(w.order[i:j]); err != nil {
-			return err
-		}
-		i = j
+	w.leave()
+	return w.flushed()
+}
+
+// leave makes what waits leave: nothing may be leaving.
+func (w *slotFile) leave() {
+	if w.spare == nil {
+		w.spare = &batch{}
 	}
-	w.found.clear()
-	w.slots, w.images = w.slots[:0], w.images[:0]
+	w.leaves, w.waits, w.spare = w.waits, w.spare, nil
+}
+
+// flushBeside begins to write what leaves, beside the commits that go on.
+func (w *slotFile) flushBeside() {
+	b, done := w.leaves, make(chan error, 1)
+	w.written = done
+	go func() { done <- b.write(w.f) }()
+}
+
+// flushed returns once what leaves is in the file, if anything does. After an error it still leaves.
+func (w *slotFile) flushed() error {
+	if w.leaves == nil {
+		return nil
+	}
+	if err := w.settled(); err != nil {
+		return err
+	}
+	w.arrived()
 	return nil
 }
 
-// writeRun writes the slots of order, and those between them as they are, at once.
-func (w *slotFile) writeRun(order []uint64) error {
-	first, last := Slot(order[0]>>32), Slot(order[len(order)-1]>>32)
-	size := int(last-first+1) * slotSize
-	if cap(w.run) < size {
-		w.run = make([]byte, runMax)
+// settled waits for what leaves to be written.
+func (w *slotFile) settled() error {
+	if w.written == nil {
+		return w.leaves.write(w.f)
 	}
-	run := w.run[:size]
-	if int(last-first)+1 > len(order) {
-		if err := w.read(first, run); err != nil {
-			return err
-		}
+	err := <-w.written
+	w.written = nil
+	return err
+}
+
+// arrived forgets what has left.
+func (w *slotFile) arrived() {
+	for _, s := range w.leaves.slots {
+		w.pages.forget(s)
 	}
-	for _, o := range order {
-		place := int(uint32(o))
-		copy(run[int(Slot(o>>32)-first)*slotSize:], w.images[place*slotSize:][:slotSize])
+	w.leaves.clear()
+	w.leaves, w.spare = nil, w.leaves
+}
+
+// close closes the file, when nothing is written to it any more.
+func (w *slotFile) close() error {
+	if w.written != nil {
+		<-w.written // what is in no slot is in a log
 	}
-	w.pages.forget(first, last)
-	if _, err := w.f.WriteAt(run, int64(first)*slotSize); err != nil {
-		return fmt.Errorf("writing slots from %d: %w", first, err)
-	}
-	return nil
+	return w.f.Close()
 }
 
 // openSlots opens the file or, if create is set, makes a new one.
@@ -248,7 +209,7 @@ func openSlots(d disk, create bool) (*slotFile, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &slotFile{f: f}
+	w := &slotFile{f: f, waits: &batch{}}
 	if err := w.header(create); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
