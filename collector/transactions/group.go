@@ -98,8 +98,14 @@ func (t *Tracker) begin() *writer {
 	return w
 }
 
-// next is a request that can go with the group; nil: it is time to write.
+// next is a request that can go with the group; nil: it is time to write. Whoever waits for the group before is answered
+// as soon as can be, and sends more.
 func (w *writer) next() *request {
+	select {
+	case <-w.flying.landed():
+		w.land()
+	default:
+	}
 	if w.size >= maxGroup {
 		return nil
 	}
