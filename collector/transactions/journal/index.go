@@ -104,22 +104,6 @@ func (x *index) remove(hash uint64, s Slot) {
 	}
 }
 
-// apply enters what a transaction changed.
-func (x *index) apply(changes []refChange) {
-	for i := range changes {
-		c := &changes[i]
-		if c.old == c.new {
-			continue
-		}
-		if c.old != 0 {
-			x.remove(c.hash, c.old)
-		}
-		if c.new != 0 {
-			x.add(c.hash, c.new)
-		}
-	}
-}
-
 // Tables are whole pages of memory, and end with room for what moves right.
 const (
 	tablePage = 4096

@@ -262,19 +262,9 @@ func (j *Journal) unsure(err error) error {
 	return err
 }
 
-// manyChanges is from how many on a second processor is worth waking.
-const manyChanges = 256
-
 // apply makes the transaction, now in the log as f, what later ones see.
 func (j *Journal) apply(f *frame) {
 	w := &j.work
-	var index sync.WaitGroup
-	if len(w.refs.changes) < manyChanges {
-		j.index.apply(w.refs.changes)
-	} else {
-		index.Go(func() { j.index.apply(w.refs.changes) })
-	}
-	defer index.Wait()
 	j.grow(w.high)
 	j.slotTable.free = w.free
 	for _, s := range w.fresh {
@@ -287,6 +277,18 @@ func (j *Journal) apply(f *frame) {
 	}
 	for _, s := range w.deleted {
 		j.slotTable.release(s)
+	}
+	for i := range w.refs.changes {
+		c := &w.refs.changes[i]
+		if c.old == c.new {
+			continue
+		}
+		if c.old != 0 {
+			j.index.remove(c.hash, c.old)
+		}
+		if c.new != 0 {
+			j.index.add(c.hash, c.new)
+		}
 	}
 	j.applyMeta(f)
 	j.seq, j.live = f.seq, int(f.live)
