@@ -45,12 +45,6 @@ const dayMs = 86_400_000
 // earlyWait is at least how long the beginning of a movement is waited for whose end was told first.
 const earlyWait = 2 * time.Second
 
-// move is a change of the book that is made once it is on disk.
-type move struct {
-	stake
-	n int64
-}
-
 // apply takes one event in, and reports whether it said anything new.
 func (w *writer) apply(e *told) (bool, error) {
 	slot, r, found, err := w.seek(e)
@@ -83,7 +77,7 @@ func (w *writer) insert(r *journal.Record) error {
 		return err
 	}
 	w.inserted++
-	w.moves = append(w.moves, move{stakeOf(r), 1})
+	w.move(stakeOf(r), 1, r.Amount)
 	return nil
 }
 
@@ -91,8 +85,9 @@ func (w *writer) update(s journal.Slot, before, after *journal.Record) error {
 	if err := w.tx.Update(s, *after); err != nil {
 		return err
 	}
-	if was, is := stakeOf(before), stakeOf(after); was != is {
-		w.moves = append(w.moves, move{was, -1}, move{is, 1})
+	if was, is := stakeOf(before), stakeOf(after); was != is || before.Amount != after.Amount {
+		w.move(was, -1, before.Amount)
+		w.move(is, 1, after.Amount)
 	}
 	if after.Flags&flagMatched != 0 && after.Flags&^before.Flags&flagClosed != 0 {
 		if _, err := w.unclaim(after); err != nil {
@@ -103,7 +98,7 @@ func (w *writer) update(s journal.Slot, before, after *journal.Record) error {
 }
 
 func (w *writer) remove(s journal.Slot, r *journal.Record) error {
-	w.moves = append(w.moves, move{stakeOf(r), -1})
+	w.move(stakeOf(r), -1, r.Amount)
 	return w.tx.Delete(s)
 }
 

@@ -29,7 +29,8 @@ type pile struct {
 	sum   wide // minor units of the lane's currency
 }
 
-// add counts an amount in (n = 1) or out (n = -1).
+// add counts an amount in (n = 1) or out (n = -1). A pile of more that is out than in is as far below zero, where sums begin
+// again from above: merged with what they are taken from they are right.
 func (p *pile) add(n int64, amount money.Minor) {
 	p.count += n
 	if n > 0 {
@@ -70,54 +71,72 @@ func (w *wide) int() *big.Int {
 	return i
 }
 
-// stake is what the book knows of a movement.
+// stake is where in the book a movement is.
 type stake struct {
 	lane, flags uint16
 	day         int32
-	receivedMs  int64
-	due         bool // it has a deadline
-	amount      money.Minor
+	second      int64 // Unix seconds of its receipt
+	due         bool  // it has a deadline
 }
 
 func stakeOf(r *journal.Record) stake {
-	return stake{lane: r.Lane, flags: r.Flags & (flagBreak | flagClosed | flagOutside | flagEarly | flagInDoubt | flagOverdue), day: r.Day, receivedMs: r.ReceivedMs,
-		due: r.DeadlineMs > 0, amount: r.Amount}
+	return stake{lane: r.Lane, flags: r.Flags & (flagBreak | flagClosed | flagOutside | flagEarly | flagInDoubt | flagOverdue), day: r.Day,
+		second: floorDiv(r.ReceivedMs, 1000), due: r.DeadlineMs > 0}
+}
+
+// move is movements that come to a place in the book, less those that leave it.
+type move struct {
+	stake
+	pile
+}
+
+// move notes that a movement comes (n = 1) or leaves (n = -1). Those that follow each other are often at the same place.
+func (w *writer) move(s stake, n int64, amount money.Minor) {
+	last := len(w.moves) - 1
+	for i := last; i >= 0 && i >= last-1; i-- {
+		if w.moves[i].stake == s {
+			w.moves[i].add(n, amount)
+			return
+		}
+	}
+	w.moves = append(w.moves, move{stake: s})
+	w.moves[last+1].add(n, amount)
 }
 
 func newBook() *book { return &book{lanes: map[uint16]*openLane{}, done: map[string]*throughput{}} }
 
-// put counts a movement in (n = 1) or out (n = -1).
-func (b *book) put(r *stake, n int64) {
-	l := b.lanes[r.lane]
+// put makes a move.
+func (b *book) put(m *move) {
+	l := b.lanes[m.lane]
 	if l == nil {
 		l = &openLane{received: map[int64]*pile{}, due: map[int64]*pile{}}
-		b.lanes[r.lane] = l
+		b.lanes[m.lane] = l
 	}
-	if r.flags&flagBreak != 0 {
-		l.breaks.add(n, r.amount)
+	if m.flags&flagBreak != 0 {
+		l.breaks.merge(&m.pile)
 	}
-	if r.flags&(flagClosed|flagOutside|flagEarly) != 0 {
+	if m.flags&(flagClosed|flagOutside|flagEarly) != 0 {
 		return
 	}
-	l.open.add(n, r.amount)
-	if r.flags&flagInDoubt != 0 {
-		l.inDoubt.add(n, r.amount)
+	l.open.merge(&m.pile)
+	if m.flags&flagInDoubt != 0 {
+		l.inDoubt.merge(&m.pile)
 	}
-	in(l.received, floorDiv(r.receivedMs, 1000), r.amount, n)
-	if r.flags&flagOverdue != 0 {
-		l.overdue.add(n, r.amount)
-	} else if r.due {
-		in(l.due, int64(r.day), r.amount, n)
+	in(l.received, m.second, &m.pile)
+	if m.flags&flagOverdue != 0 {
+		l.overdue.merge(&m.pile)
+	} else if m.due {
+		in(l.due, int64(m.day), &m.pile)
 	}
 }
 
-func in(piles map[int64]*pile, key int64, amount money.Minor, n int64) {
+func in(piles map[int64]*pile, key int64, more *pile) {
 	p := piles[key]
 	if p == nil {
 		p = &pile{}
 		piles[key] = p
 	}
-	if p.add(n, amount); p.count == 0 {
+	if p.merge(more); *p == (pile{}) {
 		delete(piles, key)
 	}
 }

@@ -22,7 +22,7 @@ type writer struct {
 	inserted int
 
 	refs     []journal.Ref // scratch
-	moves    []move
+	moves    []move        // of the book, once it is on disk
 	finished []settled
 	observed []observed
 	unknown  []reason.Key // codes that no pack knows
@@ -249,7 +249,7 @@ func (w *writer) show() {
 	w.totals.land(w.counted)
 	w.cycles.land()
 	for i := range w.moves {
-		w.book.put(&w.moves[i].stake, w.moves[i].n)
+		w.book.put(&w.moves[i])
 	}
 	for _, f := range w.finished {
 		w.book.finish(f.rail, f.n, w.nowMs)

@@ -97,8 +97,9 @@ func New(d Deps) (*Tracker, error) {
 		return nil, err
 	}
 	err := t.journal.Scan(func(_ journal.Slot, r journal.Record) error {
-		s := stakeOf(&r)
-		t.book.put(&s, 1)
+		m := move{stake: stakeOf(&r)}
+		m.add(1, r.Amount)
+		t.book.put(&m)
 		return nil
 	})
 	if err != nil {
