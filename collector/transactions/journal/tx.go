@@ -17,6 +17,8 @@ type work struct {
 	buf     []byte   // the frame to be: room for the header, and the records changed
 	meta    []byte   // named values changed, as in a frame
 	places  table    // of changed slots: which record of buf
+	asked   asked    // the last look into places
+	got     got      // the last look into the slots
 	refs    refTable // that change owner
 	fresh   []Slot   // slots taken
 	deleted []Slot
@@ -26,6 +28,18 @@ type work struct {
 	metaGrowth int    // at most
 	err        error  // of SetMeta
 	touched    uint64 // of no use, but the compiler does not know that
+}
+
+// asked is which record of buf a slot is, -1 for none: what is done to a slot asks that several times.
+type asked struct {
+	slot  Slot
+	place int
+}
+
+// got is what a slot held before the transaction.
+type got struct {
+	slot  Slot
+	image []byte
 }
 
 // refChange is the slot that a ref leads to before and after a transaction, 0 for none.
@@ -100,6 +114,7 @@ func (w *work) reset(t *slotTable) {
 	}
 	w.places.clear()
 	w.refs.clear()
+	w.asked, w.got = asked{}, got{}
 	w.free, w.high, w.live, w.metaGrowth, w.err = t.free, t.high, 0, 0, nil
 }
 
@@ -159,7 +174,7 @@ func (t *Tx) owner(ref Ref) (Slot, error) {
 	}
 	p, print := t.j.index.part(hash)
 	for s, i := p.next(print, p.home(print)); s != 0; s, i = p.next(print, i) {
-		image, err := t.j.slots.get(s)
+		image, err := t.before(s)
 		if err != nil {
 			return 0, err
 		}
@@ -184,7 +199,7 @@ func (t *Tx) content(s Slot) ([]byte, error) {
 	image := w.changed(s)
 	if image == nil {
 		var err error
-		if image, err = t.j.slots.get(s); err != nil {
+		if image, err = t.before(s); err != nil {
 			return nil, err
 		}
 	}
@@ -194,12 +209,33 @@ func (t *Tx) content(s Slot) ([]byte, error) {
 	return image, nil
 }
 
+// before is the content of s without the transaction, valid until the next call.
+func (t *Tx) before(s Slot) ([]byte, error) {
+	g := &t.j.work.got
+	if g.slot != s || s == 0 {
+		image, err := t.j.slots.get(s)
+		if err != nil {
+			g.slot = 0
+			return nil, err
+		}
+		*g = got{s, image}
+	}
+	return g.image, nil
+}
+
 // changed is the content that the transaction gives s, nil if it does not touch it.
 func (w *work) changed(s Slot) []byte {
-	if place, ok := w.places.get(s); ok {
-		return w.buf[frameHeader+place*entryLen+4:][:slotSize]
+	if w.asked.slot != s {
+		place, ok := w.places.get(s)
+		if !ok {
+			place = -1
+		}
+		w.asked = asked{s, place}
 	}
-	return nil
+	if w.asked.place < 0 {
+		return nil
+	}
+	return w.buf[frameHeader+w.asked.place*entryLen+4:][:slotSize]
 }
 
 // change is changed, for writing to. It is zeros when the transaction did not touch s before.
@@ -207,6 +243,7 @@ func (w *work) change(s Slot) []byte {
 	if image := w.changed(s); image != nil {
 		return image
 	}
+	w.asked = asked{s, w.places.used}
 	w.places.put(s, w.places.used)
 	w.buf = appendEntry(w.buf, s, nil)
 	return w.buf[len(w.buf)-slotSize:]
