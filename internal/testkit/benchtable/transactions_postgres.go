@@ -8,12 +8,14 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // postgres is a server of its own with the usual durability: fsync and synchronous_commit are on, as they are by
@@ -43,17 +45,20 @@ CREATE TABLE payments (
 	state text NOT NULL, received_at timestamptz NOT NULL, deadline timestamptz NOT NULL, changed_at timestamptz NOT NULL);
 CREATE INDEX payments_due ON payments (deadline) WHERE state = 'received'`
 
-// What is told twice changes nothing. One statement for all rows of a commit is the fastest way that SQL has. Updates do
-// not name the state that the index of what is due holds: else the planner, by the statistics it happens to have, looks
-// for a payment among all that are open.
+// What is told twice changes nothing. All that the agent is told of a payment is a parameter, as in any program. One statement
+// for all rows of a commit is the fastest way that SQL has. Updates do not name the state that the index of what is due
+// holds: else the planner, by the statistics it happens to have, looks for a payment among all that are open.
 const (
 	paymentInsert = `
-INSERT INTO payments VALUES ($1, 'sct-inst', 'out', 'DEUTDEFF', 1234, 'EUR', 'received', $2, $2::timestamptz + interval '10 seconds', $2) ON CONFLICT (id) DO NOTHING`
-	paymentUpdate  = `UPDATE payments SET state = 'settled', changed_at = $2 WHERE id = $1 AND state <> 'settled'`
+INSERT INTO payments VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8::timestamptz + interval '10 seconds', $8) ON CONFLICT (id) DO NOTHING`
+	paymentUpdate  = `UPDATE payments SET state = $2, changed_at = $3 WHERE id = $1 AND state <> 'settled'`
 	paymentsInsert = `
-INSERT INTO payments SELECT id, 'sct-inst', 'out', 'DEUTDEFF', 1234, 'EUR', 'received', $2, $2::timestamptz + interval '10 seconds', $2 FROM unnest($1::uuid[]) AS id
+INSERT INTO payments SELECT p.*, p.at + interval '10 seconds', p.at
+FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::text[], $8::timestamptz[]) AS p (id, rail, direction, counterparty, amount, currency, state, at)
 ON CONFLICT (id) DO NOTHING`
-	paymentsUpdate = `UPDATE payments SET state = 'settled', changed_at = $2 WHERE id = ANY($1::uuid[]) AND state <> 'settled'`
+	paymentsUpdate = `
+UPDATE payments SET state = p.state, changed_at = p.at FROM unnest($1::uuid[], $2::text[], $3::timestamptz[]) AS p (id, state, at)
+WHERE payments.id = p.id AND payments.state <> 'settled'`
 )
 
 // startPostgres makes a database and starts its server, set up as it comes, or if it is to have room so that all of a run
@@ -145,47 +150,36 @@ func (pg *postgres) connect(ctx context.Context, dsn string) error {
 }
 
 func (pg *postgres) received(ctx context.Context, teller, first, n int) error {
+	at := time.Now()
 	if pg.way == inOne {
-		return pg.exec(ctx, teller, paymentsInsert, first, n)
+		return pg.exec(ctx, teller, paymentsInsert, n, uetrs(first, n), repeat("sct-inst", n), repeat("out", n), repeat("DEUTDEFF", n), repeat(int64(1234), n), repeat("EUR", n),
+			repeat("received", n), repeat(at, n))
 	}
-	return pg.execEach(ctx, teller, paymentInsert, first, n)
+	return pg.execEach(ctx, teller, paymentInsert, first, n, "sct-inst", "out", "DEUTDEFF", int64(1234), "EUR", "received", at)
 }
 
 func (pg *postgres) settled(ctx context.Context, teller, first, n int) error {
-	if pg.way == inOne {
-		return pg.exec(ctx, teller, paymentsUpdate, first, n)
-	}
-	return pg.execEach(ctx, teller, paymentUpdate, first, n)
-}
-
-// execOneByOne runs a statement for each payment, each after the one before was answered, in one transaction.
-func (pg *postgres) execOneByOne(ctx context.Context, teller int, statement string, first, n int) error {
 	at := time.Now()
-	err := pgx.BeginFunc(ctx, pg.clients[teller], func(tx pgx.Tx) error {
-		for i := range n {
-			tag, err := tx.Exec(ctx, statement, uetr(first+i), at)
-			if err == nil && tag.RowsAffected() != 1 {
-				err = errors.New("no row is affected")
-			}
-			if err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("telling PostgreSQL of %d events: %w", n, err)
+	if pg.way == inOne {
+		return pg.exec(ctx, teller, paymentsUpdate, n, uetrs(first, n), repeat("settled", n), repeat(at, n))
 	}
-	return nil
+	return pg.execEach(ctx, teller, paymentUpdate, first, n, "settled", at)
 }
 
-// exec runs one statement, which is a transaction of its own; it is prepared the first time.
-func (pg *postgres) exec(ctx context.Context, teller int, statement string, first, n int) error {
+// uetrs are what identifies payments first to first+n.
+func uetrs(first, n int) [][16]byte {
 	ids := make([][16]byte, n)
 	for i := range ids {
 		ids[i] = uetr(first + i)
 	}
-	tag, err := pg.clients[teller].Exec(ctx, statement, ids, time.Now())
+	return ids
+}
+
+func repeat[T any](v T, n int) []T { return slices.Repeat([]T{v}, n) }
+
+// exec runs one statement for n payments, which is a transaction of its own; it is prepared the first time.
+func (pg *postgres) exec(ctx context.Context, teller int, statement string, n int, arrays ...any) error {
+	tag, err := pg.clients[teller].Exec(ctx, statement, arrays...)
 	if err == nil && tag.RowsAffected() != int64(n) {
 		err = fmt.Errorf("%d rows of %d are affected", tag.RowsAffected(), n)
 	}
@@ -195,27 +189,56 @@ func (pg *postgres) exec(ctx context.Context, teller int, statement string, firs
 	return nil
 }
 
-// execEach runs a statement for each payment in one transaction.
-func (pg *postgres) execEach(ctx context.Context, teller int, statement string, first, n int) error {
+// execEach runs a statement for each payment, with what identifies it and what else there is to tell, in one transaction.
+func (pg *postgres) execEach(ctx context.Context, teller int, statement string, first, n int, of ...any) error {
+	var err error
 	if pg.way == oneByOne {
-		return pg.execOneByOne(ctx, teller, statement, first, n)
+		err = pg.execOneByOne(ctx, teller, statement, first, n, of)
+	} else {
+		err = pg.execTogether(ctx, teller, statement, first, n, of)
 	}
+	if err != nil {
+		return fmt.Errorf("telling PostgreSQL of %d events: %w", n, err)
+	}
+	return nil
+}
+
+// execOneByOne runs each statement after the one before was answered.
+func (pg *postgres) execOneByOne(ctx context.Context, teller int, statement string, first, n int, of []any) error {
+	args := append([]any{nil}, of...)
+	return pgx.BeginFunc(ctx, pg.clients[teller], func(tx pgx.Tx) error {
+		for i := range n {
+			args[0] = uetr(first + i)
+			tag, err := tx.Exec(ctx, statement, args...)
+			if err := affected(tag, err); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// execTogether sends all statements before it reads an answer.
+func (pg *postgres) execTogether(ctx context.Context, teller int, statement string, first, n int, of []any) error {
 	var batch pgx.Batch
-	at := time.Now()
 	for i := range n {
-		batch.Queue(statement, uetr(first+i), at)
+		batch.Queue(statement, append([]any{uetr(first + i)}, of...)...)
 	}
 	results := pg.clients[teller].SendBatch(ctx, &batch)
 	for range n {
-		tag, err := results.Exec()
-		if err == nil && tag.RowsAffected() != 1 {
-			err = errors.New("no row is affected")
-		}
-		if err != nil {
-			return errors.Join(fmt.Errorf("telling PostgreSQL of %d events: %w", n, err), results.Close())
+		if err := affected(results.Exec()); err != nil {
+			return errors.Join(err, results.Close())
 		}
 	}
 	return results.Close()
+}
+
+// affected is what is wrong with a statement that has to affect a row.
+func affected(tag pgconn.CommandTag, err error) error {
+	if err == nil && tag.RowsAffected() != 1 {
+		err = errors.New("no row is affected")
+	}
+	return err
 }
 
 // cpu returns the processor time of the server and of its processes, which all go on as long as their clients do.
