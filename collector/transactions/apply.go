@@ -209,14 +209,29 @@ func (w *writer) setDeadline(e *told, r *journal.Record) {
 	}
 }
 
+// dated is what date said last: movements that come together are mostly of one rail and one second.
+type dated struct {
+	rail       *railState
+	receivedMs int64
+	dueMs      int64
+	day        int32
+	err        error // the rail has no deadlines
+}
+
 // date decides, by when a movement was received, which day it belongs to and when it is due.
 func (w *writer) date(rs *railState, r *journal.Record) {
-	due, err := rs.Due(time.UnixMilli(r.ReceivedMs), rs.calendar, rs.settles...)
-	if err != nil { // a rail without deadlines
+	d := &w.dated
+	// Business days begin and end at whole seconds, and what is due so long after its receipt moves with that.
+	alike := d.receivedMs == r.ReceivedMs || rs.Wait() > 0 && floorDiv(d.receivedMs, 1000) == floorDiv(r.ReceivedMs, 1000)
+	if d.rail != rs || !alike {
+		due, err := rs.Due(time.UnixMilli(r.ReceivedMs), rs.calendar, rs.settles...)
+		*d = dated{rs, r.ReceivedMs, due.At.UnixMilli(), int32(dayNumber(due.Day)), err}
+	}
+	if d.err != nil {
 		return
 	}
-	if r.Day = int32(dayNumber(due.Day)); r.Flags&flagDeadline == 0 {
-		r.DeadlineMs = due.At.UnixMilli()
+	if r.Day = d.day; r.Flags&flagDeadline == 0 {
+		r.DeadlineMs = d.dueMs + r.ReceivedMs - d.receivedMs
 	}
 }
 

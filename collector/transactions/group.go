@@ -26,6 +26,7 @@ type writer struct {
 	finished []settled
 	observed []observed
 	unknown  []reason.Key // codes that no pack knows
+	dated    dated
 	counted  []addition
 
 	flight *journal.Flight // nil: not launched

@@ -32,15 +32,19 @@ func (r *Rail) Due(received time.Time, cal *calendar.Business, settles ...*calen
 	return d, nil
 }
 
+// Wait is how long after its receipt a movement is due, 0 if that depends on the time of day.
+func (r *Rail) Wait() time.Duration {
+	if c := r.Deadline.Confirmations; c != nil {
+		return time.Duration(c.Blocks)*c.BlockTime + c.Grace
+	}
+	return r.Deadline.Within
+}
+
 func (r *Rail) due(received time.Time, cal *calendar.Business, settles []*calendar.Business) (Due, error) {
 	if cal == nil {
 		return Due{}, errNoCalendar
 	}
-	wait := r.Deadline.Within
-	if c := r.Deadline.Confirmations; c != nil {
-		wait = time.Duration(c.Blocks)*c.BlockTime + c.Grace
-	}
-	if wait > 0 {
+	if wait := r.Wait(); wait > 0 {
 		day, ok := cal.SessionDay(received)
 		if !ok {
 			return Due{}, errNoDay
