@@ -122,7 +122,7 @@ func (r *reader) read(e *Event, out *told) error {
 	if e.Direction != "" && e.Direction != "in" && e.Direction != "out" {
 		return fmt.Errorf("direction: got %q, allowed: in, out", clip(e.Direction))
 	}
-	if r.hash.identify(e, &out.identity); out.n == 0 {
+	if r.hash.identify(e, r.rail, &out.identity); out.n == 0 {
 		return errNoIdentity
 	}
 	if err := r.readAmount(e, out); err != nil {
@@ -134,7 +134,7 @@ func (r *reader) read(e *Event, out *told) error {
 	if e.Original != nil {
 		original, id := *e.Original, identity{}
 		original.Rail, original.At = e.Rail, e.At
-		if r.hash.identify(&original, &id); id.n > 0 {
+		if r.hash.identify(&original, r.rail, &id); id.n > 0 {
 			out.parent, out.original = id.refs[0], &id
 		}
 	}
@@ -237,6 +237,7 @@ type railState struct {
 	first    uint32 // bits of the states that a movement begins with: those of the lowest rank
 	capped   int64  // minor units of the reporting currency; 0: no cap
 	within   time.Duration
+	uuidKey  [32]byte // see hasher
 }
 
 func (r *railState) names() []string { return slices.Sorted(maps.Keys(r.byName)) }

@@ -80,6 +80,8 @@ const (
 	retryFailed  = time.Second
 	secretKey    = "secret"
 	createdKey   = "created"
+	refsKey      = "refs" // how refs are made: see hasher.oneBlock
+	refsOneBlock = "one block"
 	positionsKey = "position/"
 )
 
@@ -140,15 +142,18 @@ func (t *Tracker) restore() (err error) {
 // keepSecret reads the secret that identifiers are hashed with, or makes it.
 func (t *Tracker) keepSecret() error {
 	if copy(t.hash.secret[:], t.journal.Meta(secretKey)) == len(t.hash.secret) {
+		t.hash.oneBlock = string(t.journal.Meta(refsKey)) == refsOneBlock
 		_, err := fmt.Sscan(string(t.journal.Meta(createdKey)), &t.createdMs)
 		return err
 	}
 	if _, err := rand.Read(t.hash.secret[:]); err != nil {
 		return fmt.Errorf("making the secret for identifiers: %w", err)
 	}
+	t.hash.oneBlock = true
 	t.createdMs = t.now().UnixMilli()
 	tx := t.journal.Begin()
 	tx.SetMeta(secretKey, t.hash.secret[:])
+	tx.SetMeta(refsKey, []byte(refsOneBlock))
 	tx.SetMeta(createdKey, fmt.Append(nil, t.createdMs))
 	if err := tx.Commit(); err != nil {
 		return fmt.Errorf("keeping the secret for identifiers: %w", err)
@@ -175,7 +180,7 @@ func (t *Tracker) SetRules(r Rules) error {
 }
 
 func (t *Tracker) useRail(r *Rules, one *rail.Rail) (*railState, error) {
-	rs := &railState{Rail: one, calendar: r.Calendars[one.Calendar], within: r.Config.Reconcile[one.Name]}
+	rs := &railState{Rail: one, calendar: r.Calendars[one.Calendar], within: r.Config.Reconcile[one.Name], uuidKey: t.hash.uuidKey(one.Name)}
 	if second := r.Calendars[one.Deadline.Settles]; second != nil {
 		rs.settles = []*calendar.Business{second}
 	}
