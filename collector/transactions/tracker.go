@@ -244,6 +244,9 @@ func (t *Tracker) Put(ctx context.Context, b Batch) (Receipt, error) {
 		}
 		e.index = i
 	}
+	if b.Read != nil {
+		b.Read()
+	}
 	select {
 	case t.queue <- r:
 	default:

@@ -62,6 +62,7 @@ type Handler struct {
 	slots chan struct{} // one token for each request being read
 	types string        // for answers
 	spare sync.Pool     // of *linesBuffer
+	used  sync.Pool     // of *eventsBuffer
 }
 
 // New makes a handler; its limits must be valid.
@@ -190,13 +191,13 @@ func (h *Handler) stopping() bool {
 	}
 }
 
-// put stores events. Their index in the request is index(i); an error has been answered.
-func (h *Handler) put(ctx context.Context, events []transactions.Event, a *answer, index func(i int) int) error {
+// put stores a batch. The index of its events in the request is index(i); an error has been answered.
+func (h *Handler) put(ctx context.Context, b transactions.Batch, a *answer, index func(i int) int) error {
 	if h.stopping() {
 		h.failPut(a, context.Canceled)
 		return errAnswered
 	}
-	receipt, err := h.d.Sink.Put(ctx, transactions.Batch{Events: events})
+	receipt, err := h.d.Sink.Put(ctx, b)
 	if err != nil {
 		h.failPut(a, err)
 		return errAnswered

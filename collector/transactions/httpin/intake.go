@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 
 	"github.com/assayer-io/assayer/collector/transactions"
 )
@@ -28,7 +29,7 @@ type intake struct {
 	in  *body
 	dec transactions.Decoder
 
-	events []transactions.Event // decoded, not put yet; of lines, put already
+	events []transactions.Event // of a document: decoded, not put yet
 }
 
 // document reads a body that one decoder takes whole, putting a part whenever it is complete.
@@ -55,7 +56,7 @@ func (t *intake) flush() error {
 		return nil
 	}
 	first := t.a.Taken
-	if err := t.h.put(t.ctx, t.events, t.a, func(i int) int { return first + i }); err != nil {
+	if err := t.h.put(t.ctx, transactions.Batch{Events: t.events}, t.a, func(i int) int { return first + i }); err != nil {
 		return err
 	}
 	t.a.Taken += len(t.events)
@@ -69,12 +70,8 @@ func (t *intake) lines() error {
 	if spare == nil {
 		spare = &linesBuffer{}
 	}
-	t.events = spare.events
 	defer func() {
 		spare.reset()
-		if spare.events = t.events; cap(t.events) > 2*chunk {
-			spare.events = nil // of arrays in lines
-		}
 		t.h.spare.Put(spare)
 	}()
 	for {
@@ -89,17 +86,34 @@ func (t *intake) lines() error {
 	}
 }
 
+// eventsBuffer is memory for events. It is given back before they are on disk: the fewer there are in turn, the more of
+// them is in the processor's cache.
+type eventsBuffer struct{ events []transactions.Event }
+
+// giveBack keeps the memory for others, without what identifies somebody.
+func (h *Handler) giveBack(b *eventsBuffer) {
+	clear(b.events)
+	if cap(b.events) <= 2*chunk { // not that of arrays in lines
+		h.used.Put(b)
+	}
+}
+
 // putLines puts n lines.
 func (t *intake) putLines(part []byte, n int) error {
-	events, bad := transactions.DecodeLines(t.dec, part, t.events)
-	t.events = events
-	defer clear(events) // of what identifies somebody
+	used, _ := t.h.used.Get().(*eventsBuffer)
+	if used == nil {
+		used = &eventsBuffer{}
+	}
+	giveBack := sync.OnceFunc(func() { t.h.giveBack(used) })
+	defer giveBack()
+	events, bad := transactions.DecodeLines(t.dec, part, used.events)
+	used.events = events
 	if t.a.Taken+max(len(events), n) > t.h.d.Limits.MaxEvents {
 		return errTooMany
 	}
 	first := t.a.Taken
 	if len(events) > 0 {
-		err := t.h.put(t.ctx, events, t.a, func(i int) int { return first + transactions.LineOf(t.dec, part, i) })
+		err := t.h.put(t.ctx, transactions.Batch{Events: events, Read: giveBack}, t.a, func(i int) int { return first + transactions.LineOf(t.dec, part, i) })
 		if err != nil {
 			return err
 		}

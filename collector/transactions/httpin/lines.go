@@ -3,15 +3,12 @@ package httpin
 import (
 	"bytes"
 	"io"
-
-	"github.com/assayer-io/assayer/collector/transactions"
 )
 
 // linesBuffer is memory for reading lines.
 type linesBuffer struct {
-	buf    []byte // what was read; what was not given out yet is from on
-	from   int
-	events []transactions.Event
+	buf  []byte // what was read; what was not given out yet is from on
+	from int
 }
 
 // next gives out the next lines, which are valid until the next call, and says how many they are: chunk of them, or
