@@ -108,6 +108,8 @@ func paces(ctx context.Context, p plan, dir string, t *table) error {
 	for n, c := range []contest{
 		{size: 100, rows: 100, way: oneByOne},
 		{size: 1000, rows: 1000, way: oneByOne},
+		{size: 100, rows: 100, way: asText},
+		{size: 1000, rows: 1000, way: asText},
 		{size: 100, rows: 100, way: sentTogether},
 		{size: 1000, rows: 1000, way: sentTogether},
 		{size: 1000, rows: 1000, way: inOne},

@@ -33,6 +33,7 @@ type way string
 
 const (
 	oneByOne     way = "a statement for each, one after the other" // as most programs do
+	asText       way = "a statement for each, as one text"         // as psql does with a file
 	sentTogether way = "a statement for each, all sent at once"
 	inOne        way = "all in one statement"
 )
@@ -192,9 +193,12 @@ func (pg *postgres) exec(ctx context.Context, teller int, statement string, n in
 // execEach runs a statement for each payment, with what identifies it and what else there is to tell, in one transaction.
 func (pg *postgres) execEach(ctx context.Context, teller int, statement string, first, n int, of ...any) error {
 	var err error
-	if pg.way == oneByOne {
+	switch pg.way {
+	case oneByOne:
 		err = pg.execOneByOne(ctx, teller, statement, first, n, of)
-	} else {
+	case asText:
+		err = pg.execText(ctx, teller, statement, first, n, of)
+	default:
 		err = pg.execTogether(ctx, teller, statement, first, n, of)
 	}
 	if err != nil {
@@ -216,6 +220,40 @@ func (pg *postgres) execOneByOne(ctx context.Context, teller int, statement stri
 		}
 		return nil
 	})
+}
+
+// execText sends all statements with their values as one text, which is one transaction.
+func (pg *postgres) execText(ctx context.Context, teller int, statement string, first, n int, of []any) error {
+	for i, v := range of {
+		statement = strings.ReplaceAll(statement, fmt.Sprintf("$%d", i+2), literal(v))
+	}
+	before, after, _ := strings.Cut(statement, "$1")
+	var text []byte
+	for i := range n {
+		text = append(appendUUID(append(append(text, before...), '\''), uetr(first+i)), '\'')
+		text = append(append(text, after...), ';')
+	}
+	results, err := pg.clients[teller].PgConn().Exec(ctx, string(text)).ReadAll()
+	if err != nil {
+		return err
+	}
+	for _, r := range results {
+		if err := affected(r.CommandTag, r.Err); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// literal is a value as SQL has it. There are no quotes in these.
+func literal(v any) string {
+	switch v := v.(type) {
+	case time.Time:
+		return "'" + v.Format(time.RFC3339Nano) + "'"
+	case string:
+		return "'" + v + "'"
+	}
+	return fmt.Sprint(v)
 }
 
 // execTogether sends all statements before it reads an answer.
