@@ -198,7 +198,7 @@ func (w *slotFile) arrived() {
 // close closes the file, when nothing is written to it any more.
 func (w *slotFile) close() error {
 	if w.written != nil {
-		<-w.written // what is in no slot is in a log
+		<-w.written //nolint:errcheck // what is in no slot is in a log
 	}
 	return w.f.Close()
 }

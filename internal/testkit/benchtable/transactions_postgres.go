@@ -156,7 +156,7 @@ func (pg *postgres) received(ctx context.Context, teller, first, n int) error {
 		return pg.exec(ctx, teller, paymentsInsert, n, uetrs(first, n), repeat("sct-inst", n), repeat("out", n), repeat("DEUTDEFF", n), repeat(int64(1234), n), repeat("EUR", n),
 			repeat("received", n), repeat(at, n))
 	}
-	return pg.execEach(ctx, teller, paymentInsert, first, n, "sct-inst", "out", "DEUTDEFF", int64(1234), "EUR", "received", at)
+	return pg.execEach(ctx, teller, &statements{paymentInsert, first, n, []any{"sct-inst", "out", "DEUTDEFF", int64(1234), "EUR", "received", at}})
 }
 
 func (pg *postgres) settled(ctx context.Context, teller, first, n int) error {
@@ -164,7 +164,15 @@ func (pg *postgres) settled(ctx context.Context, teller, first, n int) error {
 	if pg.way == inOne {
 		return pg.exec(ctx, teller, paymentsUpdate, n, uetrs(first, n), repeat("settled", n), repeat(at, n))
 	}
-	return pg.execEach(ctx, teller, paymentUpdate, first, n, "settled", at)
+	return pg.execEach(ctx, teller, &statements{paymentUpdate, first, n, []any{"settled", at}})
+}
+
+// statements are one statement for each of payments first to first+n, whose parameters are what identifies the payment and
+// what else there is to tell of each.
+type statements struct {
+	sql      string
+	first, n int
+	rest     []any
 }
 
 // uetrs are what identifies payments first to first+n.
@@ -190,30 +198,31 @@ func (pg *postgres) exec(ctx context.Context, teller int, statement string, n in
 	return nil
 }
 
-// execEach runs a statement for each payment, with what identifies it and what else there is to tell, in one transaction.
-func (pg *postgres) execEach(ctx context.Context, teller int, statement string, first, n int, of ...any) error {
+// execEach runs a statement for each payment, in one transaction.
+func (pg *postgres) execEach(ctx context.Context, teller int, s *statements) error {
 	var err error
+	client := pg.clients[teller]
 	switch pg.way {
 	case oneByOne:
-		err = pg.execOneByOne(ctx, teller, statement, first, n, of)
+		err = s.oneByOne(ctx, client)
 	case asText:
-		err = pg.execText(ctx, teller, statement, first, n, of)
+		err = s.asText(ctx, client)
 	default:
-		err = pg.execTogether(ctx, teller, statement, first, n, of)
+		err = s.together(ctx, client)
 	}
 	if err != nil {
-		return fmt.Errorf("telling PostgreSQL of %d events: %w", n, err)
+		return fmt.Errorf("telling PostgreSQL of %d events: %w", s.n, err)
 	}
 	return nil
 }
 
-// execOneByOne runs each statement after the one before was answered.
-func (pg *postgres) execOneByOne(ctx context.Context, teller int, statement string, first, n int, of []any) error {
-	args := append([]any{nil}, of...)
-	return pgx.BeginFunc(ctx, pg.clients[teller], func(tx pgx.Tx) error {
-		for i := range n {
-			args[0] = uetr(first + i)
-			tag, err := tx.Exec(ctx, statement, args...)
+// oneByOne runs each statement after the one before was answered.
+func (s *statements) oneByOne(ctx context.Context, client *pgx.Conn) error {
+	args := append([]any{nil}, s.rest...)
+	return pgx.BeginFunc(ctx, client, func(tx pgx.Tx) error {
+		for i := range s.n {
+			args[0] = uetr(s.first + i)
+			tag, err := tx.Exec(ctx, s.sql, args...)
 			if err := affected(tag, err); err != nil {
 				return err
 			}
@@ -222,18 +231,19 @@ func (pg *postgres) execOneByOne(ctx context.Context, teller int, statement stri
 	})
 }
 
-// execText sends all statements with their values as one text, which is one transaction.
-func (pg *postgres) execText(ctx context.Context, teller int, statement string, first, n int, of []any) error {
-	for i, v := range of {
-		statement = strings.ReplaceAll(statement, fmt.Sprintf("$%d", i+2), literal(v))
+// asText sends all statements with their values as one text, which is one transaction.
+func (s *statements) asText(ctx context.Context, client *pgx.Conn) error {
+	sql := s.sql
+	for i, v := range s.rest {
+		sql = strings.ReplaceAll(sql, fmt.Sprintf("$%d", i+2), literal(v))
 	}
-	before, after, _ := strings.Cut(statement, "$1")
+	before, after, _ := strings.Cut(sql, "$1")
 	var text []byte
-	for i := range n {
-		text = append(appendUUID(append(append(text, before...), '\''), uetr(first+i)), '\'')
+	for i := range s.n {
+		text = append(appendUUID(append(append(text, before...), '\''), uetr(s.first+i)), '\'')
 		text = append(append(text, after...), ';')
 	}
-	results, err := pg.clients[teller].PgConn().Exec(ctx, string(text)).ReadAll()
+	results, err := client.PgConn().Exec(ctx, string(text)).ReadAll()
 	if err != nil {
 		return err
 	}
@@ -256,14 +266,14 @@ func literal(v any) string {
 	return fmt.Sprint(v)
 }
 
-// execTogether sends all statements before it reads an answer.
-func (pg *postgres) execTogether(ctx context.Context, teller int, statement string, first, n int, of []any) error {
+// together sends all statements before it reads an answer.
+func (s *statements) together(ctx context.Context, client *pgx.Conn) error {
 	var batch pgx.Batch
-	for i := range n {
-		batch.Queue(statement, append([]any{uetr(first + i)}, of...)...)
+	for i := range s.n {
+		batch.Queue(s.sql, append([]any{uetr(s.first + i)}, s.rest...)...)
 	}
-	results := pg.clients[teller].SendBatch(ctx, &batch)
-	for range n {
+	results := client.SendBatch(ctx, &batch)
+	for range s.n {
 		if err := affected(results.Exec()); err != nil {
 			return errors.Join(err, results.Close())
 		}
