@@ -109,3 +109,22 @@ func TestDiskFailsUnderway(t *testing.T) {
 		r.shows(total("sct-inst", "good", "good", "good", 1))
 	})
 }
+
+// TestEventsMayGoOnceRead clears events as soon as they are said to be read, before the disk has them, and expects what
+// they said to be kept; those of a batch that is not taken are not said to be.
+func TestEventsMayGoOnceRead(t *testing.T) {
+	r := newRig(t, nil)
+	events := []Event{r.event("p1", "sct-inst", "received"), r.event("p2", "sct-inst", "received"), r.event("p2", "sct-inst", "settled")}
+	read := 0
+	receipt, err := r.try(Batch{Events: events, Read: func() { clear(events); read++ }})
+	must(t, err)
+	if receipt.Accepted != 3 || read != 1 {
+		t.Errorf("got %+v, read %d times", receipt, read)
+	}
+	r.shows(gauge("open", "sct-inst", 1), total("sct-inst", "good", "good", "good", 1))
+	r.waiting.Add(maxWaiting)
+	defer r.waiting.Add(-maxWaiting)
+	if _, err := r.try(Batch{Events: []Event{r.event("p3", "sct-inst", "received")}, Read: func() { read++ }}); !errors.Is(err, ErrBusy) || read != 1 {
+		t.Errorf("of a batch that is not taken: %v, read %d times", err, read)
+	}
+}

@@ -142,7 +142,12 @@ func (t *Tracker) restore() (err error) {
 // keepSecret reads the secret that identifiers are hashed with, or makes it.
 func (t *Tracker) keepSecret() error {
 	if copy(t.hash.secret[:], t.journal.Meta(secretKey)) == len(t.hash.secret) {
-		t.hash.oneBlock = string(t.journal.Meta(refsKey)) == refsOneBlock
+		switch refs := string(t.journal.Meta(refsKey)); refs {
+		case refsOneBlock, "":
+			t.hash.oneBlock = refs != ""
+		default:
+			return fmt.Errorf("reading how identifiers are hashed: got %q: state was written by a newer version of assayer", refs)
+		}
 		_, err := fmt.Sscan(string(t.journal.Meta(createdKey)), &t.createdMs)
 		return err
 	}
@@ -244,13 +249,13 @@ func (t *Tracker) Put(ctx context.Context, b Batch) (Receipt, error) {
 		}
 		e.index = i
 	}
-	if b.Read != nil {
-		b.Read()
-	}
 	select {
 	case t.queue <- r:
 	default:
 		return Receipt{}, ErrBusy
+	}
+	if b.Read != nil {
+		b.Read()
 	}
 	select {
 	case <-r.done:

@@ -54,7 +54,8 @@ type Batch struct {
 	// Sink.Position after a restart. Source is the source's configured name; empty: no position.
 	Source   string
 	Position string
-	// Read, unless it is nil, is called when Events are not needed any more, which is before they are on disk.
+	// Read, unless it is nil, is called once the batch is taken and Events are not needed any more, which is before they
+	// are on disk. It is not called with every error.
 	Read func()
 }
 

@@ -135,7 +135,7 @@ func (j *Journal) retire(old *redoLog, keep bool) error {
 		return j.disk.Remove(logName(old.number))
 	}
 	if err := j.disk.Rename(logName(old.number), spareLog); err != nil {
-		return err
+		return j.disk.Remove(logName(old.number)) // there may be no room for another name
 	}
 	if err := j.disk.Sync(); err != nil {
 		return err

@@ -57,10 +57,10 @@ func TestPowerFailsAnywhere(t *testing.T) {
 	}
 }
 
-// powerOptions are for short logs. Their frames replace zeros, but when large is set that are longer than a few hundred
+// powerOptions are for short logs, and for slots that are written often. Their frames replace zeros, but when large is set that are longer than a few hundred
 // bytes: they are large then.
 func powerOptions(large bool) Options {
-	o := Options{CheckpointBytes: 12_000}
+	o := Options{CheckpointBytes: 12_000, waitingMax: 12}
 	if !large {
 		o.zerosAhead = largeFrame * int(o.CheckpointBytes)
 	}

@@ -109,7 +109,8 @@ type Options struct {
 	// told before something is on disk. nil: nothing is called.
 	BeforeSync func() error
 
-	zerosAhead int // instead of what suits CheckpointBytes, for tests
+	// For tests, unless they are 0, instead of what suits CheckpointBytes and of waitingMax.
+	zerosAhead, waitingMax int
 }
 
 const (
@@ -124,6 +125,7 @@ type Journal struct {
 	maxRecords      int
 	checkpointBytes int64
 	zerosAhead      int // of each log
+	waitingMax      int // how many records wait in memory for their slot to be written, unless one transaction has more
 	beforeSync      func() error
 
 	writer  sync.Mutex // held by the transaction that is open
@@ -170,7 +172,7 @@ func open(d disk, o Options) (*Journal, error) {
 
 func newJournal(d disk, o Options) *Journal {
 	j := &Journal{
-		disk: d, log: o.Log, maxRecords: o.MaxRecords, checkpointBytes: o.CheckpointBytes, zerosAhead: o.zerosAhead, beforeSync: o.BeforeSync,
+		disk: d, log: o.Log, maxRecords: o.MaxRecords, checkpointBytes: o.CheckpointBytes, zerosAhead: o.zerosAhead, waitingMax: o.waitingMax, beforeSync: o.BeforeSync,
 		meta: map[string][]byte{}, slotTable: newSlotTable(), last: &Flight{done: make(chan struct{})},
 	}
 	close(j.last.done)
@@ -182,6 +184,9 @@ func newJournal(d disk, o Options) *Journal {
 	}
 	if j.checkpointBytes <= 0 {
 		j.checkpointBytes = defaultCheckpointBytes
+	}
+	if j.waitingMax == 0 {
+		j.waitingMax = waitingMax
 	}
 	if j.zerosAhead == 0 {
 		j.zerosAhead = int(min(zerosAhead, j.checkpointBytes))
@@ -207,7 +212,7 @@ func (j *Journal) commit() error {
 	if err := j.slots.reserve(w.high); err != nil {
 		return err
 	}
-	if j.slots.waiting()+w.records() > waitingMax {
+	if j.slots.waiting()+w.records() > j.waitingMax {
 		if err := j.flushBeside(); err != nil {
 			return err
 		}
@@ -361,7 +366,8 @@ func (j *Journal) ScanMeta(prefix string, fn func(key string, value []byte) erro
 }
 
 // Due returns the slots of at most limit records whose TimerMs is above 0 and not after nowMs, earliest first.
-// They stay due until a commit changes their timer. It costs in proportion to what it returns.
+// They stay due until a commit changes their timer. It costs in proportion to what it returns and to how many
+// timers before those were put off twice lately.
 func (j *Journal) Due(nowMs int64, limit int) []Slot {
 	j.mu.RLock()
 	defer j.mu.RUnlock()

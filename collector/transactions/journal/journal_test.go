@@ -199,7 +199,7 @@ func TestManyAtOneInstant(t *testing.T) {
 
 // TestReadersBesideCommits is for the race detector; what readers see is whole transactions.
 func TestReadersBesideCommits(t *testing.T) {
-	j, err := open(newMemoryDisk(), Options{CheckpointBytes: 20_000})
+	j, err := open(newMemoryDisk(), Options{CheckpointBytes: 20_000, waitingMax: 12})
 	check(t, err)
 	insert(t, j, 100)
 	done := make(chan struct{})

@@ -62,7 +62,7 @@ func commitForever(dir string) error {
 	}
 }
 
-func killOptions() Options { return Options{CheckpointBytes: 1 << 18} }
+func killOptions() Options { return Options{CheckpointBytes: 1 << 18, waitingMax: 200} }
 
 func killRef(n, i int) Ref { return testRef(max(0, n)*3 + i*min(1, max(0, n))) }
 

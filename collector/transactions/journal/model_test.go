@@ -212,7 +212,7 @@ func TestSameAsModel(t *testing.T) {
 			t.Parallel()
 			rnd := rand.New(rand.NewPCG(seed, 1))
 			d := disk(newMemoryDisk())
-			o := Options{CheckpointBytes: 1 + rnd.Int64N(60_000)}
+			o := Options{CheckpointBytes: 1 + rnd.Int64N(60_000), waitingMax: 1 + rnd.IntN(60)}
 			j, err := open(d, o)
 			check(t, err)
 			m := newModel()

@@ -99,14 +99,10 @@ func (q *queue) next(t *slotTable, which, n int) int {
 	return n
 }
 
-// clear lets an empty queue begin anew, at any time. Of its memory it keeps one piece.
+// clear lets an empty queue begin anew, at any time. Of its memory leave has left it one piece.
 func (q *queue) clear() {
 	if q.tail == 0 {
 		return
 	}
-	kept := q.entries.pieces[:min(1, len(q.entries.pieces))]
-	for _, p := range q.entries.pieces[len(kept):] {
-		release(p)
-	}
-	*q = queue{entries: vector{width: timerLen, pieces: kept}}
+	*q = queue{entries: vector{width: timerLen, pieces: q.entries.pieces}}
 }

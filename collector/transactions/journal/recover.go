@@ -117,7 +117,7 @@ func (j *Journal) replayFrames(f file, size int64, number uint64, oldest bool) e
 	var buf []byte
 	for first := true; ; first = false {
 		fr, err := readFrame(r, buf)
-		// A frame of an earlier log is what a file system shows that does not clear the room it gives to a file.
+		// A frame of an earlier log was there before this one was written over it.
 		if errors.Is(err, errNoFrame) || errors.Is(err, errBadFrame) || err == nil && !first && fr.log < number {
 			if first {
 				return fmt.Errorf("byte 0: %w: the first frame %w", ErrCorrupted, errBadFrame)
@@ -148,7 +148,7 @@ func (j *Journal) redoFrame(f *frame) error {
 		clear(j.meta)
 		j.metaLen = 0
 	}
-	if j.slots.waiting()+f.entries > waitingMax {
+	if j.slots.waiting()+f.entries > j.waitingMax {
 		if err := j.slots.flush(); err != nil {
 			return err
 		}

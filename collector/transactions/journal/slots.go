@@ -199,6 +199,7 @@ func (w *slotFile) arrived() {
 func (w *slotFile) close() error {
 	if w.written != nil {
 		<-w.written //nolint:errcheck // what is in no slot is in a log
+		w.written = nil
 	}
 	return w.f.Close()
 }
