@@ -57,8 +57,8 @@ func TestPowerFailsAnywhere(t *testing.T) {
 	}
 }
 
-// powerOptions are for short logs, and for slots that are written often. Their frames replace zeros, but when large is set that are longer than a few hundred
-// bytes: they are large then.
+// powerOptions are for short logs, and for slots that are written often. Their frames replace zeros, but when large
+// is set those that are longer than a few hundred bytes: they are large then.
 func powerOptions(large bool) Options {
 	o := Options{CheckpointBytes: 12_000, waitingMax: 12}
 	if !large {
@@ -73,7 +73,7 @@ func powerFails(t *testing.T, seed uint64, cutAt int) bool {
 	o := powerOptions(seed%2 == 0)
 	rnd := rand.New(rand.NewPCG(seed, 7))
 	d := newMemoryDisk()
-	d.cutAt, d.pace = cutAt, &pace{seed: seed, of: map[string]*rand.Rand{}}
+	d.cutAt, d.pace = cutAt, newPace(seed)
 	acked, failed := newModel(), newModel()
 	j, err := open(d, o)
 	if err == nil {
@@ -218,37 +218,49 @@ func abandon(j *Journal) {
 func TestDiskFull(t *testing.T) {
 	unsure := 0
 	for failAt := 0; failAt < 250; failAt += 3 {
-		o := powerOptions(failAt%2 == 0)
-		rnd := rand.New(rand.NewPCG(uint64(failAt), 3))
-		d := newMemoryDisk()
-		j, err := open(d, o)
-		check(t, err)
-		d.failAt, d.failure, d.tear = d.changing+1+failAt, diskFull(), rnd
-		m, _, err := workload(t, rnd, j, newModel(), 60)
-		if err == nil {
-			reopen(t, rnd, j, m)
-			continue
-		}
-		wantError(t, err, syscall.ENOSPC)
-		if errors.As(err, new(unsureError)) { // it was a sync that failed
-			unsure++
-			tx := j.Begin()
-			tx.SetMeta("k", []byte("v"))
-			wantError(t, tx.Commit(), syscall.ENOSPC)
-			wantError(t, j.Close(), syscall.ENOSPC)
-			continue
-		}
-		compare(t, j, m)
-		if rnd.IntN(2) == 0 {
-			m, _, err = workload(t, rnd, j, m, 20)
-			check(t, err)
-			compare(t, j, m)
-		}
-		reopen(t, rnd, j, m)
+		synctest.Test(t, func(t *testing.T) {
+			if diskFills(t, failAt) {
+				unsure++
+			}
+		})
 	}
 	if unsure == 0 || unsure > 66 {
 		t.Fatalf("%d failures that leave the disk's state unknown: not what this test is about", unsure)
 	}
+}
+
+// diskFills fails one operation after a journal is open, and reports whether that was a sync, after which nobody
+// knows what is on disk.
+func diskFills(t *testing.T, failAt int) (unsure bool) {
+	t.Helper()
+	seed := uint64(failAt)
+	rnd := rand.New(rand.NewPCG(seed, 3))
+	d := newMemoryDisk()
+	j, err := open(d, powerOptions(failAt%2 == 0))
+	check(t, err)
+	d.failAt, d.failure, d.pace = d.changing+1+failAt, diskFull(), newPace(seed)
+	d.tear = rand.New(rand.NewPCG(seed, 4)) // its own: slots are written beside the workload, which draws too
+	m, _, err := workload(t, rnd, j, newModel(), 60)
+	if err == nil {
+		reopen(t, rnd, j, m)
+		return false
+	}
+	wantError(t, err, syscall.ENOSPC)
+	if errors.As(err, new(unsureError)) {
+		tx := j.Begin()
+		tx.SetMeta("k", []byte("v"))
+		wantError(t, tx.Commit(), syscall.ENOSPC)
+		wantError(t, j.Close(), syscall.ENOSPC)
+		return true
+	}
+	compare(t, j, m)
+	if rnd.IntN(2) == 0 {
+		m, _, err = workload(t, rnd, j, m, 20)
+		check(t, err)
+		compare(t, j, m)
+	}
+	reopen(t, rnd, j, m)
+	return false
 }
 
 // reopen leaves a journal, or closes it, perhaps on a full disk, and expects to find all of it after a crash.

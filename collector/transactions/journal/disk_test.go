@@ -38,6 +38,8 @@ type pace struct {
 	of   map[string]*rand.Rand // by operation and file
 }
 
+func newPace(seed uint64) *pace { return &pace{seed: seed, of: map[string]*rand.Rand{}} }
+
 // takeTime returns when an operation that changes something is done, at very different paces.
 func (d *memoryDisk) takeTime(operation, name string) {
 	if d.pace == nil {
