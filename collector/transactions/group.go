@@ -143,16 +143,16 @@ func (w *writer) take(r *request) error {
 		e := &r.events[i]
 		changed, err := w.apply(e)
 		switch {
+		case err == nil && changed:
+			r.receipt.Accepted++
+		case err == nil:
+			r.receipt.Duplicates++
 		case errors.Is(err, journal.ErrFull):
 			r.full = true
 		case errors.As(err, new(*unusable)):
 			r.receipt.Rejected = append(r.receipt.Rejected, Rejection{e.index, err})
-		case err != nil: // what is wrong is not the event
+		default: // what is wrong is not the event
 			return err
-		case changed:
-			r.receipt.Accepted++
-		default:
-			r.receipt.Duplicates++
 		}
 	}
 	return nil

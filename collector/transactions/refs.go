@@ -3,6 +3,7 @@ package transactions
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"encoding/hex"
 	"slices"
 	"strings"
 	"time"
@@ -162,22 +163,12 @@ func parseUUID(s string, id []byte) bool {
 	if len(s) != 36 || s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-' {
 		return false
 	}
-	wrong := byte(0)
-	for i, at := range [16]uint8{0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34} {
-		high, low := digit(s[at]), digit(s[at+1])
-		wrong |= high | low
-		id[i] = high<<4 | low&15
-	}
-	return wrong < 16
-}
-
-// digit is the value of a hexadecimal digit, 255 of anything else.
-func digit(c byte) byte {
-	switch {
-	case c-'0' <= 9:
-		return c - '0'
-	case c|0x20-'a' <= 5:
-		return c | 0x20 - 'a' + 10
-	}
-	return 255
+	var digits [32]byte
+	copy(digits[:8], s[:8])
+	copy(digits[8:12], s[9:13])
+	copy(digits[12:16], s[14:18])
+	copy(digits[16:20], s[19:23])
+	copy(digits[20:], s[24:])
+	_, err := hex.Decode(id, digits[:])
+	return err == nil
 }
