@@ -21,95 +21,158 @@ type quick struct {
 // quick reads the object that b begins with into e, and returns how long it is; 0: e means nothing.
 func (d *decoder) quick(b []byte, e *transactions.Event) int {
 	q := quick{b: b, d: d}
-	if !q.object(func(key string) (uint32, bool) { return q.member(key, e) }) {
+	if !q.object(func(f field) bool { return q.member(f, e) }) {
 		return 0
 	}
 	return q.at
 }
 
-// object reads an object, with at least one member. Of each key, member reads the value and returns its bit.
-func (q *quick) object(member func(key string) (bit uint32, ok bool)) bool {
+// object reads an object, with at least one member. Of each key, member reads the value.
+func (q *quick) object(member func(field) bool) bool {
 	if q.token() != '{' {
 		return false
 	}
 	var seen uint32
 	for {
-		key, ok := q.key()
-		if !ok {
+		f, ok := q.key()
+		if !ok || seen>>f&1 != 0 || !member(f) {
 			return false
 		}
-		bit, ok := member(key)
-		if !ok || seen&bit != 0 {
-			return false
-		}
-		seen |= bit
+		seen |= 1 << f
 		if end := q.token(); end != ',' {
 			return end == '}'
 		}
 	}
 }
 
-// member reads the value of a key of events, each of which has a bit.
-func (q *quick) member(key string, e *transactions.Event) (bit uint32, ok bool) {
-	switch key {
+// field is a key of events, or of the objects in them.
+type field uint8
+
+const (
+	keyUnknown field = iota
+	keyUETR
+	keyID
+	keyEndToEndID
+	keyReference
+	keyParties
+	keyRail
+	keyState
+	keyDirection
+	keyRole
+	keyCounterparty
+	keyAt
+	keyDeadline
+	keyAmount
+	keyValue
+	keyCurrency
+	keyReason
+	keyScheme
+	keyList
+	keyCode
+)
+
+// fieldOf is the field called so.
+func fieldOf(key []byte) field {
+	switch string(key) {
 	case "uetr":
-		return 1 << 0, q.string(&e.UETR)
+		return keyUETR
 	case "id":
-		return 1 << 1, q.string(&e.ID)
+		return keyID
 	case "end_to_end_id":
-		return 1 << 2, q.string(&e.EndToEndID)
+		return keyEndToEndID
 	case "reference":
-		return 1 << 3, q.string(&e.Reference)
+		return keyReference
 	case "parties":
-		return 1 << 4, q.string(&e.Parties)
+		return keyParties
 	case "rail":
-		return 1 << 5, q.name(&q.d.last.rail, &e.Rail)
+		return keyRail
 	case "state":
-		return 1 << 6, q.name(&q.d.last.state, &e.State)
+		return keyState
 	case "direction":
-		return 1 << 7, q.name(&q.d.last.direction, &e.Direction)
+		return keyDirection
 	case "role":
-		return 1 << 8, q.name(&q.d.last.role, &e.Role)
+		return keyRole
 	case "counterparty":
-		return 1 << 9, q.name(&q.d.last.counterparty, &e.Counterparty)
+		return keyCounterparty
 	case "at":
-		return 1 << 10, q.time(&e.At)
+		return keyAt
 	case "deadline":
-		return 1 << 11, q.time(&e.Deadline)
+		return keyDeadline
 	case "amount":
-		return 1 << 12, q.amount(e)
+		return keyAmount
+	case "value":
+		return keyValue
+	case "currency":
+		return keyCurrency
 	case "reason":
-		return 1 << 13, q.reason(e)
+		return keyReason
+	case "scheme":
+		return keyScheme
+	case "list":
+		return keyList
+	case "code":
+		return keyCode
 	}
-	return 0, false
+	return keyUnknown
 }
 
-// amount reads {"value":"12.34","currency":"EUR"} or null.
-func (q *quick) amount(e *transactions.Event) bool {
-	return q.null() || q.object(func(key string) (bit uint32, ok bool) {
-		switch key {
-		case "value":
-			return 1, q.string(&e.Amount)
-		case "currency":
-			return 2, q.name(&q.d.last.currency, &e.Currency)
-		}
-		return 0, false
-	})
+// member reads the value of a key of events.
+func (q *quick) member(f field, e *transactions.Event) bool {
+	switch f {
+	case keyUETR:
+		return q.string(&e.UETR)
+	case keyID:
+		return q.string(&e.ID)
+	case keyEndToEndID:
+		return q.string(&e.EndToEndID)
+	case keyReference:
+		return q.string(&e.Reference)
+	case keyParties:
+		return q.string(&e.Parties)
+	case keyRail:
+		return q.name(&q.d.last.rail, &e.Rail)
+	case keyState:
+		return q.name(&q.d.last.state, &e.State)
+	case keyDirection:
+		return q.name(&q.d.last.direction, &e.Direction)
+	case keyRole:
+		return q.name(&q.d.last.role, &e.Role)
+	case keyCounterparty:
+		return q.name(&q.d.last.counterparty, &e.Counterparty)
+	case keyAt:
+		return q.time(&e.At)
+	case keyDeadline:
+		return q.time(&e.Deadline)
+	case keyAmount:
+		return q.null() || q.object(func(f field) bool { return q.amount(f, e) })
+	case keyReason:
+		return q.null() || q.object(func(f field) bool { return q.reason(f, e) })
+	}
+	return false
 }
 
-// reason reads {"scheme":"iso20022","list":"status","code":"AC04"} or null.
-func (q *quick) reason(e *transactions.Event) bool {
-	return q.null() || q.object(func(key string) (bit uint32, ok bool) {
-		switch key {
-		case "scheme":
-			return 1, q.name(&q.d.last.scheme, &e.Reason.Scheme)
-		case "list":
-			return 2, q.name(&q.d.last.list, &e.Reason.List)
-		case "code":
-			return 4, q.name(&q.d.last.code, &e.Reason.Code)
-		}
-		return 0, false
-	})
+// amount reads a member of {"value":"12.34","currency":"EUR"}.
+func (q *quick) amount(f field, e *transactions.Event) bool {
+	switch f {
+	case keyValue:
+		return q.string(&e.Amount)
+	case keyCurrency:
+		return q.name(&q.d.last.currency, &e.Currency)
+	}
+	return false
+}
+
+// reason reads a member of {"scheme":"iso20022","list":"status","code":"AC04"}.
+func (q *quick) reason(f field, e *transactions.Event) bool {
+	switch f {
+	case keyScheme:
+		return q.name(&q.d.last.scheme, &e.Reason.Scheme)
+	case keyList:
+		return q.name(&q.d.last.list, &e.Reason.List)
+	case keyCode:
+		return q.name(&q.d.last.code, &e.Reason.Code)
+	}
+	return false
 }
 
 // peek is the next byte, 0 at the end.
@@ -136,14 +199,17 @@ func (q *quick) token() byte {
 }
 
 // written is a key, and how it was written with its colon and what is before and between.
-type written struct{ text, key string }
+type written struct {
+	text string
+	key  field
+}
 
 // maxWritten bounds written.text, in bytes.
 const maxWritten = 32
 
 // key reads a key, its colon and spaces around them. Programs write the same keys in the same order each time, so it is
 // held against the one that stood there in the event before.
-func (q *quick) key() (string, bool) {
+func (q *quick) key() (field, bool) {
 	n := q.keys
 	q.keys++
 	if n < len(q.d.keys) {
@@ -158,27 +224,14 @@ func (q *quick) key() (string, bool) {
 	q.spaces()
 	text, ok := q.text()
 	if !ok || q.token() != ':' {
-		return "", false
+		return keyUnknown, false
 	}
-	key := known(text)
-	if end := q.at; n <= len(q.d.keys) && end-from <= maxWritten && key != "" {
+	key := fieldOf(text)
+	if end := q.at; n <= len(q.d.keys) && end-from <= maxWritten && key != keyUnknown {
 		q.d.keys = append(q.d.keys[:n], written{string(q.b[from:end]), key})
 	}
 	q.spaces()
-	return key, key != ""
-}
-
-// known is a key of events; "": it is another, which may say anything and is not kept.
-func known(text []byte) string {
-	for _, key := range [...]string{
-		"uetr", "id", "end_to_end_id", "reference", "parties", "rail", "state", "direction", "role", "counterparty", "at", "deadline",
-		"amount", "value", "currency", "reason", "scheme", "list", "code",
-	} {
-		if string(text) == key {
-			return key
-		}
-	}
-	return ""
+	return key, key != keyUnknown
 }
 
 // text reads a string.
@@ -216,17 +269,27 @@ func (q *quick) string(into *string) bool {
 // name is string for one of a few different ones; last is where its key keeps the one before, which most events have
 // too.
 func (q *quick) name(last, into *string) bool {
+	if q.quoted(*last) {
+		*into = *last
+		return true
+	}
 	text, ok := q.text()
 	if !ok {
 		return q.null()
 	}
-	if *last == string(text) {
-		*into = *last
-		return true
-	}
 	if *into = q.d.name(text); len(text) <= maxNameLen {
 		*last = *into
 	}
+	return true
+}
+
+// quoted goes past s between quotes, if that is what is there. In s there is nothing that would be escaped.
+func (q *quick) quoted(s string) bool {
+	end := q.at + 1 + len(s)
+	if end >= len(q.b) || q.b[q.at] != '"' || q.b[end] != '"' || string(q.b[q.at+1:end]) != s {
+		return false
+	}
+	q.at = end + 1
 	return true
 }
 
