@@ -99,6 +99,7 @@ func (w *writer) judge(e *told, r *journal.Record) {
 	for i, c := range classes() {
 		if c == v.Class {
 			r.Class = uint8(i)
+			break
 		}
 	}
 }

@@ -92,16 +92,22 @@ func (b *batch) writeRun(f file, order []uint64) error {
 	return nil
 }
 
-// table finds places by slot: open addressing, never more than half full, emptied only as a whole.
+// table finds places by slot, of which there are mostly many neighbours: blocks of them are found by open addressing,
+// never more than half full, and a block has the places of its slots side by side. It is emptied only as a whole.
 type table struct {
-	cells []uint64 // slot, and place + 1
-	used  int
+	cells  []uint64 // number of a block, and which it is of blocks + 1
+	blocks [][blockSlots]uint32
+	used   int // places in it
 }
 
-func (t *table) cell(s Slot) int {
+// blockSlots is how many slots a block has: their places are one line of the cache.
+const blockSlots = 16
+
+// cell is where a block is, or would be.
+func (t *table) cell(block Slot) int {
 	mask := len(t.cells) - 1
-	i := (int(uint32(s>>3)*0x9e3779b1>>8)<<3 | int(s&7)) & mask // eight neighbours in one line of the cache
-	for t.cells[i] != 0 && Slot(t.cells[i]>>32) != s {
+	i := int(uint32(block)*0x9e3779b1>>8) & mask
+	for t.cells[i] != 0 && Slot(t.cells[i]>>32) != block {
 		i = (i + 1) & mask
 	}
 	return i
@@ -111,13 +117,23 @@ func (t *table) get(s Slot) (place int, ok bool) {
 	if t.used == 0 {
 		return 0, false
 	}
-	c := t.cells[t.cell(s)]
-	return int(uint32(c)) - 1, c != 0
+	c := t.cells[t.cell(s/blockSlots)]
+	if c == 0 {
+		return 0, false
+	}
+	p := t.blocks[uint32(c)-1][s%blockSlots]
+	return int(p) - 1, p != 0
 }
 
 // put enters s at place; it must not be there yet.
 func (t *table) put(s Slot, place int) {
-	if 2*(t.used+1) > len(t.cells) {
+	t.block(s / blockSlots)[s%blockSlots] = uint32(place + 1)
+	t.used++
+}
+
+// block is the block of this number, which is made if need be.
+func (t *table) block(number Slot) *[blockSlots]uint32 {
+	if 2*(len(t.blocks)+1) > len(t.cells) {
 		old := t.cells
 		t.cells = make([]uint64, max(fewCells, 2*len(old)))
 		for _, c := range old {
@@ -126,11 +142,15 @@ func (t *table) put(s Slot, place int) {
 			}
 		}
 	}
-	t.cells[t.cell(s)] = uint64(s)<<32 | uint64(place+1)
-	t.used++
+	c := &t.cells[t.cell(number)]
+	if *c == 0 {
+		t.blocks = append(t.blocks, [blockSlots]uint32{})
+		*c = uint64(number)<<32 | uint64(len(t.blocks))
+	}
+	return &t.blocks[uint32(*c)-1]
 }
 
 func (t *table) clear() {
 	clear(t.cells)
-	t.used = 0
+	t.blocks, t.used = t.blocks[:0], 0
 }

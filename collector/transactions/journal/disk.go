@@ -37,8 +37,9 @@ const lockName = "lock"
 
 // folder is a disk of the operating system's.
 type folder struct {
-	dir  string
-	lock *os.File
+	dir    string
+	lock   *os.File
+	kernel *kernelSync // or nil
 }
 
 // openFolder makes dir if need be, for the owner alone, and locks it: ErrLocked when somebody else has it.
@@ -53,7 +54,7 @@ func openFolder(dir string) (*folder, error) {
 	if err := lockFile(f); err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", f.Name(), err), f.Close())
 	}
-	return &folder{dir: dir, lock: f}, nil
+	return &folder{dir: dir, lock: f, kernel: newKernelSync()}, nil
 }
 
 func (d *folder) Open(name string, create bool) (file, error) {
@@ -65,7 +66,7 @@ func (d *folder) Open(name string, create bool) (file, error) {
 	if err != nil {
 		return nil, err
 	}
-	return osFile{f}, nil
+	return osFile{f, d.kernel}, nil
 }
 
 func (d *folder) Rename(from, to string) error {
@@ -94,9 +95,12 @@ func (d *folder) Sync() error {
 	return errors.Join(f.Sync(), f.Close())
 }
 
-func (d *folder) Close() error { return d.lock.Close() }
+func (d *folder) Close() error { return errors.Join(d.kernel.close(), d.lock.Close()) }
 
-type osFile struct{ *os.File }
+type osFile struct {
+	*os.File
+	kernel *kernelSync // or nil
+}
 
 func (f osFile) Size() (int64, error) {
 	info, err := f.Stat()
@@ -115,3 +119,12 @@ func (f osFile) Reserve(size int64) error {
 }
 
 func (f osFile) Sync() error { return syncData(f.File) }
+
+// syncBeside begins to sync f and returns; done is called with what Sync would return, on a goroutine of its own.
+func syncBeside(f file, done func(error)) {
+	if own, ok := f.(osFile); ok && own.kernel.begin(own.File) {
+		go func() { done(own.kernel.wait(own.Name())) }()
+		return
+	}
+	go func() { done(f.Sync()) }()
+}

@@ -57,6 +57,16 @@ func (p *part) next(print uint32, i int) (Slot, int) {
 	return 0, i
 }
 
+// touch reads the place where a search for hash begins, and gives what is there. Look-ups one after the other each wait for
+// main memory, as the places are anywhere; when many are touched first, the processor waits for all of them at once.
+func (x *index) touch(hash uint64) uint64 {
+	p, print := x.part(hash)
+	if p.len() == 0 {
+		return 0
+	}
+	return p.at(p.home(print))
+}
+
 // add enters the slot under hash.
 func (x *index) add(hash uint64, s Slot) {
 	p, print := x.part(hash)

@@ -233,22 +233,33 @@ func (j *Journal) commit() error {
 	if err := j.redo.append(w.buf); err != nil {
 		return j.unsure(err)
 	}
-	flight, log := &Flight{done: make(chan struct{})}, j.redo
-	go func() {
-		defer close(flight.done)
-		if j.beforeSync != nil {
-			if err := j.beforeSync(); err != nil {
-				flight.err = unsureError{err}
-				return
-			}
-		}
-		flight.err = log.sync()
-	}()
+	flight := &Flight{done: make(chan struct{})}
+	j.send(flight)
 	j.last = flight
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.apply(&f)
 	return nil
+}
+
+// send begins to make lasting what is in the log. The flight has landed once that is done.
+func (j *Journal) send(flight *Flight) {
+	log := j.redo
+	landed := func(err error) {
+		flight.err = err
+		close(flight.done)
+	}
+	if j.beforeSync == nil {
+		log.sync(landed)
+		return
+	}
+	go func() {
+		if err := j.beforeSync(); err != nil {
+			landed(unsureError{err})
+			return
+		}
+		log.sync(landed)
+	}()
 }
 
 // landed waits until what was committed last is on disk. It returns why the journal takes nothing more, if it does not.
@@ -283,20 +294,35 @@ func (j *Journal) apply(f *frame) {
 	for _, s := range w.deleted {
 		j.slotTable.release(s)
 	}
-	for i := range w.refs.changes {
-		c := &w.refs.changes[i]
-		if c.old == c.new {
-			continue
+	for rest := w.refs.changes; len(rest) > 0; {
+		some := rest[:min(len(rest), touchedAtOnce)]
+		rest = rest[len(some):]
+		for i := range some {
+			w.touched += j.index.touch(some[i].hash)
 		}
-		if c.old != 0 {
-			j.index.remove(c.hash, c.old)
-		}
-		if c.new != 0 {
-			j.index.add(c.hash, c.new)
+		for i := range some {
+			j.applyRef(&some[i])
 		}
 	}
 	j.applyMeta(f)
 	j.seq, j.live = f.seq, int(f.live)
+}
+
+// touchedAtOnce is how many places of the index are asked of main memory together: few enough to be there still when
+// they are written to.
+const touchedAtOnce = 128
+
+// applyRef makes a ref lead elsewhere.
+func (j *Journal) applyRef(c *refChange) {
+	if c.old == c.new {
+		return
+	}
+	if c.old != 0 {
+		j.index.remove(c.hash, c.old)
+	}
+	if c.new != 0 {
+		j.index.add(c.hash, c.new)
+	}
 }
 
 // applyMeta takes over the named values of a frame that has been checked.

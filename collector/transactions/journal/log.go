@@ -96,13 +96,15 @@ func (l *redoLog) append(buf []byte) error {
 	return nil
 }
 
-// sync returns once all frames are on disk, and else an unsureError: the system may hold pages for written that are
-// not.
-func (l *redoLog) sync() error {
-	if err := l.f.Sync(); err != nil {
-		return unsureError{fmt.Errorf("syncing %s: %w", logName(l.number), err)}
-	}
-	return nil
+// sync returns at once. It calls done when all frames are on disk, and else with an unsureError: the system may hold pages
+// for written that are not.
+func (l *redoLog) sync(done func(error)) {
+	syncBeside(l.f, func(err error) {
+		if err != nil {
+			err = unsureError{fmt.Errorf("syncing %s: %w", logName(l.number), err)}
+		}
+		done(err)
+	})
 }
 
 // writeAhead puts zeros behind where the frame will end, if they are used up.

@@ -106,7 +106,7 @@ func sparse(used, cells int) bool { return cells > fewCells && used < cells/16 }
 func (w *work) reset(t *slotTable) {
 	w.buf = append(w.buf[:0], make([]byte, frameHeader)...)
 	w.meta, w.fresh, w.deleted = w.meta[:0], w.fresh[:0], w.deleted[:0]
-	if sparse(w.places.used, len(w.places.cells)) {
+	if sparse(len(w.places.blocks), len(w.places.cells)) {
 		w.places = table{}
 	}
 	if sparse(len(w.refs.changes), len(w.refs.cells)) {
@@ -147,20 +147,14 @@ func (t *Tx) Find(ref Ref) (Slot, bool, error) {
 	return s, s != 0, err
 }
 
-// Expect says that refs will be looked for. It changes nothing but that Find is faster: look-ups one after the other each
-// wait for main memory, as the places of refs are anywhere, and here the processor waits for many at once.
+// Expect says that refs will be looked for. It changes nothing but that Find is faster.
 func (t *Tx) Expect(refs []Ref) {
-	var sum uint64
 	if t.done {
 		return
 	}
 	for _, ref := range refs {
-		p, print := t.j.index.part(ref.hash())
-		if p.len() > 0 {
-			sum += p.at(p.home(print))
-		}
+		t.j.work.touched += t.j.index.touch(ref.hash())
 	}
-	t.j.work.touched = sum
 }
 
 // owner is the slot that ref leads to, 0 for none.

@@ -1,0 +1,121 @@
+//go:build linux && (amd64 || arm64)
+
+package journal
+
+import (
+	"errors"
+	"os"
+	"runtime"
+	"sync/atomic"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// kernelSync has the kernel do a file's fdatasync beside us, by its asynchronous I/O: io_submit(2), IOCB_CMD_FDSYNC, since
+// Linux 4.18. A thread that waits for the disk itself counts for the Go runtime as one that works, of which there are as
+// many as processors, until the runtime notices; that takes a good part of the time that a sync takes. And a goroutine
+// that is to begin a sync first waits for its turn.
+type kernelSync struct {
+	context uintptr  // aio_context_t
+	event   *os.File // an eventfd: the kernel says that a sync has ended
+	eventFd uint32
+	busy    atomic.Bool
+}
+
+// newKernelSync returns nil when the system does not do that, as in a sandbox that forbids it.
+func newKernelSync() *kernelSync {
+	k := &kernelSync{}
+	if _, _, errno := syscall.Syscall(unix.SYS_IO_SETUP, 1, uintptr(unsafe.Pointer(&k.context)), 0); errno != 0 { //nolint:gosec // where the kernel writes
+		return nil
+	}
+	fd, err := unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC)
+	if err != nil {
+		k.destroy()
+		return nil
+	}
+	k.event, k.eventFd = os.NewFile(uintptr(fd), "eventfd"), uint32(fd)
+	return k
+}
+
+func (k *kernelSync) destroy() {
+	_, _, _ = syscall.Syscall(unix.SYS_IO_DESTROY, k.context, 0, 0) // it can only be gone
+}
+
+// close gives back what the kernel keeps; nothing may be under way.
+func (k *kernelSync) close() error {
+	if k == nil {
+		return nil
+	}
+	k.destroy()
+	return k.event.Close()
+}
+
+// iocb is struct iocb of linux/aio_abi.h.
+type iocb struct {
+	data      uint64
+	key       uint32
+	rwFlags   int32
+	operation uint16
+	priority  int16
+	fd        uint32
+	buf       uint64
+	bytes     uint64
+	offset    int64
+	reserved  uint64
+	flags     uint32
+	resultTo  uint32 // an eventfd
+}
+
+// ioEvent is struct io_event.
+type ioEvent struct {
+	data, iocb      uint64
+	result, result2 int64
+}
+
+const (
+	iocbFdatasync = 3 // IOCB_CMD_FDSYNC
+	iocbEventFd   = 1 // IOCB_FLAG_RESFD
+)
+
+// begin begins to sync f, unless another sync is under way or f's file system has none to begin: then it reports false, and
+// nothing has been done. After true, wait must be called.
+func (k *kernelSync) begin(f *os.File) bool {
+	if k == nil || !k.busy.CompareAndSwap(false, true) {
+		return false
+	}
+	err := onFile("io_submit", f, func(fd int) error {
+		call := &iocb{operation: iocbFdatasync, fd: uint32(fd), flags: iocbEventFd, resultTo: k.eventFd}
+		_, _, errno := syscall.Syscall(unix.SYS_IO_SUBMIT, k.context, 1, uintptr(unsafe.Pointer(&call))) //nolint:gosec // the kernel copies it before it returns
+		runtime.KeepAlive(call)
+		if errno != 0 {
+			return errno
+		}
+		return nil
+	})
+	if err != nil {
+		k.busy.Store(false)
+	}
+	return err == nil
+}
+
+// wait returns how the sync ended that begin has begun.
+func (k *kernelSync) wait(name string) error {
+	defer k.busy.Store(false)
+	var count [8]byte
+	if _, err := k.event.Read(count[:]); err != nil {
+		return err
+	}
+	var done ioEvent
+	n, _, errno := syscall.Syscall6(unix.SYS_IO_GETEVENTS, k.context, 1, 1, uintptr(unsafe.Pointer(&done)), 0, 0) //nolint:gosec // where the kernel writes
+	switch {
+	case errno != 0:
+		return os.NewSyscallError("io_getevents", errno)
+	case n != 1:
+		return errors.New("io_getevents: nothing has ended")
+	case done.result < 0:
+		return &os.PathError{Op: "fdatasync", Path: name, Err: syscall.Errno(-done.result)}
+	}
+	return nil
+}

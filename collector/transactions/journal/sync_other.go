@@ -1,0 +1,19 @@
+//go:build !linux || !(amd64 || arm64)
+
+package journal
+
+import (
+	"errors"
+	"os"
+)
+
+// kernelSync is what only Linux has.
+type kernelSync struct{}
+
+func newKernelSync() *kernelSync { return nil }
+
+func (*kernelSync) close() error { return nil }
+
+func (*kernelSync) begin(*os.File) bool { return false }
+
+func (*kernelSync) wait(string) error { return errors.ErrUnsupported }
