@@ -52,27 +52,32 @@ func (k *kernelSync) close() error {
 	return k.event.Close()
 }
 
-// iocb is struct iocb of linux/aio_abi.h.
+// iocb is struct iocb of linux/aio_abi.h. What has no name here is for reading and writing.
 type iocb struct {
-	data      uint64
-	key       uint32
-	rwFlags   int32
+	_         uint64
+	_, _      uint32
 	operation uint16
-	priority  int16
+	_         int16
 	fd        uint32
-	buf       uint64
-	bytes     uint64
-	offset    int64
-	reserved  uint64
+	_, _      uint64
+	_         int64
+	_         uint64
 	flags     uint32
 	resultTo  uint32 // an eventfd
 }
 
 // ioEvent is struct io_event.
 type ioEvent struct {
-	data, iocb      uint64
-	result, result2 int64
+	_, _   uint64
+	result int64
+	_      int64
 }
+
+// These do not compile when the two are not as long as the kernel's.
+const (
+	_ = -(unsafe.Sizeof(iocb{}) ^ 64)
+	_ = -(unsafe.Sizeof(ioEvent{}) ^ 32)
+)
 
 const (
 	iocbFdatasync = 3 // IOCB_CMD_FDSYNC
@@ -114,8 +119,14 @@ func (k *kernelSync) wait(name string) error {
 		return os.NewSyscallError("io_getevents", errno)
 	case n != 1:
 		return errors.New("io_getevents: nothing has ended")
-	case done.result < 0:
-		return &os.PathError{Op: "fdatasync", Path: name, Err: syscall.Errno(-done.result)}
+	}
+	return done.outcome(name)
+}
+
+// outcome is how a sync of a file ended.
+func (e *ioEvent) outcome(name string) error {
+	if e.result < 0 {
+		return &os.PathError{Op: "fdatasync", Path: name, Err: syscall.Errno(-e.result)}
 	}
 	return nil
 }
