@@ -8,6 +8,7 @@
 package ndjson
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -80,7 +81,7 @@ func (d *decoder) run(emit func(transactions.Event) error) error {
 		case c == '{':
 			err = d.object(emit)
 		default:
-			err = fmt.Errorf("line %d: got %s, allowed: an object or an array of objects", d.in.line, kind(c))
+			err = fmt.Errorf("line %d: got %s, allowed: an object or an array of objects", d.in.line, kind(d.in.buf[d.in.from:d.in.to]))
 		}
 		if err != nil {
 			return err
@@ -97,7 +98,7 @@ func (d *decoder) array(emit func(transactions.Event) error) error {
 			return nil
 		}
 		if err == nil && c != '{' {
-			err = fmt.Errorf("line %d: got %s in an array, allowed: an object", d.in.line, kind(c))
+			err = fmt.Errorf("line %d: got %s in an array, allowed: an object", d.in.line, kind(d.in.buf[d.in.from:d.in.to]))
 		}
 		if err == nil {
 			if err := d.object(emit); err != nil {
@@ -114,7 +115,7 @@ func (d *decoder) array(emit func(transactions.Event) error) error {
 			d.in.skip()
 			return nil
 		case c != ',':
-			return fmt.Errorf("line %d: got %s after an object of an array, allowed: a comma or the array's end", d.in.line, kind(c))
+			return fmt.Errorf("line %d: got %s after an object of an array, allowed: a comma or the array's end", d.in.line, kind(d.in.buf[d.in.from:d.in.to]))
 		}
 		d.in.skip()
 	}
@@ -142,8 +143,14 @@ func (d *decoder) object(emit func(transactions.Event) error) error {
 	return emit(e)
 }
 
-// kind says what a value that begins with c is, in words for a message.
-func kind(c byte) string {
+// kind says what a value is that begins text, in words for a message.
+func kind(text []byte) string {
+	c := text[0]
+	for word, name := range map[string]string{"true": "a boolean", "false": "a boolean", "null": "null"} {
+		if bytes.HasPrefix(text, []byte(word)) {
+			return name
+		}
+	}
 	switch {
 	case c == '{':
 		return "an object"
@@ -151,10 +158,6 @@ func kind(c byte) string {
 		return "an array"
 	case c == '"':
 		return "a string"
-	case c == 't', c == 'f':
-		return "a boolean"
-	case c == 'n':
-		return "null"
 	case c == '-', c >= '0' && c <= '9':
 		return "a number"
 	case c > ' ' && c < 0x7f:

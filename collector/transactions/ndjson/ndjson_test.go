@@ -100,6 +100,8 @@ func TestMistakes(t *testing.T) {
 	const ok = `{"id":"a"}` + "\n"
 	for _, test := range []struct{ in, want string }{
 		{ok + `5`, "line 2: got a number, allowed: an object or an array of objects"},
+		{ok + `null`, "line 2: got null, allowed: an object or an array of objects"},
+		{ok + `not json`, `line 2: got "n", allowed: an object or an array of objects`},
 		{ok + "id=7", `line 2: got "i", allowed: an object or an array of objects`},
 		{ok + "\n\n" + `{"id":7}`, "line 4: id: got a number, allowed: a string"},
 		{ok + "{\n" + `"amount": {"value": 12.34}}`, "line 3: amount.value: got a number, allowed: a string"},

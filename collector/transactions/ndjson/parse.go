@@ -52,7 +52,7 @@ func (p *parser) wrong(rest []byte, text string) *mistake {
 }
 
 func (p *parser) wrongType(val []byte, allowed string) *mistake {
-	return p.wrong(val, "got "+kind(val[0])+", allowed: "+allowed)
+	return p.wrong(val, "got "+kind(val)+", allowed: "+allowed)
 }
 
 // members walks over the members of an object.
