@@ -3,6 +3,7 @@ package transactions
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -14,6 +15,7 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 
 	"github.com/assayer-io/assayer/collector"
+	"github.com/assayer-io/assayer/collector/transactions/journal"
 	"github.com/assayer-io/assayer/slo/reason"
 )
 
@@ -46,6 +48,24 @@ func TestDiskRefuses(t *testing.T) {
 	if got := r.Unmapped(); len(got) != 1 || got[0].Count != 1 {
 		t.Errorf("unmapped: %+v", got)
 	}
+}
+
+// More than the journal takes at once is refused as a whole, and told so: nothing of it counts.
+func TestMoreThanOneTransaction(t *testing.T) {
+	r := newRig(t, nil)
+	r.put(r.event("before", "sct-inst", "received"))
+	events := make([]Event, 1<<16+1)
+	for i := range events {
+		events[i] = r.event(fmt.Sprint("a", i), "sct-inst", "received")
+	}
+	if _, err := r.try(Batch{Events: events}); !errors.Is(err, journal.ErrTooMuch) {
+		t.Fatalf("got %v, want %v", err, journal.ErrTooMuch)
+	}
+	r.shows(gauge("open", "sct-inst", 1))
+	if _, err := r.try(Batch{Events: events[:10]}); err != nil {
+		t.Fatal(err)
+	}
+	r.shows(gauge("open", "sct-inst", 11))
 }
 
 // Whatever identifies a payment or a person shows nowhere, even when it is told in the wrong place.

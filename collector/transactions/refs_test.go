@@ -60,7 +60,7 @@ func TestRefsOfUUIDs(t *testing.T) {
 		}
 		return string(i.refs[0][:])
 	}
-	for range 200 {
+	for round := range 200 {
 		id := fmt.Sprintf("%08x-%04x-%04x-%04x-%012x", rnd.Uint32(), rnd.Uint32()>>16, rnd.Uint32()>>16, rnd.Uint32()>>16, rnd.Uint64()>>16)
 		first := ref(&Event{Rail: rail.Name, UETR: id}, rail)
 		for _, same := range []*Event{
@@ -82,6 +82,16 @@ func TestRefsOfUUIDs(t *testing.T) {
 				t.Fatalf("%s %s is also %s", id, name, was)
 			}
 			seen[different] = id + " " + name
+		}
+		for i := range len(id) { // every digit of it counts
+			if round > 10 || id[i] == '-' {
+				continue
+			}
+			other := []byte(id)
+			other[i] = "123456789abcdef0"[strings.IndexByte("0123456789abcdef", id[i])]
+			if different := ref(&Event{Rail: rail.Name, UETR: string(other)}, rail); seen[different] != "" {
+				t.Fatalf("%s is also %s", other, seen[different])
+			}
 		}
 	}
 }

@@ -240,7 +240,7 @@ func diskFills(t *testing.T, failAt int) (unsure bool) {
 	check(t, err)
 	d.failAt, d.failure, d.pace = d.changing+1+failAt, diskFull(), newPace(seed)
 	d.tear = rand.New(rand.NewPCG(seed, 4)) // its own: slots are written beside the workload, which draws too
-	m, _, err := workload(t, rnd, j, newModel(), 60)
+	m, failed, err := workload(t, rnd, j, newModel(), 60)
 	if err == nil {
 		reopen(t, rnd, j, m)
 		return false
@@ -251,6 +251,12 @@ func diskFills(t *testing.T, failAt int) (unsure bool) {
 		tx.SetMeta("k", []byte("v"))
 		wantError(t, tx.Commit(), syscall.ENOSPC)
 		wantError(t, j.Close(), syscall.ENOSPC)
+		j, err := open(d.afterCrash(rnd), Options{})
+		check(t, err)
+		if got := readAll(t, j); !got.equal(m) && !got.equal(failed) {
+			t.Fatalf("operation %d failed: got %d records, %v; want %d, %v", failAt, len(got.records), got.meta, len(m.records), m.meta)
+		}
+		check(t, j.Close())
 		return true
 	}
 	compare(t, j, m)

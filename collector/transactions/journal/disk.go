@@ -54,7 +54,7 @@ func openFolder(dir string) (*folder, error) {
 	if err := lockFile(f); err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", f.Name(), err), f.Close())
 	}
-	return &folder{dir: dir, lock: f, kernel: newKernelSync()}, nil
+	return &folder{dir: dir, lock: f, kernel: newKernelSync(f)}, nil
 }
 
 func (d *folder) Open(name string, create bool) (file, error) {

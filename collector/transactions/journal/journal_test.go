@@ -288,3 +288,41 @@ func TestRestoreRefuses(t *testing.T) {
 		t.Errorf("into a folder that is used: %v", err)
 	}
 }
+
+// Every ref of a transaction is found, and no other, however many it has.
+func TestTransactionsOfManyRefs(t *testing.T) {
+	for _, n := range []int{1, touchedAtOnce - 1, touchedAtOnce, touchedAtOnce + 1, 2 * touchedAtOnce, 2*touchedAtOnce + 1, 1000} {
+		ref := func(i int) Ref { return Ref{byte(i), byte(i >> 8), 1} }
+		const moved = 5000
+		j, err := open(newMemoryDisk(), Options{})
+		check(t, err)
+		slots := make([]Slot, n)
+		expect := func(there, away int) {
+			t.Helper()
+			tx := j.Begin()
+			defer tx.Discard()
+			for i := range n {
+				if s, found, err := tx.Find(ref(there + i)); s != slots[i] || !found || err != nil {
+					t.Fatalf("%d of %d: slot %d, %t, %v; want slot %d", i, n, s, found, err, slots[i])
+				}
+				if s, found, err := tx.Find(ref(away + i)); found || err != nil {
+					t.Fatalf("%d of %d: in slot %d, and nothing has that ref; %v", i, n, s, err)
+				}
+			}
+		}
+		tx := j.Begin()
+		for i := range n {
+			slots[i], err = tx.Insert(Record{Refs: [3]Ref{ref(i)}})
+			check(t, err)
+		}
+		check(t, tx.Commit())
+		expect(0, moved)
+		tx = j.Begin()
+		for i := range n {
+			check(t, tx.Update(slots[i], Record{Refs: [3]Ref{ref(moved + i)}}))
+		}
+		check(t, tx.Commit())
+		expect(moved, 0)
+		check(t, j.Close())
+	}
+}

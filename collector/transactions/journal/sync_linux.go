@@ -24,42 +24,51 @@ type kernelSync struct {
 	busy    atomic.Bool
 }
 
-// newKernelSync returns nil when the system does not do that, as in a sandbox that forbids it.
-func newKernelSync() *kernelSync {
+// newKernelSync has the kernel sync f, for a trial, and returns nil when that cannot be had: a sandbox forbids it, f's file
+// system has no sync, or what the kernel keeps for it is used up.
+func newKernelSync(f *os.File) *kernelSync {
 	k := &kernelSync{}
 	if _, _, errno := syscall.Syscall(unix.SYS_IO_SETUP, 1, uintptr(unsafe.Pointer(&k.context)), 0); errno != 0 { //nolint:gosec // where the kernel writes
 		return nil
 	}
 	fd, err := unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC)
 	if err != nil {
-		k.destroy()
+		_ = k.destroy()
 		return nil
 	}
 	k.event, k.eventFd = os.NewFile(uintptr(fd), "eventfd"), uint32(fd)
+	if !k.begin(f) || k.wait(f.Name()) != nil {
+		_ = k.close()
+		return nil
+	}
 	return k
 }
 
-func (k *kernelSync) destroy() {
-	_, _, _ = syscall.Syscall(unix.SYS_IO_DESTROY, k.context, 0, 0) // it can only be gone
+// destroy gives back the kernel's context, and waits for what is under way.
+func (k *kernelSync) destroy() error {
+	if _, _, errno := syscall.Syscall(unix.SYS_IO_DESTROY, k.context, 0, 0); errno != 0 {
+		return os.NewSyscallError("io_destroy", errno)
+	}
+	return nil
 }
 
-// close gives back what the kernel keeps; nothing may be under way.
+// close gives back what the kernel keeps.
 func (k *kernelSync) close() error {
 	if k == nil {
 		return nil
 	}
-	k.destroy()
-	return k.event.Close()
+	return errors.Join(k.destroy(), k.event.Close())
 }
 
-// iocb is struct iocb of linux/aio_abi.h. What has no name here is for reading and writing.
+// iocb is struct iocb of linux/aio_abi.h. What has no name here is for operations that are not asked for.
 type iocb struct {
 	_         uint64
 	_, _      uint32
 	operation uint16
 	_         int16
 	fd        uint32
-	_, _      uint64
+	buffer    uint64
+	length    uint64
 	_         int64
 	_         uint64
 	flags     uint32
@@ -86,14 +95,18 @@ const (
 
 // begin begins to sync f, unless another sync is under way or f's file system has none to begin: then it reports false, and
 // nothing has been done. After true, wait must be called.
-func (k *kernelSync) begin(f *os.File) bool {
+func (k *kernelSync) begin(f *os.File) bool { return k.submit(f, iocb{operation: iocbFdatasync}) }
+
+// submit is begin for any operation on f.
+func (k *kernelSync) submit(f *os.File, call iocb) bool {
 	if k == nil || !k.busy.CompareAndSwap(false, true) {
 		return false
 	}
 	err := onFile("io_submit", f, func(fd int) error {
-		call := &iocb{operation: iocbFdatasync, fd: uint32(fd), flags: iocbEventFd, resultTo: k.eventFd}
-		_, _, errno := syscall.Syscall(unix.SYS_IO_SUBMIT, k.context, 1, uintptr(unsafe.Pointer(&call))) //nolint:gosec // the kernel copies it before it returns
-		runtime.KeepAlive(call)
+		at := &call
+		at.fd, at.flags, at.resultTo = uint32(fd), iocbEventFd, k.eventFd
+		_, _, errno := syscall.Syscall(unix.SYS_IO_SUBMIT, k.context, 1, uintptr(unsafe.Pointer(&at))) //nolint:gosec // the kernel copies it before it returns
+		runtime.KeepAlive(at)
 		if errno != 0 {
 			return errno
 		}
@@ -119,14 +132,8 @@ func (k *kernelSync) wait(name string) error {
 		return os.NewSyscallError("io_getevents", errno)
 	case n != 1:
 		return errors.New("io_getevents: nothing has ended")
-	}
-	return done.outcome(name)
-}
-
-// outcome is how a sync of a file ended.
-func (e *ioEvent) outcome(name string) error {
-	if e.result < 0 {
-		return &os.PathError{Op: "fdatasync", Path: name, Err: syscall.Errno(-e.result)}
+	case done.result < 0:
+		return &os.PathError{Op: "fdatasync", Path: name, Err: syscall.Errno(-done.result)}
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"math"
 	"math/rand/v2"
 	"testing"
 )
@@ -40,6 +41,34 @@ func TestPlacesOfSlots(t *testing.T) {
 		if table.used != len(want) {
 			t.Fatalf("use %d: %d places, want %d", use, table.used, len(want))
 		}
-		table.clear()
+		if table.clear(); len(table.blocks) > 0 {
+			t.Fatalf("use %d: %d blocks are left", use, len(table.blocks))
+		}
+	}
+}
+
+// Whatever is there, what is not there is not found: at each number of blocks, and so when the table is as full as it gets.
+func TestPlacesThatAreNot(t *testing.T) {
+	table := table{}
+	for n := range 5000 {
+		table.put(Slot(n*blockSlots), n)
+		if n > 40 && n&(n+1) > 2 && n&(n-1) > 2 {
+			continue
+		}
+		for i := range n + 1 {
+			if place, ok := table.get(Slot(i * blockSlots)); !ok || place != i {
+				t.Fatalf("%d blocks: slot %d: got %d %t, want %d", n+1, i*blockSlots, place, ok, i)
+			}
+			for _, absent := range []int{i*blockSlots + 1, (n + 1 + i) * blockSlots} {
+				if place, ok := table.get(Slot(absent)); ok {
+					t.Fatalf("%d blocks: slot %d is at %d, and was never put", n+1, absent, place)
+				}
+			}
+		}
+	}
+	table.clear()
+	table.put(maxSlots, math.MaxUint32-1)
+	if place, ok := table.get(maxSlots); !ok || place != math.MaxUint32-1 {
+		t.Fatalf("the last slot: got %d %t", place, ok)
 	}
 }

@@ -183,6 +183,12 @@ func FuzzDecode(f *testing.F) {
 		`{"amount":{"currency":"EUR","value":"1"}}`, `{"amount":{"value":"","value":""}}`, `{"amount":{"value":"1","other":{}}}`, `{"amount":{}}`, `{"amount":{"value":1}}`, `{"amount":null,"amount":null}`,
 		`{"reason":{"code":"AC04","scheme":"iso20022","list":null}}{"reason":{}}`, `{"reason":{"code":"AC04","code":"AC04"}}`, `{"reason":{"code":4}}`, `{"reason":{"code":"AC04","text":"no"}}`, `{}`, `{"amount":[]}`,
 		`{"id":"a",}`, `{"id":"a" "uetr":"b"}`, `{"id":"a"`, `{"id":"seven77"}`, `{"id":"eight888"}`, "{\"id\":\"seven77\x00\"}", "{\"id\":\"sixteen_bytes_16\x1f\"}", `{"id":"sixteen_bytes_16\n"}`, "{\"id\":\"\x7f é\"}",
+		// One after the other: values as long as those before, more and less than those, and cut.
+		`{"rail":"card","state":"sent","direction":"out","counterparty":"AAAADEFF","amount":{"currency":"EUR"},"reason":{"scheme":"iso20022","list":"status","code":"AC04"}}` +
+			`{"rail":"fpsx","state":"done","direction":"ins","counterparty":"BBBBFRPP","amount":{"currency":"USD"},"reason":{"scheme":"iso20023","list":"return","code":"AM09"}}`,
+		`{"state":"sent"}{"state":"sent1"}{"state":"sen"}{"state":""}{"state":"sent"}`, `{"state":"sent"}{"state":xsent"}`, `{"state":"sent"}{"state":"sentx}`, `{"state":"sent"}{"state":"sent`,
+		`{"state":"sent"}{"state":"sent"`, `{"reference":"r-7"}`, `{"parties":"a|b"}{"role":"agent"}`, `{"value":"1"}`, `{"currency":"EUR","scheme":"s","list":"l","code":"c"}`, `{"amount":{"id":"a"}}`,
+		`{"reason":{"value":"1"}}`, `{"amount":{"code":"AC04"}}`, `{"end_to_end_id":"e","uetr":"u","deadline":"2026-11-21T10:00:00Z"}`,
 		`{"a":1]`, `[{}}`, `{"at":"0000-01-01T00:00:00Z"}`, `{"specversion":"1.0","specversion":"1.0","data":{}}`, "{\"a\":\"\xff\"}",
 	} {
 		f.Add([]byte(seed))
