@@ -216,24 +216,29 @@ func abandon(j *Journal) {
 // TestDiskFull fails every third operation with a full disk: that transaction fails and says why, nothing
 // of it can be seen, and the next is kept.
 func TestDiskFull(t *testing.T) {
-	unsure := 0
-	for failAt := 0; failAt < 250; failAt += 3 {
-		synctest.Test(t, func(t *testing.T) {
-			if diskFills(t, failAt) {
-				unsure++
-			}
-		})
-	}
-	if unsure == 0 || unsure > 66 {
-		t.Fatalf("%d failures that leave the disk's state unknown: not what this test is about", unsure)
+	for dice := range uint64(diskFullDice) {
+		unsure := 0
+		for failAt := 0; failAt < 250; failAt += 3 {
+			synctest.Test(t, func(t *testing.T) {
+				if diskFills(t, failAt, dice) {
+					unsure++
+				}
+			})
+		}
+		if unsure == 0 || unsure > 66 {
+			t.Fatalf("%d failures that leave the disk's state unknown: not what this test is about", unsure)
+		}
 	}
 }
 
+// diskFullDice is how often each operation fails, with other dice each time: what is lost of it is up to them.
+const diskFullDice = 6
+
 // diskFills fails one operation after a journal is open, and reports whether that was a sync, after which nobody
 // knows what is on disk.
-func diskFills(t *testing.T, failAt int) (unsure bool) {
+func diskFills(t *testing.T, failAt int, dice uint64) (unsure bool) {
 	t.Helper()
-	seed := uint64(failAt)
+	seed := uint64(failAt) | dice<<32
 	rnd := rand.New(rand.NewPCG(seed, 3))
 	d := newMemoryDisk()
 	j, err := open(d, powerOptions(failAt%2 == 0))

@@ -39,7 +39,9 @@ const lockName = "lock"
 type folder struct {
 	dir    string
 	lock   *os.File
-	kernel *kernelSync // or nil
+	kernel *kernelSync // nil: see threads
+	// threads says why the kernel does not sync and threads of our own do.
+	threads error
 }
 
 // openFolder makes dir if need be, for the owner alone, and locks it: ErrLocked when somebody else has it.
@@ -54,7 +56,9 @@ func openFolder(dir string) (*folder, error) {
 	if err := lockFile(f); err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", f.Name(), err), f.Close())
 	}
-	return &folder{dir: dir, lock: f, kernel: newKernelSync(f)}, nil
+	d := &folder{dir: dir, lock: f}
+	d.kernel, d.threads = newKernelSync(f)
+	return d, nil
 }
 
 func (d *folder) Open(name string, create bool) (file, error) {

@@ -158,6 +158,9 @@ func Open(dir string, o Options) (*Journal, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("opening journal in %s: %w", dir, err), d.Close())
 	}
+	if d.threads != nil {
+		j.log.Info("the kernel does not sync the log of movements beside the agent; threads do, which takes more of the processor", "dir", dir, "err", d.threads)
+	}
 	return j, nil
 }
 

@@ -24,24 +24,25 @@ type kernelSync struct {
 	busy    atomic.Bool
 }
 
-// newKernelSync has the kernel sync f, for a trial, and returns nil when that cannot be had: a sandbox forbids it, f's file
+// newKernelSync has the kernel sync f, for a trial. An error says why that cannot be had: a sandbox forbids it, f's file
 // system has no sync, or what the kernel keeps for it is used up.
-func newKernelSync(f *os.File) *kernelSync {
+func newKernelSync(f *os.File) (*kernelSync, error) {
 	k := &kernelSync{}
 	if _, _, errno := syscall.Syscall(unix.SYS_IO_SETUP, 1, uintptr(unsafe.Pointer(&k.context)), 0); errno != 0 { //nolint:gosec // where the kernel writes
-		return nil
+		return nil, os.NewSyscallError("io_setup", errno)
 	}
 	fd, err := unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC)
 	if err != nil {
-		_ = k.destroy()
-		return nil
+		return nil, errors.Join(os.NewSyscallError("eventfd2", err), k.destroy())
 	}
 	k.event, k.eventFd = os.NewFile(uintptr(fd), "eventfd"), uint32(fd)
-	if !k.begin(f) || k.wait(f.Name()) != nil {
-		_ = k.close()
-		return nil
+	if err = k.submit(f, iocb{operation: iocbFdatasync}); err == nil {
+		err = k.wait(f.Name())
 	}
-	return k
+	if err != nil {
+		return nil, errors.Join(err, k.close())
+	}
+	return k, nil
 }
 
 // destroy gives back the kernel's context, and waits for what is under way.
@@ -93,14 +94,18 @@ const (
 	iocbEventFd   = 1 // IOCB_FLAG_RESFD
 )
 
+var errBusy = errors.New("another operation is under way")
+
 // begin begins to sync f, unless another sync is under way or f's file system has none to begin: then it reports false, and
 // nothing has been done. After true, wait must be called.
-func (k *kernelSync) begin(f *os.File) bool { return k.submit(f, iocb{operation: iocbFdatasync}) }
+func (k *kernelSync) begin(f *os.File) bool {
+	return k != nil && k.submit(f, iocb{operation: iocbFdatasync}) == nil
+}
 
-// submit is begin for any operation on f.
-func (k *kernelSync) submit(f *os.File, call iocb) bool {
-	if k == nil || !k.busy.CompareAndSwap(false, true) {
-		return false
+// submit begins any operation on f, after which wait must be called, unless it gives an error.
+func (k *kernelSync) submit(f *os.File, call iocb) error {
+	if !k.busy.CompareAndSwap(false, true) {
+		return errBusy
 	}
 	err := onFile("io_submit", f, func(fd int) error {
 		at := &call
@@ -115,7 +120,7 @@ func (k *kernelSync) submit(f *os.File, call iocb) bool {
 	if err != nil {
 		k.busy.Store(false)
 	}
-	return err == nil
+	return err
 }
 
 // wait returns how the sync ended that begin has begun.

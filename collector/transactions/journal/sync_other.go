@@ -10,7 +10,7 @@ import (
 // kernelSync is what only Linux has.
 type kernelSync struct{}
 
-func newKernelSync(*os.File) *kernelSync { return nil }
+func newKernelSync(*os.File) (*kernelSync, error) { return nil, errors.ErrUnsupported }
 
 func (*kernelSync) close() error { return nil }
 

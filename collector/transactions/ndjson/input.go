@@ -66,6 +66,9 @@ func (in *input) next() (byte, error) {
 	}
 }
 
+// rest is what was read and not handed out, from where next has stopped.
+func (in *input) rest() []byte { return in.buf[in.from:in.to] }
+
 // skip goes past the byte that next gave.
 func (in *input) skip() { in.from++ }
 

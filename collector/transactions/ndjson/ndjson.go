@@ -81,7 +81,7 @@ func (d *decoder) run(emit func(transactions.Event) error) error {
 		case c == '{':
 			err = d.object(emit)
 		default:
-			err = fmt.Errorf("line %d: got %s, allowed: an object or an array of objects", d.in.line, kind(d.in.buf[d.in.from:d.in.to]))
+			err = fmt.Errorf("line %d: got %s, allowed: an object or an array of objects", d.in.line, kind(d.in.rest()))
 		}
 		if err != nil {
 			return err
@@ -98,7 +98,7 @@ func (d *decoder) array(emit func(transactions.Event) error) error {
 			return nil
 		}
 		if err == nil && c != '{' {
-			err = fmt.Errorf("line %d: got %s in an array, allowed: an object", d.in.line, kind(d.in.buf[d.in.from:d.in.to]))
+			err = fmt.Errorf("line %d: got %s in an array, allowed: an object", d.in.line, kind(d.in.rest()))
 		}
 		if err == nil {
 			if err := d.object(emit); err != nil {
@@ -115,7 +115,7 @@ func (d *decoder) array(emit func(transactions.Event) error) error {
 			d.in.skip()
 			return nil
 		case c != ',':
-			return fmt.Errorf("line %d: got %s after an object of an array, allowed: a comma or the array's end", d.in.line, kind(d.in.buf[d.in.from:d.in.to]))
+			return fmt.Errorf("line %d: got %s after an object of an array, allowed: a comma or the array's end", d.in.line, kind(d.in.rest()))
 		}
 		d.in.skip()
 	}
@@ -123,7 +123,7 @@ func (d *decoder) array(emit func(transactions.Event) error) error {
 
 func (d *decoder) object(emit func(transactions.Event) error) error {
 	var e transactions.Event
-	if n := d.quick(d.in.buf[d.in.from:d.in.to], &e); n > 0 && n <= maxObject {
+	if n := d.quick(d.in.rest(), &e); n > 0 && n <= maxObject {
 		d.in.from += n
 		return emit(e)
 	}
@@ -145,19 +145,17 @@ func (d *decoder) object(emit func(transactions.Event) error) error {
 
 // kind says what a value is that begins text, in words for a message.
 func kind(text []byte) string {
-	c := text[0]
-	for word, name := range map[string]string{"true": "a boolean", "false": "a boolean", "null": "null"} {
-		if bytes.HasPrefix(text, []byte(word)) {
-			return name
-		}
-	}
-	switch {
+	switch c := text[0]; {
 	case c == '{':
 		return "an object"
 	case c == '[':
 		return "an array"
 	case c == '"':
 		return "a string"
+	case bytes.HasPrefix(text, []byte("true")), bytes.HasPrefix(text, []byte("false")):
+		return "a boolean"
+	case bytes.HasPrefix(text, []byte("null")):
+		return "null"
 	case c == '-', c >= '0' && c <= '9':
 		return "a number"
 	case c > ' ' && c < 0x7f:
